@@ -1,0 +1,166 @@
+use std::sync::Arc;
+
+use datacovey_proto::rpc::v1::ErrorReason;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
+
+use crate::{Error, Kind};
+
+/// The domain of every ErrorInfo.
+pub const DOMAIN: &str = "datacovey";
+
+impl Kind {
+    #[must_use]
+    pub const fn grpc(self) -> Code {
+        match self {
+            Self::InvalidArgument => Code::InvalidArgument,
+            Self::Unauthenticated => Code::Unauthenticated,
+            Self::PermissionDenied => Code::PermissionDenied,
+            Self::NotFound => Code::NotFound,
+            Self::AlreadyExists => Code::AlreadyExists,
+            Self::FailedPrecondition => Code::FailedPrecondition,
+            Self::Aborted => Code::Aborted,
+            Self::ResourceExhausted => Code::ResourceExhausted,
+            Self::Unavailable => Code::Unavailable,
+            Self::DeadlineExceeded => Code::DeadlineExceeded,
+            Self::Cancelled => Code::Cancelled,
+            Self::OutOfRange => Code::OutOfRange,
+            Self::Unimplemented => Code::Unimplemented,
+            Self::Internal => Code::Internal,
+        }
+    }
+
+    /// The status of the same situation over HTTP.
+    #[must_use]
+    pub const fn http(self) -> http::StatusCode {
+        match self {
+            Self::InvalidArgument => http::StatusCode::BAD_REQUEST,
+            Self::Unauthenticated => http::StatusCode::UNAUTHORIZED,
+            Self::PermissionDenied => http::StatusCode::FORBIDDEN,
+            Self::NotFound => http::StatusCode::NOT_FOUND,
+            Self::AlreadyExists | Self::Aborted | Self::OutOfRange | Self::FailedPrecondition => {
+                http::StatusCode::CONFLICT
+            }
+            Self::ResourceExhausted => http::StatusCode::TOO_MANY_REQUESTS,
+            Self::Unavailable => http::StatusCode::SERVICE_UNAVAILABLE,
+            Self::DeadlineExceeded => http::StatusCode::GATEWAY_TIMEOUT,
+            Self::Cancelled => match http::StatusCode::from_u16(499) {
+                Ok(status) => status,
+                Err(_) => http::StatusCode::BAD_REQUEST,
+            },
+            Self::Unimplemented => http::StatusCode::NOT_IMPLEMENTED,
+            Self::Internal => http::StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+/// `ERROR_REASON_NOT_FOUND` without what every reason begins with.
+pub(crate) fn reason_name(reason: ErrorReason) -> &'static str {
+    let name = reason.as_str_name();
+    name.strip_prefix("ERROR_REASON_").unwrap_or(name)
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        let metadata = error
+            .0
+            .metadata
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), value.clone()));
+        let mut details = ErrorDetails::with_error_info(
+            reason_name(error.0.reason),
+            DOMAIN,
+            metadata.collect::<std::collections::HashMap<_, _>>(),
+        );
+        if !error.0.violations.is_empty() {
+            let violations = error
+                .0
+                .violations
+                .iter()
+                .map(|it| FieldViolation::new(&it.field, &it.description));
+            details.set_bad_request(violations.collect::<Vec<_>>());
+        }
+        if let Some(resource) = &error.0.resource {
+            details.set_resource_info(resource.kind, &resource.name, "", &error.0.message);
+        }
+        if error.0.kind == Kind::FailedPrecondition {
+            let subject = error.0.resource.as_ref().map_or("", |resource| &resource.name);
+            details.add_precondition_failure_violation(
+                reason_name(error.0.reason),
+                subject,
+                &error.0.message,
+            );
+        }
+        if error.0.reason == ErrorReason::QuotaExceeded {
+            let subject = error.0.metadata.get("subject").map_or("", String::as_str);
+            details.add_quota_failure_violation(subject, &error.0.message);
+        }
+        if let Some(delay) = error.0.retry_after {
+            details.set_retry_info(Some(delay));
+        }
+        let mut status = Status::with_error_details(error.0.kind.grpc(), &error.0.message, details);
+        // Never sent: the outer layer logs it.
+        status.set_source(Arc::new(error));
+        status
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Violation;
+
+    #[test]
+    fn every_violation_is_sent_and_the_cause_is_not() {
+        let error = Error::invalid(vec![
+            Violation::new("a", "is missing"),
+            Violation::new("b.c", "is too long"),
+        ]);
+        let status = Status::from(error.caused_by("secret of the database"));
+        assert_eq!(status.code(), Code::InvalidArgument);
+        let details = status.get_error_details();
+        let fields: Vec<_> = details
+            .bad_request()
+            .unwrap()
+            .field_violations
+            .iter()
+            .map(|it| it.field.as_str())
+            .collect();
+        assert_eq!(fields, ["a", "b.c"]);
+        assert_eq!(details.error_info().unwrap().reason, "INVALID_FIELD");
+        assert!(!status.message().contains("secret"));
+        assert!(!String::from_utf8_lossy(status.details()).contains("secret"));
+    }
+
+    #[test]
+    fn a_fault_of_ours_says_nothing() {
+        let status = Status::from(Error::internal("column \"x\" does not exist"));
+        assert_eq!(
+            (status.code(), status.message()),
+            (Code::Internal, "internal error")
+        );
+    }
+
+    #[test]
+    fn away_says_when_to_come_back() {
+        let status = Status::from(Error::unavailable("the database"));
+        assert!(
+            status
+                .get_error_details()
+                .retry_info()
+                .unwrap()
+                .retry_delay
+                .is_some()
+        );
+    }
+
+    #[test]
+    fn a_wrong_offset_names_the_right_one() {
+        let status = Status::from(Error::wrong_offset(7, 42));
+        assert_eq!(status.code(), Code::OutOfRange);
+        assert_eq!(
+            status.get_error_details().error_info().unwrap().metadata["expected_offset"],
+            "42"
+        );
+    }
+}

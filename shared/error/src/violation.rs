@@ -1,0 +1,78 @@
+use std::fmt;
+
+use crate::{Error, Result};
+
+/// One thing that is wrong with a request: where, what, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Path of the field, as in `table.schema.properties.age`; empty for the request as a whole.
+    pub field: String,
+    /// One sentence for people.
+    pub description: String,
+    /// A word for programs in UPPER_SNAKE_CASE, where there is one; empty otherwise.
+    pub reason: String,
+}
+
+impl Violation {
+    #[must_use]
+    pub fn new(field: impl Into<String>, description: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            description: description.into(),
+            reason: String::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn because(mut self, reason: impl Into<String>) -> Self {
+        self.reason = reason.into();
+        self
+    }
+}
+
+/// Collects violations while a request is parsed, so that a caller learns of all at once.
+#[derive(Debug, Default)]
+pub struct Violations(Vec<Violation>);
+
+impl Violations {
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn add(&mut self, field: impl Into<String>, description: impl Into<String>) {
+        self.0.push(Violation::new(field, description));
+    }
+
+    pub fn push(&mut self, violation: Violation) {
+        self.0.push(violation);
+    }
+
+    pub fn extend(&mut self, violations: impl IntoIterator<Item = Violation>) {
+        self.0.extend(violations);
+    }
+
+    /// Takes the value, or notes what is wrong with it and goes on without.
+    pub fn take<T, E: fmt::Display>(&mut self, field: &str, parsed: std::result::Result<T, E>) -> Option<T> {
+        parsed.map_err(|error| self.add(field, error.to_string())).ok()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    #[must_use]
+    pub fn into_vec(self) -> Vec<Violation> {
+        self.0
+    }
+
+    /// Ends the parsing: an error that lists all, if there is any.
+    pub fn check(self) -> Result<()> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::invalid(self.0))
+        }
+    }
+}
