@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::{Error, Result};
+use crate::{Error, ErrorReason, Result, mapping};
 
 /// One thing that is wrong with a request: where, what, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,13 @@ impl Violation {
     pub fn because(mut self, reason: impl Into<String>) -> Self {
         self.reason = reason.into();
         self
+    }
+
+    /// The violation is of this kind; an error all of whose violations are of one kind has it as
+    /// its reason (see [`Violations::check`]).
+    #[must_use]
+    pub fn of(self, reason: ErrorReason) -> Self {
+        self.because(mapping::reason_name(reason))
     }
 }
 
@@ -67,12 +74,40 @@ impl Violations {
         self.0
     }
 
-    /// Ends the parsing: an error that lists all, if there is any.
+    /// Ends the parsing: an error that lists all, if there is any. Its reason is the one that all
+    /// violations share, if it is an [`ErrorReason`], else INVALID_FIELD.
     pub fn check(self) -> Result<()> {
-        if self.0.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::invalid(self.0))
-        }
+        let Some(first) = self.0.first() else {
+            return Ok(());
+        };
+        let shared = self.0.iter().all(|violation| violation.reason == first.reason);
+        let reason = ErrorReason::from_str_name(&format!("ERROR_REASON_{}", first.reason));
+        let reason = reason.filter(|_| shared).unwrap_or(ErrorReason::InvalidField);
+        Err(Error::violated(reason, "the request", self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn violations_of_one_kind_name_the_error() {
+        let of = |reasons: &[Option<ErrorReason>]| {
+            let mut violations = Violations::new();
+            for reason in reasons {
+                let violation = Violation::new("field", "is wrong");
+                violations.push(match reason {
+                    Some(reason) => violation.of(*reason),
+                    None => violation,
+                });
+            }
+            violations.check().unwrap_err().reason()
+        };
+        let mask = Some(ErrorReason::InvalidMask);
+        assert_eq!(of(&[mask, mask]), ErrorReason::InvalidMask);
+        assert_eq!(of(&[mask, None]), ErrorReason::InvalidField);
+        assert_eq!(of(&[None]), ErrorReason::InvalidField);
+        assert!(Violations::new().check().is_ok());
     }
 }
