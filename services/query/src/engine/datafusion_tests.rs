@@ -1,0 +1,216 @@
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use arrow::array::{Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::prelude::SessionContext;
+use object_store::ObjectStoreExt as _;
+use object_store::memory::InMemory;
+use parquet::arrow::ArrowWriter;
+
+use super::*;
+use crate::engine::PinnedFile;
+
+const LIMITS: EngineLimits = EngineLimits {
+    time: Duration::from_secs(60),
+    output_rows: 1_000_000,
+    output_bytes: 64 << 20,
+    hash_joins: true,
+};
+
+/// Longer than any test waits.
+const ENDLESS: &str = "SELECT count(*) FROM t a, t b, t c WHERE a.x + b.x + c.x = -1";
+
+struct Bench {
+    engine: DataFusionEngine,
+    objects: Arc<InMemory>,
+    _spill: tempfile::TempDir,
+}
+
+impl Bench {
+    fn with(memory_bytes: usize, spill_bytes: u64) -> Self {
+        let spill = tempfile::tempdir().unwrap();
+        let config = EngineConfig {
+            concurrency: NonZeroUsize::MIN,
+            threads: NonZeroUsize::new(2).unwrap(),
+            memory_bytes,
+            spill_bytes,
+            spill_folder: spill.path().to_owned(),
+        };
+        let objects = Arc::new(InMemory::new());
+        let engine = DataFusionEngine::start(config, Arc::clone(&objects) as _).unwrap();
+        Self { engine, objects, _spill: spill }
+    }
+
+    fn new() -> Self {
+        Self::with(256 << 20, 256 << 20)
+    }
+
+    async fn put(&self, path: &str, batch: &RecordBatch) -> PinnedFile {
+        let mut bytes = Vec::new();
+        let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+        writer.write(batch).unwrap();
+        writer.close().unwrap();
+        let size_bytes = bytes.len() as u64;
+        self.objects.put(&path.into(), bytes.into()).await.unwrap();
+        PinnedFile { path: path.to_owned(), size_bytes, rows: batch.num_rows() as u64 }
+    }
+
+    async fn run(&self, job: EngineJob) -> Result<EngineOutput, EngineError> {
+        self.engine.run(job, &CancellationToken::new()).await
+    }
+
+    fn free_permits(&self) -> usize {
+        self.engine.permits.available_permits()
+    }
+}
+
+fn schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("x", DataType::Int64, true),
+        Field::new("name", DataType::Utf8, true),
+    ]))
+}
+
+fn numbers(range: std::ops::Range<i64>) -> RecordBatch {
+    let x = Int64Array::from_iter_values(range.clone().map(|i| i * 7919 % 10_007));
+    let name = StringArray::from_iter_values(range.map(|i| format!("name of the row {i}")));
+    RecordBatch::try_new(schema(), vec![Arc::new(x), Arc::new(name)]).unwrap()
+}
+
+/// The plan of a statement over `t`, as the privacy compiler hands it over: unoptimized, without data.
+async fn job(sql: &str, schema: SchemaRef, relation: Relation) -> EngineJob {
+    let context = SessionContext::new();
+    context.register_table("t", Arc::new(MemTable::try_new(schema, vec![vec![]]).unwrap())).unwrap();
+    let plan = context.sql(sql).await.unwrap().into_unoptimized_plan();
+    EngineJob { id: "test".to_owned(), plan, relations: HashMap::from([("t".to_owned(), relation)]), limits: LIMITS }
+}
+
+async fn job_over_rows(sql: &str, count: i64) -> EngineJob {
+    let starts = (0..count).step_by(BATCH_ROWS);
+    let batches = starts.map(|start| numbers(start..count.min(start + BATCH_ROWS as i64))).collect();
+    job(sql, schema(), Relation::Rows { schema: schema(), batches }).await
+}
+
+fn single(output: &EngineOutput) -> i64 {
+    let column = output.batches[0].column(0);
+    column.as_any().downcast_ref::<Int64Array>().unwrap().value(0)
+}
+
+#[tokio::test]
+async fn reads_the_pinned_files_and_no_other() {
+    let bench = Bench::new();
+    let batch = numbers(0..1000);
+    let pinned = vec![bench.put("a.parquet", &batch).await, bench.put("b.parquet", &batch).await];
+    bench.put("c.parquet", &batch).await;
+    let files = Relation::Files { schema: schema(), files: pinned };
+    let sql = "SELECT count(*) FROM t WHERE name < 'name of the row 101' AND x IN (SELECT x FROM t)";
+    let output = bench.run(job(sql, schema(), files).await).await.unwrap();
+    // The rows 0, 1, 10 and 100 of two files.
+    assert_eq!(single(&output), 8);
+    assert_eq!(output.statistics.rows, 1);
+}
+
+#[tokio::test]
+async fn a_column_that_a_file_lacks_is_null() {
+    let bench = Bench::new();
+    let file = bench.put("old.parquet", &numbers(0..10)).await;
+    let schema = Arc::new(Schema::new(vec![
+        Field::new("added_later", DataType::Float64, true),
+        Field::new("x", DataType::Int64, true),
+    ]));
+    let files = Relation::Files { schema: Arc::clone(&schema), files: vec![file] };
+    let sql = "SELECT count(*) FROM t WHERE added_later IS NULL";
+    assert_eq!(single(&bench.run(job(sql, schema, files).await).await.unwrap()), 10);
+}
+
+#[tokio::test]
+async fn a_table_without_files_is_empty() {
+    let files = Relation::Files { schema: schema(), files: vec![] };
+    let job = job("SELECT count(*) FROM t WHERE x > 0", schema(), files).await;
+    assert_eq!(single(&Bench::new().run(job).await.unwrap()), 0);
+}
+
+#[tokio::test]
+async fn too_little_memory_spills_and_too_little_disk_fails() {
+    let sorted = "SELECT CAST(max(n) AS BIGINT) FROM (SELECT row_number() OVER (ORDER BY name, x) AS n FROM t)";
+    let roomy = Bench::with(40 << 20, 256 << 20);
+    let output = roomy.run(job_over_rows(sorted, 1_200_000).await).await.unwrap();
+    assert_eq!(single(&output), 1_200_000);
+    assert!(output.statistics.spilled_bytes > 0, "nothing was spilled");
+
+    let cramped = Bench::with(40 << 20, 1 << 10);
+    assert_eq!(
+        cramped.run(job_over_rows(sorted, 1_200_000).await).await.unwrap_err(),
+        EngineError::Failed
+    );
+}
+
+#[tokio::test]
+async fn output_beyond_its_limit_fails() {
+    let mut job = job_over_rows("SELECT x FROM t", 1000).await;
+    job.limits.output_rows = 999;
+    assert_eq!(Bench::new().run(job).await.unwrap_err(), EngineError::Failed);
+}
+
+#[tokio::test]
+async fn an_error_that_depends_on_rows_says_nothing() {
+    let job = job_over_rows("SELECT CAST(name AS BIGINT) FROM t", 10).await;
+    let error = Bench::new().run(job).await.unwrap_err();
+    assert_eq!(error, EngineError::Failed);
+    assert!(!error.to_string().contains("row 0"));
+}
+
+#[tokio::test]
+async fn the_time_limit_ends_a_run() {
+    let mut job = job_over_rows(ENDLESS, 20_000).await;
+    job.limits.time = Duration::from_millis(100);
+    assert_eq!(Bench::new().run(job).await.unwrap_err(), EngineError::Failed);
+}
+
+#[tokio::test]
+async fn a_cancel_ends_a_run_and_frees_its_place_for_who_waits() {
+    let bench = Bench::new();
+    let (cancel, waiting_cancel) = (CancellationToken::new(), CancellationToken::new());
+    let first = bench.engine.run(job_over_rows(ENDLESS, 20_000).await, &cancel);
+    let while_it_runs = async {
+        while bench.free_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        // The only place is taken: the second waits, and can be cancelled as it waits.
+        let second = bench.engine.run(job_over_rows("SELECT x FROM t", 10).await, &waiting_cancel);
+        waiting_cancel.cancel();
+        assert_eq!(second.await.unwrap_err(), EngineError::Cancelled);
+        cancel.cancel();
+    };
+    let (ended, ()) = tokio::join!(first, while_it_runs);
+    assert_eq!(ended.unwrap_err(), EngineError::Cancelled);
+    let third = bench.run(job_over_rows("SELECT count(*) FROM t", 10).await).await.unwrap();
+    assert_eq!(single(&third), 10);
+}
+
+#[tokio::test]
+async fn a_scan_of_another_relation_fails() {
+    let mut job = job_over_rows("SELECT x FROM t", 10).await;
+    job.relations.clear();
+    assert_eq!(Bench::new().run(job).await.unwrap_err(), EngineError::Failed);
+}
+
+#[tokio::test]
+async fn the_file_system_of_the_machine_is_out_of_reach() {
+    let bench = Bench::new();
+    let environment = bench.engine.runtime_env().unwrap();
+    assert!(environment.object_store(ObjectStoreUrl::local_filesystem()).is_err());
+    assert!(environment.object_store(ObjectStoreUrl::parse("http://localhost").unwrap()).is_err());
+    assert!(environment.object_store(&bench.engine.store).is_ok());
+}
+
+#[tokio::test]
+async fn what_a_killed_engine_spilled_is_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (spill, other) = (folder.path().join("datafusion-x1"), folder.path().join("kept"));
+    std::fs::create_dir(&spill).unwrap();
+    std::fs::create_dir(&other).unwrap();
+    remove_left_over_spills(folder.path()).unwrap();
+    assert!(!spill.exists() && other.exists());
+}
