@@ -1,0 +1,296 @@
+//! Requests into plain values; all violations of a request at once.
+
+use std::time::Duration;
+
+use datacovey_error::{Error, Result, Violations};
+use datacovey_list::{Binding, Paging, refuse_filter_and_order};
+use datacovey_proto::query::v1 as pb;
+use prost_types::Struct;
+use uuid::Uuid;
+
+use crate::domain::text::check_text;
+
+const MAX_REQUEST_ID: usize = 64;
+const DEFAULT_WAIT: Duration = Duration::from_secs(30);
+const MAX_WAIT: Duration = Duration::from_secs(300);
+
+/// What a request asks, and where.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Question {
+    pub project_id: Option<Uuid>,
+    pub source: Source,
+}
+
+/// A text of the request's own, or that of a stored query.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    Text(String),
+    Query(Uuid),
+}
+
+/// A query to be stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewQuery {
+    pub project_id: Uuid,
+    pub query_text: String,
+    pub request_id: Option<String>,
+}
+
+/// A run to be started.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewQueryJob {
+    pub question: Question,
+    pub request_id: Option<String>,
+}
+
+/// Which rows of a result, in which form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadRequest {
+    pub job_id: Uuid,
+    pub format: pb::ResultFormat,
+    pub start_row: u64,
+    pub max_rows: Option<u64>,
+}
+
+/// Which jobs of the tenant a list has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JobFilter {
+    pub query_id: Option<Uuid>,
+    pub project_id: Option<Uuid>,
+}
+
+/// Which queries of the tenant a list has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueryFilter {
+    pub project_id: Option<Uuid>,
+    pub show_archived: bool,
+}
+
+pub(super) fn id(field: &str, text: &str) -> Result<Uuid> {
+    let mut violations = Violations::new();
+    let id = take_id(field, text, &mut violations);
+    done(id, violations)
+}
+
+pub(super) fn new_query(request: pb::CreateQueryRequest) -> Result<NewQuery> {
+    let mut violations = Violations::new();
+    let request_id = take_request_id(&request.request_id, &mut violations);
+    let Some(query) = request.query else {
+        violations.add("query", "is required");
+        return done(None, violations);
+    };
+    let project_id = take_id("query.project_id", &query.project_id, &mut violations);
+    check_text("query.query_text", &query.query_text, &mut violations);
+    let new = project_id.map(|project_id| NewQuery { project_id, query_text: query.query_text, request_id });
+    done(new, violations)
+}
+
+pub(super) fn check(request: pb::CheckQueryRequest) -> Result<Question> {
+    let mut violations = Violations::new();
+    let source = request.query.map(|query| match query {
+        pb::check_query_request::Query::QueryText(text) => Ok(text),
+        pb::check_query_request::Query::QueryId(id) => Err(id),
+    });
+    let question = take_question(&request.project_id, source, &mut violations);
+    let question = done(question, violations)?;
+    refuse_parameters(request.parameters.as_ref())?;
+    Ok(question)
+}
+
+pub(super) fn new_job(request: pb::CreateQueryJobRequest) -> Result<NewQueryJob> {
+    let mut violations = Violations::new();
+    let request_id = take_request_id(&request.request_id, &mut violations);
+    let source = request.query.map(|query| match query {
+        pb::create_query_job_request::Query::QueryText(text) => Ok(text),
+        pb::create_query_job_request::Query::QueryId(id) => Err(id),
+    });
+    let question = take_question(&request.project_id, source, &mut violations);
+    let new = done(question.map(|question| NewQueryJob { question, request_id }), violations)?;
+    refuse_parameters(request.parameters.as_ref())?;
+    Ok(new)
+}
+
+pub(super) fn list_queries(request: &pb::ListQueriesRequest) -> Result<(QueryFilter, Paging<Uuid>)> {
+    let mut violations = Violations::new();
+    let project_id = take_filter("project_id", request.project_id.as_deref(), &mut violations);
+    let binding = Binding::new("ListQueries")
+        .with("project_id", request.project_id.as_deref().unwrap_or_default())
+        .with("filter", &request.filter)
+        .with("order_by", &request.order_by)
+        .with("show_archived", request.show_archived);
+    let paging = Paging::parse(binding, request.page_size, &request.page_token, &mut violations);
+    let filter = QueryFilter { project_id, show_archived: request.show_archived };
+    let listed = done(paging.map(|paging| (filter, paging)), violations)?;
+    refuse_filter_and_order(&request.filter, &request.order_by)?;
+    Ok(listed)
+}
+
+pub(super) fn list_jobs(request: &pb::ListQueryJobsRequest) -> Result<(JobFilter, Paging<Uuid>)> {
+    let mut violations = Violations::new();
+    let query_id = take_filter("query_id", request.query_id.as_deref(), &mut violations);
+    let project_id = take_filter("project_id", request.project_id.as_deref(), &mut violations);
+    let binding = Binding::new("ListQueryJobs")
+        .with("query_id", request.query_id.as_deref().unwrap_or_default())
+        .with("project_id", request.project_id.as_deref().unwrap_or_default())
+        .with("filter", &request.filter)
+        .with("order_by", &request.order_by);
+    let paging = Paging::parse(binding, request.page_size, &request.page_token, &mut violations);
+    let filter = JobFilter { query_id, project_id };
+    let listed = done(paging.map(|paging| (filter, paging)), violations)?;
+    refuse_filter_and_order(&request.filter, &request.order_by)?;
+    Ok(listed)
+}
+
+/// Cancelling twice is cancelling once, so its key is checked and not kept.
+pub(super) fn cancel(request: &pb::CancelQueryJobRequest) -> Result<Uuid> {
+    let mut violations = Violations::new();
+    take_request_id(&request.request_id, &mut violations);
+    let id = take_id("id", &request.id, &mut violations);
+    done(id, violations)
+}
+
+pub(super) fn wait(request: &pb::WaitQueryJobRequest) -> Result<(Uuid, Duration)> {
+    let mut violations = Violations::new();
+    let id = take_id("id", &request.id, &mut violations);
+    let timeout = match request.timeout {
+        None => Some(DEFAULT_WAIT),
+        Some(given) => {
+            let given = Duration::try_from(given).map(|timeout| timeout.min(MAX_WAIT));
+            given.map_err(|_| violations.add("timeout", "must not be negative")).ok()
+        }
+    };
+    done(id.zip(timeout), violations)
+}
+
+pub(super) fn read(request: &pb::ReadResultsRequest) -> Result<ReadRequest> {
+    let mut violations = Violations::new();
+    let job_id = take_id("query_job_id", &request.query_job_id, &mut violations);
+    let format = match pb::ResultFormat::try_from(request.format) {
+        Ok(pb::ResultFormat::Unspecified) => Some(pb::ResultFormat::Json),
+        Ok(format) => Some(format),
+        Err(_) => {
+            violations.add("format", "is no format; use RESULT_FORMAT_JSON or RESULT_FORMAT_ARROW_IPC");
+            None
+        }
+    };
+    let start_row = u64::try_from(request.start_row)
+        .map_err(|_| violations.add("start_row", "must not be negative"))
+        .ok();
+    let max_rows = match request.max_rows.map(u64::try_from) {
+        None => Some(None),
+        Some(Ok(rows)) if rows > 0 => Some(Some(rows)),
+        Some(_) => {
+            violations.add("max_rows", "must be at least 1");
+            None
+        }
+    };
+    let request = (|| {
+        Some(ReadRequest { job_id: job_id?, format: format?, start_row: start_row?, max_rows: max_rows? })
+    })();
+    done(request, violations)
+}
+
+fn take_question(
+    project_id: &str,
+    source: Option<std::result::Result<String, String>>,
+    violations: &mut Violations,
+) -> Option<Question> {
+    let given = (!project_id.is_empty()).then(|| take_id("project_id", project_id, violations));
+    let source = match source {
+        None => {
+            violations.add("query", "is required: query_text or query_id");
+            return None;
+        }
+        Some(Err(id)) => Source::Query(take_id("query_id", &id, violations)?),
+        Some(Ok(text)) => {
+            if given.is_none() {
+                violations.add("project_id", "is required with query_text");
+            }
+            check_text("query_text", &text, violations);
+            Source::Text(text)
+        }
+    };
+    Some(Question { project_id: given.flatten(), source })
+}
+
+fn take_id(field: &str, text: &str, violations: &mut Violations) -> Option<Uuid> {
+    let id = Uuid::parse_str(text).ok();
+    if id.is_none() {
+        violations.add(field, if text.is_empty() { "is required: a UUID" } else { "must be a UUID" });
+    }
+    id
+}
+
+fn take_filter(field: &str, text: Option<&str>, violations: &mut Violations) -> Option<Uuid> {
+    take_id(field, text?, violations)
+}
+
+fn take_request_id(text: &str, violations: &mut Violations) -> Option<String> {
+    if text.chars().count() > MAX_REQUEST_ID || text.contains('\0') {
+        violations.add("request_id", format!("must be at most {MAX_REQUEST_ID} characters, without NUL"));
+    }
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn refuse_parameters(parameters: Option<&Struct>) -> Result<()> {
+    match parameters {
+        Some(given) if !given.fields.is_empty() => Err(Error::not_implemented("the field \"parameters\" of a query")),
+        _ => Ok(()),
+    }
+}
+
+/// A value is missing only where a violation says why.
+fn done<T>(value: Option<T>, violations: Violations) -> Result<T> {
+    violations.check()?;
+    value.ok_or_else(|| Error::internal("a request without a violation and without a value"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields<T: std::fmt::Debug>(parsed: Result<T>) -> Vec<String> {
+        parsed.unwrap_err().violations().iter().map(|it| it.field.clone()).collect()
+    }
+
+    #[test]
+    fn all_violations_come_at_once() {
+        let request = pb::CreateQueryRequest {
+            query: Some(pb::Query { project_id: "x".to_owned(), ..pb::Query::default() }),
+            request_id: "k".repeat(65),
+        };
+        assert_eq!(fields(new_query(request)), ["request_id", "query.project_id", "query.query_text"]);
+        assert_eq!(fields(new_query(pb::CreateQueryRequest::default())), ["query"]);
+        let request = pb::ReadResultsRequest {
+            query_job_id: "1".to_owned(),
+            format: 9,
+            start_row: -1,
+            max_rows: Some(0),
+        };
+        assert_eq!(fields(read(&request)), ["query_job_id", "format", "start_row", "max_rows"]);
+    }
+
+    #[test]
+    fn a_text_needs_its_project() {
+        let text = Some(pb::check_query_request::Query::QueryText("SELECT 1".to_owned()));
+        let request = pb::CheckQueryRequest { query: text, ..pb::CheckQueryRequest::default() };
+        assert_eq!(fields(check(request)), ["project_id"]);
+        let stored = Some(pb::check_query_request::Query::QueryId(Uuid::nil().to_string()));
+        let request = pb::CheckQueryRequest { query: stored, ..pb::CheckQueryRequest::default() };
+        assert_eq!(
+            check(request).unwrap(),
+            Question { project_id: None, source: Source::Query(Uuid::nil()) }
+        );
+        assert_eq!(fields(check(pb::CheckQueryRequest::default())), ["query"]);
+    }
+
+    #[test]
+    fn waiting_is_bounded() {
+        let wait = |timeout| wait(&pb::WaitQueryJobRequest { id: Uuid::nil().to_string(), timeout });
+        assert_eq!(wait(None).unwrap().1, DEFAULT_WAIT);
+        let long = prost_types::Duration { seconds: 9999, nanos: 0 };
+        assert_eq!(wait(Some(long)).unwrap().1, MAX_WAIT);
+        let negative = prost_types::Duration { seconds: -1, nanos: 0 };
+        assert_eq!(fields(wait(Some(negative))), ["timeout"]);
+    }
+}
