@@ -232,6 +232,13 @@ impl Error {
         )
     }
 
+    /// The API has no method of this path.
+    #[must_use]
+    pub fn unknown_method(path: impl fmt::Display) -> Self {
+        let message = format!("there is no method {path}; reflection lists those that there are");
+        Self::new(Kind::Unimplemented, ErrorReason::UnknownMethod, message)
+    }
+
     /// A fault of ours. The caller is told nothing but that; the cause is for the log.
     #[must_use]
     pub fn internal(cause: impl Into<Cause>) -> Self {
