@@ -1,0 +1,123 @@
+//! Readers of files that people send, and of the table's own: async byte sources in, checked Arrow
+//! batches out, in memory that does not grow with the file. Decoding runs on a thread of its own.
+
+mod assemble;
+mod csv;
+mod csv_format;
+mod parquet;
+mod source;
+mod stream;
+mod tokenize;
+pub mod value;
+
+use arrow::record_batch::RecordBatch;
+
+pub use csv_format::{CsvFormat, CsvFormatError};
+pub(crate) use source::source_error;
+pub use source::{ByteSource, Piece};
+pub use stream::{BatchStream, read_import, read_table_files};
+
+use crate::StoreError;
+
+/// A batch is handed on when it has this many rows …
+pub(crate) const BATCH_ROWS: usize = 8_192;
+/// … or holds about this many bytes.
+pub(crate) const BATCH_BYTES: usize = 16 << 20;
+/// Faults reported of one record at most.
+const MAX_FAULTS: usize = 8;
+/// A value is quoted in a fault up to this many characters.
+const MAX_QUOTED: usize = 200;
+
+/// The format of a file to be imported.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ImportFormat {
+    Csv(CsvFormat),
+    Parquet,
+}
+
+/// Why reading a file ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The content is not what its format or the table's schema demand. `reason` is for the one
+    /// who sent the file; `line` counts from 1.
+    #[error("{reason}")]
+    Content { line: Option<u64>, reason: String },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl ReadError {
+    pub(crate) fn content(reason: impl Into<String>) -> Self {
+        Self::Content {
+            line: None,
+            reason: reason.into(),
+        }
+    }
+
+    pub(crate) fn at(line: u64, reason: impl Into<String>) -> Self {
+        Self::Content {
+            line: Some(line),
+            reason: reason.into(),
+        }
+    }
+}
+
+/// Some rows that passed every check, and the records beside them that did not.
+#[derive(Debug)]
+pub struct CheckedBatch {
+    pub batch: RecordBatch,
+    pub rejected: Vec<Rejected>,
+    /// Bytes of the source read up to here.
+    pub bytes_read: u64,
+}
+
+/// A record that was not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// The line of a text file on which the record begins, or the number of the record; from 1.
+    pub line: u64,
+    /// At least one; of a record with many the first few.
+    pub faults: Vec<Fault>,
+}
+
+/// What is wrong with a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The field; none if it is about the record as a whole.
+    pub field: Option<String>,
+    /// Why, in a sentence for people.
+    pub reason: String,
+    /// The value, shortened and printable.
+    pub value: String,
+}
+
+impl Rejected {
+    fn new(line: u64) -> Self {
+        Self {
+            line,
+            faults: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, field: Option<&str>, reason: impl Into<String>, value: &str) {
+        if self.faults.len() < MAX_FAULTS {
+            let fault = Fault {
+                field: field.map(str::to_owned),
+                reason: reason.into(),
+                value: shorten(value),
+            };
+            self.faults.push(fault);
+        }
+    }
+}
+
+/// The beginning of a value, without what a terminal or a database would trip over.
+fn shorten(value: &str) -> String {
+    let mut characters = value.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c });
+    let mut short: String = characters.by_ref().take(MAX_QUOTED).collect();
+    if characters.next().is_some() {
+        short.pop();
+        short.push('…');
+    }
+    short
+}

@@ -1,0 +1,360 @@
+//! CSV as in RFC 4180: bytes to records of fields, in bounded memory. Knows whether a field was
+//! quoted, which is what tells an empty text from no value.
+
+use std::io::Read;
+
+use super::source::source_error;
+use super::{CsvFormat, ReadError};
+
+/// A record longer than this is more likely a quote that was never closed.
+const MAX_RECORD_BYTES: usize = 16 << 20;
+const MAX_FIELDS: usize = 16 << 10;
+const BUFFER_BYTES: usize = 64 << 10;
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// One record; reused from one to the next.
+#[derive(Debug, Default)]
+pub(super) struct Record {
+    bytes: Vec<u8>,
+    fields: Vec<Extent>,
+    /// The line it begins on, from 1.
+    pub(super) line: u64,
+    /// The field after whose closing quote something else followed.
+    pub(super) misquoted: Option<usize>,
+}
+
+#[derive(Debug)]
+struct Extent {
+    end: usize,
+    quoted: bool,
+}
+
+impl Record {
+    pub(super) fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// The bytes of a field, and whether it was quoted.
+    pub(super) fn field(&self, index: usize) -> (&[u8], bool) {
+        let start = index.checked_sub(1).map_or(0, |before| self.fields[before].end);
+        let Extent { end, quoted } = self.fields[index];
+        (&self.bytes[start..end], quoted)
+    }
+
+    /// Whether the line was empty.
+    pub(super) fn is_blank(&self) -> bool {
+        self.bytes.is_empty() && matches!(self.fields.as_slice(), [only] if !only.quoted)
+    }
+
+    /// The length of the record's content.
+    pub(super) fn size_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn clear(&mut self, line: u64) {
+        self.bytes.clear();
+        self.fields.clear();
+        self.line = line;
+        self.misquoted = None;
+    }
+
+    fn end_field(&mut self, quoted: bool) {
+        self.fields.push(Extent {
+            end: self.bytes.len(),
+            quoted,
+        });
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    /// Nothing of the field was read.
+    Start,
+    Plain,
+    Quoted,
+    /// A quote within quotes: the first of two, or the last.
+    Quote,
+    /// After the closing quote came something else.
+    Misquoted,
+}
+
+pub(super) struct Tokenizer<R> {
+    input: R,
+    buffer: Vec<u8>,
+    at: usize,
+    filled: usize,
+    delimiter: u8,
+    quote: u8,
+    line: u64,
+    /// The last byte was a carriage return that ended a line; a line feed belongs to it.
+    after_return: bool,
+    bytes_read: u64,
+}
+
+impl<R: Read> Tokenizer<R> {
+    pub(super) fn new(input: R, format: &CsvFormat) -> Self {
+        Self {
+            input,
+            buffer: vec![0; BUFFER_BYTES],
+            at: 0,
+            filled: 0,
+            delimiter: format.delimiter,
+            quote: format.quote,
+            line: 1,
+            after_return: false,
+            bytes_read: 0,
+        }
+    }
+
+    /// Bytes consumed so far.
+    pub(super) fn bytes_read(&self) -> u64 {
+        self.bytes_read - (self.filled - self.at) as u64
+    }
+
+    /// Reads the next record; false at the end.
+    pub(super) fn read(&mut self, record: &mut Record) -> Result<bool, ReadError> {
+        record.clear(self.line);
+        let mut state = State::Start;
+        let mut any = false;
+        loop {
+            if self.at == self.filled && !self.fill()? {
+                return self.end(record, state, any);
+            }
+            let byte = self.buffer[self.at];
+            if std::mem::take(&mut self.after_return) && byte == b'\n' {
+                self.at += 1;
+                continue;
+            }
+            if !any {
+                record.line = self.line;
+                any = true;
+            }
+            match state {
+                State::Plain | State::Misquoted => self.take_plain(record),
+                State::Quoted => self.take_quoted(record),
+                State::Start | State::Quote => {}
+            }
+            if self.at == self.filled {
+                Self::check_size(record)?;
+                continue;
+            }
+            let byte = self.buffer[self.at];
+            self.at += 1;
+            state = match state {
+                State::Quoted => State::Quote,
+                State::Start if byte == self.quote => State::Quoted,
+                State::Quote if byte == self.quote => {
+                    record.bytes.push(byte);
+                    State::Quoted
+                }
+                _ if byte == self.delimiter => {
+                    record.end_field(matches!(state, State::Quote | State::Misquoted));
+                    State::Start
+                }
+                _ if byte == b'\n' || byte == b'\r' => {
+                    self.line += 1;
+                    self.after_return = byte == b'\r';
+                    record.end_field(matches!(state, State::Quote | State::Misquoted));
+                    Self::check_size(record)?;
+                    return Ok(true);
+                }
+                State::Quote => {
+                    record.misquoted.get_or_insert(record.fields.len());
+                    record.bytes.push(byte);
+                    State::Misquoted
+                }
+                _ => {
+                    record.bytes.push(byte);
+                    if state == State::Misquoted {
+                        state
+                    } else {
+                        State::Plain
+                    }
+                }
+            };
+            Self::check_size(record)?;
+        }
+    }
+
+    /// Takes what can only be content of an unquoted field.
+    fn take_plain(&mut self, record: &mut Record) {
+        let rest = &self.buffer[self.at..self.filled];
+        let ends = |byte: &u8| *byte == self.delimiter || *byte == b'\n' || *byte == b'\r';
+        let length = rest.iter().position(ends).unwrap_or(rest.len());
+        record.bytes.extend_from_slice(&rest[..length]);
+        self.at += length;
+    }
+
+    /// Takes what can only be content of a quoted field.
+    fn take_quoted(&mut self, record: &mut Record) {
+        let rest = &self.buffer[self.at..self.filled];
+        let length = rest
+            .iter()
+            .position(|byte| *byte == self.quote)
+            .unwrap_or(rest.len());
+        record.bytes.extend_from_slice(&rest[..length]);
+        self.line += rest[..length].iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.at += length;
+    }
+
+    fn end(&mut self, record: &mut Record, state: State, any: bool) -> Result<bool, ReadError> {
+        if state == State::Quoted {
+            let reason = format!(
+                "the quote opened in the record at line {} is never closed",
+                record.line
+            );
+            return Err(ReadError::at(record.line, reason));
+        }
+        if any {
+            record.end_field(matches!(state, State::Quote | State::Misquoted));
+        }
+        Ok(any)
+    }
+
+    fn check_size(record: &Record) -> Result<(), ReadError> {
+        if record.bytes.len() > MAX_RECORD_BYTES || record.fields.len() > MAX_FIELDS {
+            let reason = format!(
+                "the record at line {} has more than {MAX_RECORD_BYTES} bytes or {MAX_FIELDS} fields; is a quote not closed?",
+                record.line
+            );
+            return Err(ReadError::at(record.line, reason));
+        }
+        Ok(())
+    }
+
+    fn fill(&mut self) -> Result<bool, ReadError> {
+        let at_start = self.bytes_read == 0;
+        (self.at, self.filled) = (0, 0);
+        // The first read must see a whole byte order mark.
+        let enough = if at_start { BYTE_ORDER_MARK.len() } else { 1 };
+        while self.filled < enough {
+            match self.input.read(&mut self.buffer[self.filled..]) {
+                Ok(0) => break,
+                Ok(count) => self.filled += count,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(source_error(error).into()),
+            }
+        }
+        self.bytes_read += self.filled as u64;
+        if at_start && self.buffer[..self.filled].starts_with(BYTE_ORDER_MARK) {
+            self.at = BYTE_ORDER_MARK.len();
+            return Ok(self.at < self.filled || self.fill()?);
+        }
+        Ok(self.filled > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Gives its bytes in small pieces, as a network does.
+    struct Trickle<'a>(&'a [u8], usize);
+
+    impl Read for Trickle<'_> {
+        fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+            let count = self.1.min(out.len()).min(self.0.len());
+            out[..count].copy_from_slice(&self.0[..count]);
+            self.0 = &self.0[count..];
+            Ok(count)
+        }
+    }
+
+    type Fields = Vec<(String, bool)>;
+
+    fn read_all(text: &[u8], step: usize) -> Result<Vec<(u64, Fields)>, ReadError> {
+        let mut tokenizer = Tokenizer::new(Trickle(text, step), &CsvFormat::default());
+        let mut record = Record::default();
+        let mut records = Vec::new();
+        while tokenizer.read(&mut record)? {
+            let fields = (0..record.len()).map(|at| {
+                let (bytes, quoted) = record.field(at);
+                (String::from_utf8_lossy(bytes).into_owned(), quoted)
+            });
+            records.push((record.line, fields.collect()));
+        }
+        assert_eq!(tokenizer.bytes_read(), text.len() as u64);
+        Ok(records)
+    }
+
+    fn plain(fields: &[&str]) -> Fields {
+        fields.iter().map(|field| ((*field).to_owned(), false)).collect()
+    }
+
+    #[test]
+    fn records_end_with_any_newline_or_the_file() {
+        for step in [1, 2, 3, 100] {
+            let records = read_all(b"\xef\xbb\xbfa,b\r\n1,\n2,3\r,\n4,5", step).unwrap();
+            let expected = [
+                (1, plain(&["a", "b"])),
+                (2, plain(&["1", ""])),
+                (3, plain(&["2", "3"])),
+                (4, plain(&["", ""])),
+                (5, plain(&["4", "5"])),
+            ];
+            assert_eq!(records, expected);
+        }
+    }
+
+    #[test]
+    fn quotes_keep_everything_and_tell_empty_from_nothing() {
+        for step in [1, 4, 100] {
+            let records = read_all(b"\"a\"\"\r\n,b\",\"\",\nx\"y,\"z\"\n", step).unwrap();
+            let first = vec![
+                ("a\"\r\n,b".to_owned(), true),
+                (String::new(), true),
+                (String::new(), false),
+            ];
+            assert_eq!(
+                records,
+                [
+                    (1, first),
+                    (3, vec![("x\"y".to_owned(), false), ("z".to_owned(), true)])
+                ]
+            );
+        }
+    }
+
+    #[test]
+    fn a_quote_that_never_closes_names_its_line() {
+        let error = read_all(b"a,b\n1,\"2\n3,4\n", 5).unwrap_err();
+        assert!(
+            matches!(error, ReadError::Content { line: Some(2), .. }),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_record_cannot_fill_the_memory() {
+        let long = [b"\"".as_slice(), &vec![b'x'; MAX_RECORD_BYTES + 1]].concat();
+        assert!(matches!(
+            read_all(&long, 1 << 16),
+            Err(ReadError::Content { line: Some(1), .. })
+        ));
+        assert!(matches!(
+            read_all(&vec![b','; MAX_FIELDS + 1], 1 << 16),
+            Err(ReadError::Content { .. })
+        ));
+    }
+
+    #[test]
+    fn text_after_a_closing_quote_is_marked() {
+        let mut tokenizer = Tokenizer::new(&b"a,\"b\"c\"d,e\n"[..], &CsvFormat::default());
+        let mut record = Record::default();
+        assert!(tokenizer.read(&mut record).unwrap());
+        assert_eq!((record.misquoted, record.len()), (Some(1), 3));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_give_the_same_records_however_they_arrive(bytes in "[a,\"\r\n]{0,40}", step in 1_usize..5) {
+            match (read_all(bytes.as_bytes(), step), read_all(bytes.as_bytes(), 1000)) {
+                (Ok(some), Ok(others)) => prop_assert_eq!(some, others),
+                (Err(_), Err(_)) => {}
+                (one, other) => prop_assert!(false, "{:?} and {:?}", one, other),
+            }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Writers: Arrow batches in, durable objects out, in memory that does not grow with them.
+//! Encoding runs on a thread of its own.
+
+mod csv;
+mod export;
+mod object;
+mod statistics;
+mod table;
+mod thread;
+
+pub use export::{ExportFormat, ExportWriter, Exported};
+pub use table::{TableWriter, WriteOptions, Written, WrittenFile};
+
+use object::BlockingObject;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+
+use crate::StoreError;
+
+/// Why writing ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A fault of ours: the batches are not of the schema.
+    #[error("encoding: {0}")]
+    Encode(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<std::io::Error> for WriteError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Store(crate::read::source_error(error))
+    }
+}
+
+impl From<ParquetError> for WriteError {
+    fn from(error: ParquetError) -> Self {
+        match error {
+            ParquetError::External(cause) => match cause.downcast::<std::io::Error>() {
+                Ok(io) => (*io).into(),
+                Err(cause) => Self::Encode(cause),
+            },
+            other => Self::Encode(other.into()),
+        }
+    }
+}
+
+/// Row groups large enough to compress well and small enough to be read by several threads.
+const GROUP_ROWS: usize = 128 << 10;
+const GROUP_BYTES: usize = 64 << 20;
+
+fn parquet_properties() -> WriterProperties {
+    WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_max_row_group_row_count(Some(GROUP_ROWS))
+        .set_max_row_group_bytes(Some(GROUP_BYTES))
+        .set_statistics_enabled(EnabledStatistics::Page)
+        .set_created_by("datacovey".to_owned())
+        .build()
+}
+
+/// Writes the footer and gives back the object. What can fail by now is the object store alone.
+fn object_of(writer: ArrowWriter<BlockingObject>) -> Result<BlockingObject, WriteError> {
+    writer.into_inner().map_err(|error| match error {
+        ParquetError::General(_) => StoreError::Io(std::io::Error::other(error)).into(),
+        other => other.into(),
+    })
+}

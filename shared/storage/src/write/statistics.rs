@@ -1,0 +1,61 @@
+use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::statistics::Statistics;
+use serde_json::{Map, Value, json};
+
+/// What is known of a file's columns: how many values are missing and, of numbers and times, the
+/// least and the greatest. Texts are left out: the database shall hold nobody's data.
+pub(super) fn of(groups: &[RowGroupMetaData]) -> Value {
+    let mut columns = Map::new();
+    for (index, column) in groups
+        .first()
+        .map_or(&[][..], RowGroupMetaData::columns)
+        .iter()
+        .enumerate()
+    {
+        let chunks = groups.iter().filter_map(|group| group.column(index).statistics());
+        columns.insert(column.column_descr().name().to_owned(), merge(chunks));
+    }
+    Value::Object(columns)
+}
+
+fn merge<'a>(chunks: impl Iterator<Item = &'a Statistics>) -> Value {
+    let mut nulls = 0;
+    let mut range: Option<(Value, Value)> = None;
+    for chunk in chunks {
+        nulls += chunk.null_count_opt().unwrap_or(0);
+        let of_chunk = match chunk {
+            Statistics::Int32(it) => it
+                .min_opt()
+                .zip(it.max_opt())
+                .map(|(min, max)| (json!(min), json!(max))),
+            Statistics::Int64(it) => it
+                .min_opt()
+                .zip(it.max_opt())
+                .map(|(min, max)| (json!(min), json!(max))),
+            Statistics::Double(it) => it
+                .min_opt()
+                .zip(it.max_opt())
+                .map(|(min, max)| (json!(min), json!(max))),
+            _ => None,
+        };
+        let Some((min, max)) = of_chunk else { continue };
+        range = Some(match range {
+            None => (min, max),
+            Some((least, most)) => (
+                if before(&min, &least) { min } else { least },
+                if before(&most, &max) { max } else { most },
+            ),
+        });
+    }
+    match range {
+        Some((min, max)) => json!({ "nulls": nulls, "min": min, "max": max }),
+        None => json!({ "nulls": nulls }),
+    }
+}
+
+fn before(one: &Value, other: &Value) -> bool {
+    match (one.as_i64(), other.as_i64()) {
+        (Some(one), Some(other)) => one < other,
+        _ => one.as_f64() < other.as_f64(),
+    }
+}

@@ -1,0 +1,6 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod bad_parquet;
+mod kit;
+mod round_trip;
+mod table_files;

@@ -1,0 +1,153 @@
+use datacovey_storage::read::{Piece, read_table_files};
+use datacovey_storage::schema::TableSchema;
+use datacovey_storage::unique::UniqueLimits;
+use datacovey_storage::write::{TableWriter, WriteOptions, Written};
+use datacovey_storage::{ObjectPath, Store};
+use futures::StreamExt as _;
+use serde_json::json;
+
+use crate::kit::{Row, batch, read_all, schema, store};
+
+fn rows(ids: std::ops::Range<i64>) -> Vec<Row> {
+    ids.map(|id| {
+        (
+            id,
+            Some(format!("word {}", id % 700)),
+            Some(id as f64),
+            None,
+            Some(0),
+            Some(id),
+        )
+    })
+    .collect()
+}
+
+async fn write(store: &Store, folder: &str, rows: &[Row], file_bytes: u64) -> Written {
+    let options = WriteOptions {
+        file_bytes,
+        unique: UniqueLimits {
+            run_rows: 100,
+            ..UniqueLimits::default()
+        },
+    };
+    let mut writer = TableWriter::start(store.clone(), ObjectPath::from(folder), schema(), options);
+    for part in rows.chunks(250) {
+        writer.write(batch(part)).await.unwrap();
+    }
+    writer.finish().await.unwrap()
+}
+
+fn pieces(written: &Written) -> Vec<Piece> {
+    written
+        .files
+        .iter()
+        .map(|file| Piece {
+            path: file.path.clone(),
+            size_bytes: file.size_bytes,
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn a_table_is_one_file_or_several_and_reads_as_one() {
+    let (_folder, store) = store();
+    let all = rows(0..1_000);
+    let written = write(&store, "t", &all, 5_000).await;
+    assert!(written.files.len() > 1, "{:?}", written.files);
+    assert_eq!(
+        (
+            written.rows,
+            written.files.iter().map(|file| file.rows).sum::<u64>()
+        ),
+        (1_000, 1_000)
+    );
+    for file in &written.files {
+        assert_eq!(store.size_bytes(&file.path).await.unwrap(), file.size_bytes);
+        assert_eq!(file.sha256.len(), 64);
+    }
+    let (read, _) = read_all(
+        read_table_files(store.clone(), pieces(&written), schema()),
+        &schema(),
+    )
+    .await
+    .unwrap();
+    assert_eq!(read, batch(&all));
+
+    let narrow = schema().select(&["at".to_owned(), "id".to_owned()]).unwrap();
+    let (read, _) = read_all(
+        read_table_files(store.clone(), pieces(&written), narrow.clone()),
+        &narrow,
+    )
+    .await
+    .unwrap();
+    assert_eq!(read, batch(&all).project(&[5, 0]).unwrap());
+}
+
+#[tokio::test]
+async fn statistics_tell_missing_values_and_ranges_but_no_text() {
+    let (_folder, store) = store();
+    let written = write(&store, "t", &rows(10..20), u64::MAX).await;
+    let statistics = &written.files[0].statistics;
+    assert_eq!(statistics["id"], json!({ "nulls": 0, "min": 10, "max": 19 }));
+    assert_eq!(
+        statistics["number"],
+        json!({ "nulls": 0, "min": 10.0, "max": 19.0 })
+    );
+    assert_eq!(statistics["flag"], json!({ "nulls": 10 }));
+    assert_eq!(statistics["text"], json!({ "nulls": 0 }));
+}
+
+#[tokio::test]
+async fn no_rows_make_no_file() {
+    let (_folder, store) = store();
+    assert_eq!(write(&store, "t", &[], u64::MAX).await.files, []);
+}
+
+#[tokio::test]
+async fn a_writer_dropped_midway_leaves_no_object() {
+    let (_folder, store) = store();
+    let mut writer = TableWriter::start(
+        store.clone(),
+        ObjectPath::from("t"),
+        schema(),
+        WriteOptions::default(),
+    );
+    writer.write(batch(&rows(0..10))).await.unwrap();
+    drop(writer);
+    assert_eq!(store.list(&ObjectPath::from("t")).count().await, 0);
+}
+
+#[tokio::test]
+async fn uniqueness_is_proven_over_old_and_new_files_together() {
+    let (_folder, store) = store();
+    let old = write(&store, "old", &rows(0..600), 5_000).await;
+    let old_files = pieces(&old);
+    assert_eq!(old.unique.finish().await.unwrap(), ["id", "text"]);
+
+    // Ids go on, words begin to repeat.
+    let next = write(&store, "next", &rows(600..900), u64::MAX).await.unique;
+    let proof = next
+        .add_files(&store, old_files.clone(), &schema())
+        .await
+        .unwrap();
+    assert_eq!(proof.finish().await.unwrap(), ["id"]);
+
+    let again = write(&store, "again", &rows(599..600), u64::MAX).await.unique;
+    let proof = again.add_files(&store, old_files, &schema()).await.unwrap();
+    assert!(proof.finish().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_column_that_a_file_does_not_have_yet_has_no_values() {
+    let (_folder, store) = store();
+    let files = pieces(&write(&store, "t", &rows(0..3), u64::MAX).await);
+    let wider = TableSchema::parse(&json!({ "type": "object", "properties": {
+        "later": { "type": "string" },
+        "id": { "type": "integer" },
+    } }))
+    .unwrap();
+    let (read, _) = read_all(read_table_files(store, files, wider.clone()), &wider)
+        .await
+        .unwrap();
+    assert_eq!((read.num_rows(), read.column(0).null_count()), (3, 3));
+}
