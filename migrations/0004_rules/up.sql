@@ -541,7 +541,8 @@ CREATE TRIGGER moves BEFORE UPDATE ON query_run FOR EACH ROW EXECUTE FUNCTION ru
 CREATE TRIGGER moves BEFORE UPDATE ON import_run FOR EACH ROW EXECUTE FUNCTION run_moves();
 CREATE TRIGGER moves BEFORE UPDATE ON export_run FOR EACH ROW EXECUTE FUNCTION run_moves();
 
--- Chunks of an upload follow each other; the run's row is the lock. DETAIL is the offset to go on from.
+-- Chunks of an upload follow each other; the run's row is the lock. DETAIL is the offset
+-- given and the one to go on from.
 CREATE FUNCTION upload_chunk_follows() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
@@ -563,7 +564,7 @@ BEGIN
         RAISE EXCEPTION USING
             ERRCODE = 'check_violation',
             MESSAGE = 'the offset is wrong',
-            DETAIL = expected::text,
+            DETAIL = format('%s %s', NEW."offset", expected),
             CONSTRAINT = 'upload_chunk_follows';
     END IF;
     RETURN NEW;

@@ -1,0 +1,112 @@
+//! The doors: definer functions of the database, each a typed call.
+//!
+//! A door past row-level security checks its own preconditions; what it refuses is a rule by name
+//! (see `failure`). There are no others: a test compares them with the database.
+
+mod job;
+mod lease;
+pub(crate) mod participant;
+mod principal;
+mod resolve;
+
+use std::fmt;
+use std::str::FromStr;
+
+pub use job::{Claim, ClaimedJob, ImportCommit, NewFile, Release, Sweep, Swept};
+pub use lease::{Lease, LeaseState};
+pub use participant::{InvitationRow, PartnerName};
+pub use resolve::{ResolvedTable, ResolvedVersion};
+
+/// The doors by name and the roles that may use them.
+pub const DOORS: [(&str, &[crate::DbRole]); 12] = {
+    use crate::DbRole::{Catalog, Identity, Query, QueryWorker, Transfer, TransferWorker};
+    [
+        ("accept", &[Catalog]),
+        ("claim_job", &[QueryWorker, TransferWorker]),
+        ("commit_import", &[TransferWorker]),
+        ("decline", &[Catalog]),
+        ("invitations", &[Catalog]),
+        ("leave", &[Catalog]),
+        ("partner_names", &[Catalog]),
+        ("release", &[QueryWorker]),
+        ("resolve_principal", &[Identity]),
+        ("resolve_project", &[Catalog, Query]),
+        ("resolve_versions", &[Transfer]),
+        ("sweep", &[QueryWorker, TransferWorker]),
+    ]
+};
+
+/// Which queue a job is in; the word is the first of its relations' names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum JobKind {
+    Query,
+    Import,
+    Export,
+}
+
+impl JobKind {
+    pub const ALL: [Self; 3] = [Self::Query, Self::Import, Self::Export];
+
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Query => "query",
+            Self::Import => "import",
+            Self::Export => "export",
+        }
+    }
+}
+
+impl fmt::Display for JobKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The word is no kind of job.
+#[derive(Debug, PartialEq, Eq)]
+pub struct UnknownKind;
+
+impl FromStr for JobKind {
+    type Err = UnknownKind;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word).ok_or(UnknownKind)
+    }
+}
+
+/// A call of a door as a statement of diesel's: prepared once per connection, its arguments bound.
+macro_rules! door {
+    (
+        $(#[$doc:meta])*
+        $name:ident { $($arg:ident: $rust:ty => $sql:ty),* $(,)? }
+        $before:literal .. $after:literal -> $row:ty
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, diesel::query_builder::QueryId)]
+        pub(crate) struct $name { $(pub(crate) $arg: $rust),* }
+
+        impl diesel::query_builder::QueryFragment<diesel::pg::Pg> for $name {
+            fn walk_ast<'b>(
+                &'b self,
+                mut out: diesel::query_builder::AstPass<'_, 'b, diesel::pg::Pg>,
+            ) -> diesel::QueryResult<()> {
+                out.push_sql($before);
+                let mut _separator = "";
+                $(
+                    out.push_sql(_separator);
+                    out.push_bind_param::<$sql, $rust>(&self.$arg)?;
+                    _separator = ", ";
+                )*
+                out.push_sql($after);
+                Ok(())
+            }
+        }
+
+        impl diesel::query_builder::Query for $name {
+            type SqlType = $row;
+        }
+    };
+}
+
+pub(crate) use door;
