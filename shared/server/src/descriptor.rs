@@ -1,0 +1,65 @@
+use std::collections::HashSet;
+use std::sync::{Arc, LazyLock};
+
+use prost::Message as _;
+use prost_types::FileDescriptorSet;
+
+/// Paths of all methods of the suite (`/datacovey.catalog.v1.TableService/GetTable`).
+static METHODS: LazyLock<HashSet<Arc<str>>> = LazyLock::new(|| {
+    // Our own descriptors decode; were they broken, all methods would be counted as one.
+    let set = FileDescriptorSet::decode(datacovey_proto::DESCRIPTORS).unwrap_or_default();
+    let services = set.file.iter().flat_map(|file| {
+        file.service
+            .iter()
+            .map(move |service| (format!("{}.{}", file.package(), service.name()), service))
+    });
+    services
+        .flat_map(|(name, service)| {
+            let paths = service
+                .method
+                .iter()
+                .map(move |it| format!("/{name}/{}", it.name()).into());
+            paths.collect::<Vec<_>>()
+        })
+        .collect()
+});
+
+/// The method of a path, for metrics: paths that callers make up are all one.
+pub(crate) fn known_method(path: &str) -> Arc<str> {
+    METHODS.get(path).cloned().unwrap_or_else(|| "unknown".into())
+}
+
+/// The package of a method: `datacovey.catalog.v1` of `/datacovey.catalog.v1.TableService/GetTable`.
+pub(crate) fn package_of(path: &str) -> &str {
+    let service = path
+        .strip_prefix('/')
+        .and_then(|path| path.split('/').next())
+        .unwrap_or_default();
+    service.rsplit_once('.').map_or("", |(package, _)| package)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn methods_are_known_by_their_path() {
+        let path = "/datacovey.identity.v1.UserService/WhoAmI";
+        assert_eq!(&*known_method(path), path);
+        assert_eq!(
+            &*known_method("/datacovey.identity.v1.UserService/Whoever"),
+            "unknown"
+        );
+    }
+
+    #[test]
+    fn a_package_is_what_is_before_the_service() {
+        assert_eq!(
+            package_of("/datacovey.internal.catalog.v1.A/B"),
+            "datacovey.internal.catalog.v1"
+        );
+        for path in ["", "/", "/Service/Method", "x.y.z", "//a.b/c"] {
+            assert_eq!(package_of(path), "", "{path}");
+        }
+    }
+}

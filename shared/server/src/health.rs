@@ -1,0 +1,144 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+/// How often what a service depends on is looked at.
+const CHECK_EVERY: Duration = Duration::from_secs(2);
+/// A dependency that does not answer within this is away.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Whether something that a service depends on is there; the error is for the log.
+pub type HealthCheck = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+
+/// A check, and the gRPC services that cannot serve while it fails.
+#[derive(Clone)]
+pub(crate) struct Dependency {
+    pub(crate) what: &'static str,
+    /// None: all of the server's.
+    pub(crate) of: Option<Vec<&'static str>>,
+    pub(crate) check: HealthCheck,
+}
+
+/// What probes are told: serving, while every dependency answers and nobody has asked to leave.
+#[derive(Clone)]
+pub(crate) struct Health {
+    reporter: HealthReporter,
+    names: Arc<[&'static str]>,
+    ready: Arc<AtomicBool>,
+}
+
+impl Health {
+    /// Nothing serves until the first checks have passed.
+    pub(crate) async fn new(names: &[&'static str]) -> Self {
+        let health = Self {
+            reporter: HealthReporter::new(),
+            names: names.into(),
+            ready: Arc::new(AtomicBool::new(false)),
+        };
+        health.say(ServingStatus::NotServing).await;
+        health
+    }
+
+    pub(crate) fn reporter(&self) -> HealthReporter {
+        self.reporter.clone()
+    }
+
+    /// Whether the whole server serves.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::SeqCst)
+    }
+
+    /// From now on and whatever is checked, nothing serves.
+    async fn leave(&self) {
+        self.say(ServingStatus::NotServing).await;
+    }
+
+    async fn say(&self, status: ServingStatus) {
+        self.ready
+            .store(status == ServingStatus::Serving, Ordering::SeqCst);
+        for name in self.names.iter().copied().chain([""]) {
+            self.reporter.set_service_status(name, status).await;
+        }
+    }
+
+    /// Checks the dependencies again and again until `leaving`, and says what follows from them.
+    pub(crate) async fn watch(self, dependencies: Vec<Dependency>, leaving: CancellationToken) {
+        let mut failing = Vec::new();
+        let mut every = tokio::time::interval(CHECK_EVERY);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let checking = async {
+            loop {
+                every.tick().await;
+                let failed = check_all(&dependencies).await;
+                report_changes(&dependencies, &failing, &failed);
+                self.tell(&dependencies, &failed).await;
+                failing = failed;
+            }
+        };
+        leaving.run_until_cancelled(checking).await;
+        self.leave().await;
+    }
+
+    async fn tell(&self, dependencies: &[Dependency], failed: &[(usize, String)]) {
+        let concerns = |name: &str| {
+            failed.iter().any(|(index, _)| match &dependencies[*index].of {
+                None => true,
+                Some(of) => of.contains(&name),
+            })
+        };
+        let status = |serving| {
+            if serving {
+                ServingStatus::Serving
+            } else {
+                ServingStatus::NotServing
+            }
+        };
+        for name in self.names.iter() {
+            self.reporter
+                .set_service_status(name, status(!concerns(name)))
+                .await;
+        }
+        self.reporter
+            .set_service_status("", status(failed.is_empty()))
+            .await;
+        self.ready.store(failed.is_empty(), Ordering::SeqCst);
+    }
+}
+
+/// The dependencies that fail, by index, and why.
+async fn check_all(dependencies: &[Dependency]) -> Vec<(usize, String)> {
+    let mut checks = JoinSet::new();
+    for (index, dependency) in dependencies.iter().enumerate() {
+        let check = (dependency.check)();
+        checks.spawn(async move {
+            match tokio::time::timeout(CHECK_TIMEOUT, check).await {
+                Ok(Ok(())) => None,
+                Ok(Err(why)) => Some((index, why)),
+                Err(_) => Some((index, "it does not answer".to_owned())),
+            }
+        });
+    }
+    let mut failed: Vec<_> = checks.join_all().await.into_iter().flatten().collect();
+    failed.sort();
+    failed
+}
+
+fn report_changes(dependencies: &[Dependency], before: &[(usize, String)], now: &[(usize, String)]) {
+    let is_in = |list: &[(usize, String)], index| list.iter().any(|(it, _)| *it == index);
+    for (index, why) in now.iter().filter(|(index, _)| !is_in(before, *index)) {
+        tracing::warn!(
+            dependency = dependencies[*index].what,
+            why,
+            "a dependency is away"
+        );
+    }
+    for (index, _) in before.iter().filter(|(index, _)| !is_in(now, *index)) {
+        tracing::info!(dependency = dependencies[*index].what, "a dependency is back");
+    }
+}

@@ -1,0 +1,92 @@
+use std::process::ExitCode;
+
+use datacovey_error::{Error, Violation};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::config::ServerConfig;
+use crate::reply::causes;
+use crate::serve::{Listeners, serve};
+use crate::telemetry::Telemetry;
+
+/// The life of a process that is one service: telemetry, what the service is made of (its pool,
+/// the check of its schema), its ports, serving, and leaving when it is told to.
+///
+/// Errors are written to standard error; the exit code says whether there were any.
+pub async fn run<F>(config: ServerConfig, app: F) -> ExitCode
+where
+    F: Future<Output = Result<App, Error>>,
+{
+    let telemetry = match Telemetry::install(&config.telemetry, config.service.name) {
+        Ok(telemetry) => telemetry,
+        Err(error) => return fail(&error),
+    };
+    let metrics = Some(telemetry.metrics());
+    let shutdown = shutdown_signal();
+    let served = async {
+        let app = app.await.map_err(|error| causes(&error))?;
+        let listeners = Listeners::bind(config.listen, config.admin_listen)
+            .await
+            .map_err(|error| causes(&error))?;
+        tracing::info!(service = config.service.name, listen = %config.listen, "serving");
+        let serving = serve(config.service, app, config.limits, listeners, metrics, shutdown);
+        serving.await.map_err(|error| causes(&error))
+    };
+    let served: Result<(), String> = served.await;
+    if let Err(cause) = &served {
+        tracing::error!(service = config.service.name, cause, "the service cannot run");
+    }
+    // It blocks; by now nothing else runs.
+    let _ = tokio::task::spawn_blocking(|| telemetry.flush()).await;
+    if served.is_ok() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Says everything that is wrong with a configuration.
+#[must_use]
+pub fn refuse(violations: &[Violation]) -> ExitCode {
+    eprintln!("the configuration is wrong:");
+    for violation in violations {
+        eprintln!("  {}: {}", violation.field, violation.description);
+    }
+    ExitCode::from(2)
+}
+
+/// Cancelled when the process is told to end: SIGTERM or ctrl-c.
+///
+/// To be called within a tokio runtime.
+#[must_use]
+pub fn shutdown_signal() -> CancellationToken {
+    let token = CancellationToken::new();
+    let cancelled = token.clone();
+    tokio::spawn(async move {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            match signal(SignalKind::terminate()) {
+                Ok(mut terminate) => {
+                    tokio::select! {
+                        _ = terminate.recv() => {}
+                        _ = tokio::signal::ctrl_c() => {}
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "SIGTERM cannot be caught");
+                    let _ = tokio::signal::ctrl_c().await;
+                }
+            }
+        }
+        #[cfg(not(unix))]
+        let _ = tokio::signal::ctrl_c().await;
+        cancelled.cancel();
+    });
+    token
+}
+
+fn fail(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("{error}");
+    ExitCode::FAILURE
+}

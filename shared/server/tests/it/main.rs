@@ -1,0 +1,10 @@
+//! A real server with all layers on a free port, around services that misbehave on request.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod authentication;
+mod drain;
+mod fixture;
+mod layers;
+mod peers;
+mod wire;
