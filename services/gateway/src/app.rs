@@ -1,0 +1,53 @@
+use std::sync::{Arc, LazyLock};
+
+use datacovey_auth::{InternalSigner, InternalVerifier};
+use datacovey_error::{Error, Result};
+use datacovey_proto::PUBLIC_DESCRIPTORS;
+use datacovey_server::{App, Authentication, RemotePrincipals, ServerConfig, Service};
+
+use crate::health;
+use crate::proxy::Proxy;
+use crate::routes::{BadDescriptors, RouteTable, UPSTREAMS};
+use crate::upstream::Upstream;
+
+/// The gateway among the services of the suite.
+pub const SERVICE: Service = Service { name: "gateway", port: 8080, admin_port: 8081, peers: &UPSTREAMS };
+
+static ROUTES: LazyLock<Result<RouteTable, BadDescriptors>> =
+    LazyLock::new(|| RouteTable::from_descriptors(PUBLIC_DESCRIPTORS));
+
+/// The gateway as it is configured: a proxy for all public services, and nothing else.
+///
+/// Fails if the configuration lacks a key or an address that [`SERVICE`] says are needed.
+pub fn app(config: &ServerConfig) -> Result<App> {
+    let routes = ROUTES.as_ref().map_err(|error| Error::internal(error.to_string()))?;
+    let key = config.callers.key.clone().ok_or_else(|| Error::internal("the gateway has no key"))?;
+    let signer = InternalSigner::new(SERVICE.name, key);
+    let upstreams = upstreams(config)?;
+
+    let proxy = Proxy::new(routes, &upstreams, signer);
+    let names: Vec<_> = routes.services().map(|(name, _)| name).collect();
+    let app = App::new(authentication(config)?).proxy(proxy, &names, PUBLIC_DESCRIPTORS);
+    Ok(upstreams.into_iter().fold(app, |app, upstream| {
+        let name = upstream.name();
+        let behind: Vec<_> = routes.services().filter(|(_, of)| *of == name).map(|(name, _)| name).collect();
+        app.names_depend_on(&behind, name, health::check(upstream))
+    }))
+}
+
+fn upstreams(config: &ServerConfig) -> Result<Vec<Upstream>> {
+    let upstream = |name| {
+        let address = config.peers.get(name).ok_or_else(|| Error::internal(format!("no address of {name}")))?;
+        Upstream::new(name, address).map_err(|violation| Error::invalid(vec![violation]))
+    };
+    UPSTREAMS.into_iter().map(upstream).collect()
+}
+
+/// People and machines from outside only: no service of the suite has business here, so an
+/// internal token that turns up here is a stolen one.
+fn authentication(config: &ServerConfig) -> Result<Authentication> {
+    let nobody = InternalVerifier::new(SERVICE.name, Vec::new());
+    let oidc = config.oidc_verifier().map_err(|violation| Error::invalid(vec![violation]))?;
+    let identity = config.peer("identity").ok_or_else(|| Error::internal("no address of identity"))?;
+    Ok(Authentication::new(nobody, oidc, Arc::new(RemotePrincipals::new(identity))))
+}

@@ -1,0 +1,10 @@
+//! The gateway, over real connections and with all its layers, before fake services.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod callers;
+mod ending;
+mod fake;
+mod health;
+mod passing;
+mod streaming;
+mod suite;
