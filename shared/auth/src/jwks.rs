@@ -137,6 +137,9 @@ impl KeySet {
 
     /// Asks for the keys now, unless they were asked for a moment ago.
     pub(crate) async fn ask_unless_recent(&self) {
+        if matches!(self.source, Source::Inline) {
+            return;
+        }
         let _asking = self.asking.lock().await;
         let known = self.known();
         let pause = if known.keys.is_empty() {

@@ -70,6 +70,7 @@ impl Health {
     /// Checks the dependencies again and again until `leaving`, and says what follows from them.
     pub(crate) async fn watch(self, dependencies: Vec<Dependency>, leaving: CancellationToken) {
         let mut failing = Vec::new();
+        let mut told = false;
         let mut every = tokio::time::interval(CHECK_EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let checking = async {
@@ -77,7 +78,11 @@ impl Health {
                 every.tick().await;
                 let failed = check_all(&dependencies).await;
                 report_changes(&dependencies, &failing, &failed);
-                self.tell(&dependencies, &failed).await;
+                // Whoever watches is told of changes only.
+                if !told || !same(&failing, &failed) {
+                    self.tell(&dependencies, &failed).await;
+                }
+                told = true;
                 failing = failed;
             }
         };
@@ -107,7 +112,10 @@ impl Health {
         self.reporter
             .set_service_status("", status(failed.is_empty()))
             .await;
-        self.ready.store(failed.is_empty(), Ordering::SeqCst);
+        // Probes take a process out of service for what is its own, and not for what is wrong
+        // with one of those that it calls: the others are called through it, too.
+        let own = failed.iter().all(|(index, _)| dependencies[*index].of.is_some());
+        self.ready.store(own, Ordering::SeqCst);
     }
 }
 
@@ -127,6 +135,11 @@ async fn check_all(dependencies: &[Dependency]) -> Vec<(usize, String)> {
     let mut failed: Vec<_> = checks.join_all().await.into_iter().flatten().collect();
     failed.sort();
     failed
+}
+
+/// Whether the same ones fail, for whatever reason.
+fn same(before: &[(usize, String)], now: &[(usize, String)]) -> bool {
+    before.iter().map(|(index, _)| index).eq(now.iter().map(|(index, _)| index))
 }
 
 fn report_changes(dependencies: &[Dependency], before: &[(usize, String)], now: &[(usize, String)]) {

@@ -15,6 +15,7 @@ use tracing::{Instrument as _, info_span};
 use uuid::Uuid;
 
 use crate::layer::{GRPC_TIMEOUT, REQUEST_ID, write_timeout};
+use crate::serve::{CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES};
 use crate::trace_context::inject_span;
 
 /// Another service of the suite: one connection, and the key to call it with.
@@ -42,6 +43,9 @@ impl Peer {
         let channel = Endpoint::from(address)
             .connect_timeout(Duration::from_secs(5))
             .tcp_nodelay(true)
+            // An answer that is not read holds up no other.
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             // Between the pings a dead peer would be waited for until the call's deadline.
             .http2_keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(10))

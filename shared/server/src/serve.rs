@@ -22,6 +22,10 @@ use crate::layer::{Shared, within_layers};
 
 /// A connection on which nothing comes back for so long after a ping is dead.
 const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
+/// What one call may have in flight before somebody reads it.
+pub(crate) const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+/// The largest that the protocol allows.
+pub(crate) const CONNECTION_WINDOW_BYTES: u32 = (1 << 31) - 1;
 /// Headers larger than this, a large token included, are refused.
 const MAX_HEADER_BYTES: u32 = 64 * 1024;
 
@@ -101,7 +105,7 @@ pub async fn serve(
         listeners.grpc,
         routes,
         &shutdown,
-        limits.drain_delay,
+        limits,
         service.name,
     )
     .await;
@@ -158,12 +162,12 @@ impl Connections {
     }
 }
 
-/// Accepts until `delay` after `shutdown`: whoever has not heard yet that we leave is still served.
+/// Accepts until the drain delay after `shutdown`: whoever has not heard yet that we leave is still served.
 async fn accept(
     listener: TcpListener,
     routes: Router,
     shutdown: &CancellationToken,
-    delay: Duration,
+    limits: Limits,
     service: &'static str,
 ) -> Connections {
     let mut connections = Connections {
@@ -173,15 +177,17 @@ async fn accept(
     let stop = async {
         shutdown.cancelled().await;
         tracing::info!(service, "leaving");
-        tokio::time::sleep(delay).await;
+        tokio::time::sleep(limits.drain_delay).await;
     };
     let mut stop = std::pin::pin!(stop);
+    let max_streams = u32::try_from(limits.max_concurrent_calls).unwrap_or(u32::MAX);
     loop {
         tokio::select! {
             () = &mut stop => return connections,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.tasks.spawn(connection(stream, routes.clone(), connections.leave.clone()));
+                    let leave = connections.leave.clone();
+                    connections.tasks.spawn(connection(stream, routes.clone(), max_streams, leave));
                 }
                 Err(error) => {
                     tracing::warn!(service, %error, "a connection could not be accepted");
@@ -194,7 +200,7 @@ async fn accept(
     }
 }
 
-async fn connection(stream: TcpStream, routes: Router, leave: CancellationToken) {
+async fn connection(stream: TcpStream, routes: Router, max_streams: u32, leave: CancellationToken) {
     // Without it small replies wait for the other side's acknowledgement.
     let _ = stream.set_nodelay(true);
     let mut builder = auto::Builder::new(TokioExecutor::new());
@@ -203,7 +209,11 @@ async fn connection(stream: TcpStream, routes: Router, leave: CancellationToken)
         .timer(TokioTimer::new())
         .keep_alive_interval(KEEP_ALIVE.0)
         .keep_alive_timeout(KEEP_ALIVE.1)
-        .adaptive_window(true)
+        // Calls of all callers come over the same few connections of the gateway. What one call
+        // does not read must not count against the others, so only its own window is small.
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_concurrent_streams(max_streams)
         .max_header_list_size(MAX_HEADER_BYTES);
     builder.http1().timer(TokioTimer::new());
     let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));

@@ -5,7 +5,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use datacovey_auth::{ExternalCaller, InternalCaller, InternalVerifier, OidcVerifier, is_internal_token};
-use datacovey_error::Error;
+use datacovey_error::{Error, Kind};
 use datacovey_types::{Ctx, Principal};
 use http::{HeaderMap, header};
 use moka::future::Cache;
@@ -85,16 +85,14 @@ impl Authentication {
         })
     }
 
-    /// The principal of a verified token.
+    /// The principal of a verified token. Calls that come at once ask once.
     async fn resolve(&self, caller: ExternalCaller, request_id: &str) -> Result<Principal, Error> {
         let caller = Arc::new(caller);
-        if let Some(principal) = self.resolved.get(&caller).await {
-            return Ok(principal);
-        }
-        let mut principal = self.resolver.resolve(&caller, request_id).await?;
+        let resolving = self.resolver.resolve(&caller, request_id);
+        let resolved = self.resolved.try_get_with(Arc::clone(&caller), resolving).await;
+        let mut principal = resolved.map_err(of_each_that_waited)?;
         // Scopes come with the token, and with nothing else.
         principal.scopes = caller.scopes;
-        self.resolved.insert(caller, principal.clone()).await;
         Ok(principal)
     }
 }
@@ -147,6 +145,17 @@ pub(super) async fn layer(State(shared): State<Shared>, mut request: Request, ne
         request.extensions_mut().insert(service);
     }
     next.run(request).await
+}
+
+/// The error of one question for each of the calls that asked it together.
+fn of_each_that_waited(error: Arc<Error>) -> Error {
+    Arc::try_unwrap(error).unwrap_or_else(|error| match error.kind() {
+        Kind::Unauthenticated => Error::credentials_invalid(error.message()).because(error.reason()),
+        Kind::Unavailable => Error::unavailable("the identity service"),
+        Kind::DeadlineExceeded => Error::deadline_exceeded(),
+        Kind::ResourceExhausted => Error::overloaded(error.message()),
+        _ => Error::internal(error.message().to_owned()),
+    })
 }
 
 fn bearer_token(headers: &HeaderMap) -> Result<&str, Error> {
