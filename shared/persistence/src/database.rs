@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use datacovey_error::Error;
 use datacovey_types::{Ctx, Scope};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
-use futures::future::join;
+use futures::future::{BoxFuture, join};
 
 use crate::failure::Failure;
 use crate::pool::{self, Connector, Pool, PoolOptions, Pooled};
@@ -90,39 +90,34 @@ impl Database {
     ///
     /// What makes the transaction the tenant's travels with the first statement, so it costs no
     /// round trip. A transaction that loses a race (serialization failure, deadlock) runs again.
-    pub async fn transaction<T, F>(&self, ctx: &Ctx, body: F) -> Result<T, Error>
+    ///
+    /// The future is boxed so that its being `Send` is settled here: seen from outside, a closure
+    /// that borrows from its caller is not general enough for the compiler.
+    pub fn transaction<'a, T, F>(&'a self, ctx: &'a Ctx, body: F) -> BoxFuture<'a, Result<T, Error>>
     where
-        F: for<'r> Body<&'r mut Conn<'r>, Result<T, Failure>, Future: Send> + Send + Sync,
-        T: Send,
+        F: for<'r, 'c> Body<&'r mut Conn<'c>, Result<T, Failure>, Future: Send> + Send + Sync + 'a,
+        T: Send + 'a,
     {
-        self.run(&self.prelude(Some(ctx))?, ctx.deadline, body).await
+        Box::pin(self.run(ctx, body))
     }
 
-    /// The same before there is a tenant. For doors that find one; they check what they must.
-    pub(crate) async fn transaction_without_tenant<T, F>(&self, body: F) -> Result<T, Error>
+    async fn run<T, F>(&self, ctx: &Ctx, body: F) -> Result<T, Error>
     where
-        F: for<'r> Body<&'r mut Conn<'r>, Result<T, Failure>, Future: Send> + Send + Sync,
+        F: for<'r, 'c> Body<&'r mut Conn<'c>, Result<T, Failure>, Future: Send> + Send + Sync,
         T: Send,
     {
-        self.run(&self.prelude(None)?, None, body).await
-    }
-
-    async fn run<T, F>(&self, prelude: &str, deadline: Option<Instant>, body: F) -> Result<T, Error>
-    where
-        F: for<'r> Body<&'r mut Conn<'r>, Result<T, Failure>, Future: Send> + Send + Sync,
-        T: Send,
-    {
+        let prelude = self.prelude(Some(ctx))?;
         let mut attempt = 1;
         loop {
             let mut pooled = pool::acquire(&self.pool).await.map_err(Failure::into_error)?;
-            let failure = match attempt_once(&mut pooled, prelude, &body).await {
+            let failure = match attempt_once(&mut pooled, &prelude, &body).await {
                 Ok(done) => return Ok(done),
                 Err(Outcome::Unknown(failure)) => return Err(failure.into_error()),
                 Err(Outcome::Nothing(failure)) => failure,
             };
             drop(pooled);
             let again = failure.lost_a_race() || failure.lost_the_connection();
-            if !again || attempt == ATTEMPTS || deadline.is_some_and(|it| it <= Instant::now()) {
+            if !again || attempt == ATTEMPTS || ctx.deadline.is_some_and(|it| it <= Instant::now()) {
                 return Err(failure.into_error());
             }
             tracing::debug!(attempt, cause = ?failure, "the transaction runs again");
@@ -176,7 +171,7 @@ enum Outcome {
 
 async fn attempt_once<T, F>(pooled: &mut Pooled, prelude: &str, body: &F) -> Result<T, Outcome>
 where
-    F: for<'r> Body<&'r mut Conn<'r>, Result<T, Failure>, Future: Send> + Sync,
+    F: for<'r, 'c> Body<&'r mut Conn<'c>, Result<T, Failure>, Future: Send> + Sync,
     T: Send,
 {
     pooled.in_transaction = true;

@@ -12,7 +12,7 @@ use datacovey_types::Ctx;
 use diesel::query_builder::{AsQuery, QueryFragment, QueryId};
 use diesel_async::methods::LoadQuery;
 use diesel_async::{RunQueryDsl as _, SimpleAsyncConnection as _};
-use futures::future::{join, join3};
+use futures::future::{BoxFuture, join, join3};
 use tokio::task::unconstrained;
 
 use crate::Database;
@@ -27,30 +27,36 @@ impl Database {
     /// Runs one statement in a transaction of the caller's tenant: one round trip.
     ///
     /// The statement is not repeated: it may have taken effect when the connection is lost.
-    pub(crate) async fn fetch<Q, U>(&self, ctx: &Ctx, query: Q) -> Result<Vec<U>, Failure>
+    ///
+    /// Boxed for the same reason as [`Database::transaction`].
+    pub(crate) fn fetch<'a, Q, U>(&'a self, ctx: &'a Ctx, query: Q) -> BoxFuture<'a, Result<Vec<U>, Failure>>
     where
         Q: Statement + for<'q, 'c> LoadQuery<'q, Conn<'c>, U>,
-        U: Send,
+        U: Send + 'static,
     {
-        let prelude = self.prelude(Some(ctx))?;
-        send(self.acquire().await?, &prelude, query).await
+        Box::pin(async move {
+            let prelude = self.prelude(Some(ctx))?;
+            send(self.acquire().await?, &prelude, query).await
+        })
     }
 
     /// The same before there is a tenant, for doors that find one.
-    pub(crate) async fn fetch_without_tenant<Q, U>(&self, query: Q) -> Result<Vec<U>, Failure>
+    pub(crate) fn fetch_without_tenant<Q, U>(&self, query: Q) -> BoxFuture<'_, Result<Vec<U>, Failure>>
     where
         Q: Statement + for<'q, 'c> LoadQuery<'q, Conn<'c>, U>,
-        U: Send,
+        U: Send + 'static,
     {
-        let prelude = self.prelude(None)?;
-        send(self.acquire().await?, &prelude, query).await
+        Box::pin(async move {
+            let prelude = self.prelude(None)?;
+            send(self.acquire().await?, &prelude, query).await
+        })
     }
 
     /// The one row of a statement; [`diesel::result::Error::NotFound`] where there is none.
     pub(crate) async fn fetch_one<Q, U>(&self, ctx: &Ctx, query: Q) -> Result<U, Failure>
     where
         Q: Statement + for<'q, 'c> LoadQuery<'q, Conn<'c>, U>,
-        U: Send,
+        U: Send + 'static,
     {
         self.fetch(ctx, query).await?.into_iter().next().ok_or(Failure::Database(diesel::result::Error::NotFound))
     }
