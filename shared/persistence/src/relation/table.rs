@@ -6,7 +6,7 @@ use datacovey_list::{Page, Paging, check_etag};
 use datacovey_types::{Ctx, new_id};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel_async::{RunQueryDsl as _, SimpleAsyncConnection as _};
+use diesel_async::{RunQueryDsl, SimpleAsyncConnection as _};
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;

@@ -5,7 +5,7 @@ use datacovey_error::{Error, Result};
 use datacovey_types::Ctx;
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel_async::{RunQueryDsl as _, SimpleAsyncConnection as _};
+use diesel_async::{RunQueryDsl, SimpleAsyncConnection as _};
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
