@@ -1,0 +1,159 @@
+use datacovey_auth::authorize;
+use datacovey_error::{Error, Result};
+use datacovey_persistence::Database;
+use datacovey_proto::catalog::v1 as pb;
+use datacovey_proto::catalog::v1::table_service_server::TableService;
+use datacovey_server::ctx;
+use datacovey_types::Permission::{EditDatasets, Read};
+use tonic::{Request, Response, Status};
+
+use super::{field, mutation, table_message, table_policy};
+use crate::domain::schema;
+
+/// TableService: tables, their schemas and their policies.
+#[derive(Clone, Debug)]
+pub(crate) struct Tables {
+    pub(crate) database: Database,
+}
+
+#[tonic::async_trait]
+impl TableService for Tables {
+    async fn create_table(
+        &self,
+        request: Request<pb::CreateTableRequest>,
+    ) -> Result<Response<pb::Table>, Status> {
+        let ctx = ctx(&request)?;
+        authorize(&ctx, EditDatasets)?;
+        let create = table_message::parse_create(request.into_inner())?;
+        if create.validate_only {
+            let row = self.database.table_try_create(&ctx, create.new).await?;
+            return Ok(Response::new(table_message::reply_unmade(row)));
+        }
+        let row = self
+            .database
+            .table_create(&ctx, create.new, create.replay)
+            .await?;
+        Ok(Response::new(table_message::reply(row)?))
+    }
+
+    async fn get_table(&self, request: Request<pb::GetTableRequest>) -> Result<Response<pb::Table>, Status> {
+        let ctx = ctx(&request)?;
+        authorize(&ctx, Read)?;
+        let id = field::only_id("id", &request.into_inner().id)?;
+        let row = self.database.table_get(&ctx, id).await?;
+        Ok(Response::new(table_message::reply(row)?))
+    }
+
+    async fn list_tables(
+        &self,
+        request: Request<pb::ListTablesRequest>,
+    ) -> Result<Response<pb::ListTablesResponse>, Status> {
+        let ctx = ctx(&request)?;
+        authorize(&ctx, Read)?;
+        let (scope, paging) = table_message::parse_list(&request.into_inner())?;
+        let page = self.database.table_list(&ctx, &scope, &paging).await?;
+        let page = page.try_map(table_message::reply)?;
+        Ok(Response::new(pb::ListTablesResponse {
+            tables: page.rows,
+            next_page_token: page.next_page_token,
+        }))
+    }
+
+    async fn update_table(
+        &self,
+        request: Request<pb::UpdateTableRequest>,
+    ) -> Result<Response<pb::Table>, Status> {
+        let ctx = ctx(&request)?;
+        authorize(&ctx, EditDatasets)?;
+        let update = table_message::parse_update(request.into_inner())?;
+        let row = self
+            .database
+            .table_update(
+                &ctx,
+                update.id,
+                &update.etag,
+                update.changes,
+                update.replay,
+                schema::check_change,
+            )
+            .await?;
+        Ok(Response::new(table_message::reply(row)?))
+    }
+
+    async fn archive_table(
+        &self,
+        request: Request<pb::ArchiveTableRequest>,
+    ) -> Result<Response<pb::Table>, Status> {
+        let ctx = ctx(&request)?;
+        authorize(&ctx, EditDatasets)?;
+        let request = request.into_inner();
+        let target = mutation::target(
+            "ArchiveTable",
+            ("id", &request.id),
+            &request.etag,
+            &request.request_id,
+            &request,
+        )?;
+        let row = self
+            .database
+            .table_archive(&ctx, target.id, &target.etag, target.replay)
+            .await?;
+        Ok(Response::new(table_message::reply(row)?))
+    }
+
+    async fn restore_table(
+        &self,
+        _: Request<pb::RestoreTableRequest>,
+    ) -> Result<Response<pb::Table>, Status> {
+        Err(Error::not_implemented("RestoreTable").into())
+    }
+
+    async fn delete_table(&self, _: Request<pb::DeleteTableRequest>) -> Result<Response<()>, Status> {
+        Err(Error::not_implemented("DeleteTable").into())
+    }
+
+    async fn list_table_history(
+        &self,
+        _: Request<pb::ListTableHistoryRequest>,
+    ) -> Result<Response<pb::ListTableHistoryResponse>, Status> {
+        Err(Error::not_implemented("ListTableHistory").into())
+    }
+
+    async fn get_table_policy(
+        &self,
+        request: Request<pb::GetTablePolicyRequest>,
+    ) -> Result<Response<pb::TablePolicy>, Status> {
+        let ctx = ctx(&request)?;
+        authorize(&ctx, Read)?;
+        let (table_id, version) = table_policy::parse_get(&request.into_inner())?;
+        let row = self.database.table_policy_get(&ctx, table_id, version).await?;
+        Ok(Response::new(table_policy::reply(row, &ctx)?))
+    }
+
+    async fn set_table_policy(
+        &self,
+        request: Request<pb::SetTablePolicyRequest>,
+    ) -> Result<Response<pb::TablePolicy>, Status> {
+        let ctx = ctx(&request)?;
+        authorize(&ctx, EditDatasets)?;
+        let set = table_policy::parse_set(request.into_inner())?;
+        let (validate_only, fits) = (set.new.validate_only, |schema: &_| set.draft.fits(schema));
+        let row = self
+            .database
+            .table_policy_set(&ctx, set.new, set.replay, fits)
+            .await?;
+        let reply = if validate_only {
+            table_policy::reply_unmade
+        } else {
+            table_policy::reply
+        };
+        Ok(Response::new(reply(row, &ctx)?))
+    }
+
+    async fn list_table_policy_versions(
+        &self,
+        _: Request<pb::ListTablePolicyVersionsRequest>,
+    ) -> Result<Response<pb::ListTablePolicyVersionsResponse>, Status> {
+        Err(Error::not_implemented("ListTablePolicyVersions").into())
+    }
+}
