@@ -1,6 +1,7 @@
 use std::process::ExitCode;
 
 use datacovey_error::{Error, Violation};
+use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
@@ -13,36 +14,40 @@ use crate::telemetry::Telemetry;
 /// the check of its schema), its ports, serving, and leaving when it is told to.
 ///
 /// Errors are written to standard error; the exit code says whether there were any.
-pub async fn run<F>(config: ServerConfig, app: F) -> ExitCode
+pub fn run<'a, F>(config: ServerConfig, app: F) -> BoxFuture<'a, ExitCode>
 where
-    F: Future<Output = Result<App, Error>>,
+    F: Future<Output = Result<App, Error>> + Send + 'a,
 {
+    // What opens a service is a large future; boxed here, so that no main has to.
+    Box::pin(live(config, Box::pin(app)))
+}
+
+async fn live(config: ServerConfig, app: BoxFuture<'_, Result<App, Error>>) -> ExitCode {
     let telemetry = match Telemetry::install(&config.telemetry, config.service.name) {
         Ok(telemetry) => telemetry,
         Err(error) => return fail(&error),
     };
-    let metrics = Some(telemetry.metrics());
-    let shutdown = shutdown_signal();
-    let served = async {
-        let app = app.await.map_err(|error| causes(&error))?;
-        let listeners = Listeners::bind(config.listen, config.admin_listen)
-            .await
-            .map_err(|error| causes(&error))?;
-        tracing::info!(service = config.service.name, listen = %config.listen, "serving");
-        let serving = serve(config.service, app, config.limits, listeners, metrics, shutdown);
-        serving.await.map_err(|error| causes(&error))
-    };
-    let served: Result<(), String> = served.await;
+    let served = open_and_serve(&config, app, &telemetry).await;
     if let Err(cause) = &served {
         tracing::error!(service = config.service.name, cause, "the service cannot run");
     }
     // It blocks; by now nothing else runs.
     let _ = tokio::task::spawn_blocking(|| telemetry.flush()).await;
-    if served.is_ok() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+async fn open_and_serve(
+    config: &ServerConfig,
+    app: BoxFuture<'_, Result<App, Error>>,
+    telemetry: &Telemetry,
+) -> Result<(), String> {
+    let shutdown = shutdown_signal();
+    let app = app.await.map_err(|error| causes(&error))?;
+    let listeners = Listeners::bind(config.listen, config.admin_listen).await.map_err(|error| causes(&error))?;
+    tracing::info!(service = config.service.name, listen = %config.listen, "serving");
+    let metrics = Some(telemetry.metrics());
+    let serving = serve(config.service, app, config.limits, listeners, metrics, shutdown);
+    serving.await.map_err(|error| causes(&error))
 }
 
 /// Says everything that is wrong with a configuration.
