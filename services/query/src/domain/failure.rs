@@ -7,7 +7,7 @@ use super::violation::Violation;
 
 /// Why a run failed. Whatever happens after the first read is [`Self::Failed`].
 #[derive(Clone, Debug, PartialEq)]
-pub enum JobFailure {
+pub(crate) enum JobFailure {
     /// The statement may not run, as of the lease.
     Refused(Vec<Violation>),
     /// The creator is archived, or may not query any more.
@@ -20,7 +20,7 @@ pub enum JobFailure {
 
 impl JobFailure {
     #[must_use]
-    pub const fn reason(&self) -> ErrorReason {
+    pub(crate) const fn reason(&self) -> ErrorReason {
         match self {
             Self::Refused(_) => ErrorReason::QueryRefused,
             Self::CreatorGone => ErrorReason::PermissionDenied,
@@ -31,7 +31,7 @@ impl JobFailure {
 
     /// One fixed text for each kind.
     #[must_use]
-    pub const fn message(&self) -> &'static str {
+    pub(crate) const fn message(&self) -> &'static str {
         match self {
             Self::Refused(_) => "the query may not run any more; the violations say why",
             Self::CreatorGone => "the user who started the run may not run queries any more",
@@ -48,13 +48,13 @@ impl JobFailure {
 
     /// The column `error_result`.
     #[must_use]
-    pub fn error_result(&self) -> Value {
+    pub(crate) fn error_result(&self) -> Value {
         json!({ "reason": reason_name(self.reason()), "message": self.message() })
     }
 
     /// The column `error_details`: a function of the statement and the world, never of rows.
     #[must_use]
-    pub fn error_details(&self, request_id: &str) -> Value {
+    pub(crate) fn error_details(&self, request_id: &str) -> Value {
         let code = match self {
             Self::Refused(_) => "INVALID_ARGUMENT",
             Self::CreatorGone => "PERMISSION_DENIED",

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 /// A table that a run reads, by what is public of it.
 #[derive(Clone, Debug)]
-pub struct TableSize {
+pub(crate) struct TableSize {
     /// `dataset.table`.
     pub name: String,
     pub own: bool,
@@ -35,7 +35,7 @@ impl TableSize {
 
 /// Bytes of a row by its declared types alone.
 #[must_use]
-pub fn row_width_bytes(schema: &Schema) -> u64 {
+pub(crate) fn row_width_bytes(schema: &Schema) -> u64 {
     let width = |data_type: &DataType| match data_type {
         DataType::Boolean => 1,
         DataType::Date32 => 4,
@@ -47,28 +47,40 @@ pub fn row_width_bytes(schema: &Schema) -> u64 {
 
 /// The column `total_bytes_processed`.
 #[must_use]
-pub fn bytes_processed(tables: &[TableSize]) -> u64 {
+pub(crate) fn bytes_processed(tables: &[TableSize]) -> u64 {
     tables.iter().map(TableSize::public_bytes).fold(0, u64::saturating_add)
 }
 
 /// What CheckQuery tells beforehand: the same, rounded up to a power of two.
 #[must_use]
-pub fn size_class_bytes(tables: &[TableSize]) -> u64 {
+pub(crate) fn size_class_bytes(tables: &[TableSize]) -> u64 {
     match bytes_processed(tables) {
         0 => 0,
         bytes => bytes.checked_next_power_of_two().unwrap_or(u64::MAX),
     }
 }
 
+/// Whether joins may hold one side in memory: decided by public sizes alone, before anything is read,
+/// so that what is tried does not depend on rows.
+#[must_use]
+pub(crate) fn hash_joins_fit(tables: &[TableSize], memory_bytes: u64) -> bool {
+    // Rows in a hash table take a few times their own width.
+    let estimate = |table: &TableSize| {
+        let rows = table.rows.checked_next_power_of_two().unwrap_or(u64::MAX);
+        rows.saturating_mul(table.row_width_bytes).saturating_mul(4)
+    };
+    tables.iter().map(estimate).fold(0, u64::saturating_add) <= memory_bytes
+}
+
 /// Whether a run touches tables of others, whose rows no figure may depend on.
 #[must_use]
-pub fn touches_others(tables: &[TableSize]) -> bool {
+pub(crate) fn touches_others(tables: &[TableSize]) -> bool {
     tables.iter().any(|table| !table.own)
 }
 
 /// The column `timeline`, in BigQuery's shape.
 #[must_use]
-pub fn timeline(elapsed: Duration, slot_time: Duration, touches_others: bool) -> Value {
+pub(crate) fn timeline(elapsed: Duration, slot_time: Duration, touches_others: bool) -> Value {
     if touches_others {
         // A started second counts as a whole one.
         let seconds = elapsed.as_millis().div_ceil(1000).max(1);
@@ -84,7 +96,7 @@ pub fn timeline(elapsed: Duration, slot_time: Duration, touches_others: bool) ->
 
 /// The column `query_plan`: the stages of a run as BigQuery shapes them, without counts.
 #[must_use]
-pub fn stages(tables: &[TableSize], releases: bool) -> Value {
+pub(crate) fn stages(tables: &[TableSize], releases: bool) -> Value {
     let mut stages = Vec::new();
     let reads: Vec<Value> = tables
         .iter()
@@ -131,6 +143,12 @@ mod tests {
         assert_eq!(size_class_bytes(&[table(true, 3322, 70_001)]), 131_072);
         assert_eq!(size_class_bytes(&[]), 0);
         assert_eq!(size_class_bytes(&[table(false, u64::MAX, 1)]), u64::MAX);
+    }
+
+    #[test]
+    fn joins_of_large_tables_sort() {
+        assert!(hash_joins_fit(&[table(false, 4096, 0)], 4096 * 24 * 4));
+        assert!(!hash_joins_fit(&[table(false, 4097, 0)], 4096 * 24 * 4));
     }
 
     #[test]

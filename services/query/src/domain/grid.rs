@@ -10,7 +10,7 @@ const STEP: f64 = 1.25;
 
 /// The first step of the grid that is not before `elapsed`.
 #[must_use]
-pub fn next_step(elapsed: Duration) -> Duration {
+pub(crate) fn next_step(elapsed: Duration) -> Duration {
     let mut step = FLOOR;
     while step < elapsed {
         step = step.mul_f64(STEP);

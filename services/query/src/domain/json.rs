@@ -18,7 +18,7 @@ const EXACT: u64 = 1 << 53;
 ///
 /// # Errors
 /// A type that results do not have.
-pub fn rows(batch: &RecordBatch) -> Result<Vec<Struct>, ArrowError> {
+pub(crate) fn rows(batch: &RecordBatch) -> Result<Vec<Struct>, ArrowError> {
     let schema = batch.schema();
     let columns = batch.columns().iter().map(Cells::new).collect::<Result<Vec<_>, _>>()?;
     let row = |at| Struct {

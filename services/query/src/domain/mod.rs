@@ -1,10 +1,12 @@
 //! The rules of queries and their results: pure functions and types.
 
-pub mod failure;
-pub mod figures;
-pub mod grid;
-pub mod json;
-pub mod output;
-pub mod result_file;
-pub mod text;
-pub mod violation;
+pub(crate) mod failure;
+pub(crate) mod figures;
+pub(crate) mod grid;
+pub(crate) mod json;
+pub(crate) mod order;
+pub(crate) mod output;
+pub(crate) mod request;
+pub(crate) mod result_file;
+pub(crate) mod text;
+pub(crate) mod violation;

@@ -3,16 +3,15 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
-use arrow::compute::{CastOptions, cast_with_options, concat_batches, take};
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
-use arrow::row::{RowConverter, SortField};
 use serde::{Deserialize, Serialize};
 
 /// A column of a result, as the API tells it and `query_result.schema` keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OutputColumn {
+pub(crate) struct OutputColumn {
     pub name: String,
     #[serde(rename = "type")]
     pub sql_type: String,
@@ -24,7 +23,7 @@ pub struct OutputColumn {
 /// A name that comes again gets the first free of `_1`, `_2`, …; engine types without a name in SQL
 /// become their plain relatives, and text where they have none.
 #[must_use]
-pub fn result_schema(plan: &Schema) -> SchemaRef {
+pub(crate) fn result_schema(plan: &Schema) -> SchemaRef {
     let given: HashSet<&str> = plan.fields().iter().map(|field| field.name().as_str()).collect();
     let mut taken = HashSet::new();
     let fields = plan.fields().iter().map(|field| {
@@ -43,7 +42,7 @@ pub fn result_schema(plan: &Schema) -> SchemaRef {
 
 /// The columns of a result schema.
 #[must_use]
-pub fn columns(result: &Schema) -> Vec<OutputColumn> {
+pub(crate) fn columns(result: &Schema) -> Vec<OutputColumn> {
     let column = |field: &Arc<Field>| OutputColumn {
         name: field.name().clone(),
         sql_type: sql_type(field.data_type()),
@@ -56,7 +55,7 @@ pub fn columns(result: &Schema) -> Vec<OutputColumn> {
 ///
 /// # Errors
 /// A value that the plain type cannot hold.
-pub fn shape(result: &SchemaRef, batches: &[RecordBatch]) -> Result<Vec<RecordBatch>, ArrowError> {
+pub(crate) fn shape(result: &SchemaRef, batches: &[RecordBatch]) -> Result<Vec<RecordBatch>, ArrowError> {
     batches.iter().map(|batch| shape_batch(result, batch)).collect()
 }
 
@@ -64,26 +63,9 @@ fn shape_batch(result: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch, A
     let options = CastOptions { safe: false, ..CastOptions::default() };
     let columns = batch.columns().iter().zip(result.fields());
     let columns = columns.map(|(column, field)| cast_with_options(column, field.data_type(), &options));
-    RecordBatch::try_new(Arc::clone(result), columns.collect::<Result<Vec<_>, _>>()?)
-}
-
-/// All rows in one batch, sorted by all columns from the left: without ORDER BY a result has this
-/// order, because an engine's own would tell of its work on rows that were suppressed.
-///
-/// # Errors
-/// A type that has no order.
-pub fn canonical_order(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<RecordBatch, ArrowError> {
-    let all = concat_batches(schema, batches)?;
-    if all.num_columns() == 0 {
-        return Ok(all);
-    }
-    let fields = schema.fields().iter().map(|field| SortField::new(field.data_type().clone()));
-    let rows = RowConverter::new(fields.collect())?.convert_columns(all.columns())?;
-    let mut order: Vec<u32> = (0..u32::try_from(all.num_rows()).unwrap_or(u32::MAX)).collect();
-    order.sort_unstable_by(|a, b| rows.row(*a as usize).cmp(&rows.row(*b as usize)));
-    let order = arrow::array::UInt32Array::from(order);
-    let sorted = all.columns().iter().map(|column| take(column, &order, None));
-    RecordBatch::try_new(Arc::clone(schema), sorted.collect::<Result<Vec<ArrayRef>, _>>()?)
+    let columns = columns.collect::<Result<Vec<_>, _>>()?;
+    let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(result), columns, &rows)
 }
 
 fn plain_type(engine: &DataType) -> DataType {
@@ -143,7 +125,7 @@ fn sql_type(plain: &DataType) -> String {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Int64Array, StringArray, UInt64Array};
+    use arrow::array::{Int64Array, UInt64Array};
 
     use super::*;
 
@@ -179,24 +161,5 @@ mod tests {
         let result = result_schema(&schema);
         assert_eq!(shape(&result, &[batch(7).unwrap()]).unwrap()[0].column(0).as_ref(), &Int64Array::from(vec![7]));
         assert!(shape(&result, &[batch(u64::MAX).unwrap()]).is_err());
-    }
-
-    #[test]
-    fn the_canonical_order_does_not_depend_on_the_engines() {
-        let schema = Arc::new(Schema::new(vec![
-            Field::new("city", DataType::Utf8, true),
-            Field::new("n", DataType::Int64, true),
-        ]));
-        let batch = |cities: Vec<Option<&str>>, n: Vec<i64>| {
-            RecordBatch::try_new(
-                Arc::clone(&schema),
-                vec![Arc::new(StringArray::from(cities)), Arc::new(Int64Array::from(n))],
-            )
-            .unwrap()
-        };
-        let (a, b) = (batch(vec![Some("b"), None], vec![1, 5]), batch(vec![Some("a"), Some("b")], vec![2, 0]));
-        let one = canonical_order(&schema, &[a.clone(), b.clone()]).unwrap();
-        assert_eq!(one, canonical_order(&schema, &[b, a]).unwrap());
-        assert_eq!(one, batch(vec![None, Some("a"), Some("b"), Some("b")], vec![5, 2, 0, 1]));
     }
 }

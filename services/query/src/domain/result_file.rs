@@ -14,12 +14,11 @@ use arrow::ipc::convert::fb_to_schema;
 use arrow::ipc::reader::{FileDecoder, read_footer_length};
 use arrow::ipc::writer::{FileWriter, StreamWriter};
 use arrow::ipc::{Block, root_as_footer};
-use bytes::Bytes;
 
 /// Extension of the object's name.
-pub const EXTENSION: &str = "arrow";
+pub(crate) const EXTENSION: &str = "arrow";
 /// Length of the end of a file that says how long its footer is.
-pub const TRAILER_BYTES: u64 = 10;
+pub(crate) const TRAILER_BYTES: u64 = 10;
 
 const BATCH_ROWS: usize = 8192;
 /// Half of what a gRPC client takes in one message by default, and less.
@@ -30,7 +29,7 @@ const STARTS: &str = "datacovey.batch_starts";
 ///
 /// # Errors
 /// A type that Arrow's IPC does not know.
-pub fn encode(schema: &Schema, rows: &[RecordBatch]) -> Result<Vec<u8>, ArrowError> {
+pub(crate) fn encode(schema: &Schema, rows: &[RecordBatch]) -> Result<Vec<u8>, ArrowError> {
     let mut writer = FileWriter::try_new(Vec::new(), schema)?;
     let (mut starts, mut at) = (Vec::new(), 0_usize);
     for batch in rows {
@@ -62,7 +61,7 @@ fn sliced_bytes(batch: &RecordBatch) -> Result<usize, ArrowError> {
 ///
 /// # Errors
 /// The end is not that of an Arrow IPC file.
-pub fn footer_range(size: u64, trailer: &[u8]) -> Result<Range<u64>, ArrowError> {
+pub(crate) fn footer_range(size: u64, trailer: &[u8]) -> Result<Range<u64>, ArrowError> {
     let trailer = trailer.try_into().map_err(|_| damaged())?;
     let length = read_footer_length(trailer)? as u64;
     let end = size.checked_sub(TRAILER_BYTES).ok_or_else(damaged)?;
@@ -71,7 +70,7 @@ pub fn footer_range(size: u64, trailer: &[u8]) -> Result<Range<u64>, ArrowError>
 
 /// Where the batches of a file lie.
 #[derive(Debug)]
-pub struct ResultFile {
+pub(crate) struct ResultFile {
     pub schema: SchemaRef,
     decoder: FileDecoder,
     batches: Vec<BatchPlace>,
@@ -79,7 +78,7 @@ pub struct ResultFile {
 
 /// One batch of a file.
 #[derive(Clone, Debug)]
-pub struct BatchPlace {
+pub(crate) struct BatchPlace {
     /// Number of its first row.
     pub start: usize,
     block: Block,
@@ -90,7 +89,7 @@ impl BatchPlace {
     ///
     /// # Errors
     /// The footer is damaged.
-    pub fn range(&self) -> Result<Range<u64>, ArrowError> {
+    pub(crate) fn range(&self) -> Result<Range<u64>, ArrowError> {
         let number = |value: i64| u64::try_from(value).map_err(|_| damaged());
         let start = number(self.block.offset())?;
         let length = number(self.block.metaDataLength().into())?.checked_add(number(self.block.bodyLength())?);
@@ -103,7 +102,7 @@ impl ResultFile {
     ///
     /// # Errors
     /// It is damaged.
-    pub fn parse(footer: &[u8]) -> Result<Self, ArrowError> {
+    pub(crate) fn parse(footer: &[u8]) -> Result<Self, ArrowError> {
         let footer = root_as_footer(footer).map_err(|_| damaged())?;
         let schema = Arc::new(fb_to_schema(footer.schema().ok_or_else(damaged)?));
         let metadata = footer.custom_metadata().into_iter().flatten();
@@ -118,9 +117,9 @@ impl ResultFile {
         Ok(Self { decoder: FileDecoder::new(Arc::clone(&schema), footer.version()), schema, batches })
     }
 
-    /// The batches that hold the row of this number and those after it.
+    /// The batch that holds the row of this number, and those after it.
     #[must_use]
-    pub fn from_row(&self, row: usize) -> &[BatchPlace] {
+    pub(crate) fn holding(&self, row: usize) -> &[BatchPlace] {
         let first = self.batches.partition_point(|batch| batch.start <= row).saturating_sub(1);
         &self.batches[first..]
     }
@@ -129,15 +128,15 @@ impl ResultFile {
     ///
     /// # Errors
     /// They are damaged.
-    pub fn decode(&self, place: &BatchPlace, bytes: Bytes) -> Result<RecordBatch, ArrowError> {
+    pub(crate) fn decode(&self, place: &BatchPlace, bytes: &[u8]) -> Result<RecordBatch, ArrowError> {
         // Bytes of an object start anywhere, Arrow's buffers on multiples of 64.
-        let aligned = Buffer::from(bytes.as_ref());
+        let aligned = Buffer::from(bytes);
         self.decoder.read_record_batch(&place.block, &aligned)?.ok_or_else(damaged)
     }
 }
 
 /// An Arrow IPC stream in pieces: its schema, a message a batch, its end.
-pub struct IpcStream(StreamWriter<Vec<u8>>);
+pub(crate) struct IpcStream(StreamWriter<Vec<u8>>);
 
 impl std::fmt::Debug for IpcStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -148,7 +147,7 @@ impl std::fmt::Debug for IpcStream {
 impl IpcStream {
     /// # Errors
     /// A type that Arrow's IPC does not know.
-    pub fn new(schema: &Schema) -> Result<Self, ArrowError> {
+    pub(crate) fn new(schema: &Schema) -> Result<Self, ArrowError> {
         StreamWriter::try_new(Vec::new(), schema).map(Self)
     }
 
@@ -156,7 +155,7 @@ impl IpcStream {
     ///
     /// # Errors
     /// The batch has another schema.
-    pub fn write(&mut self, batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
         self.0.write(batch)?;
         Ok(std::mem::take(self.0.get_mut()))
     }
@@ -165,7 +164,7 @@ impl IpcStream {
     ///
     /// # Errors
     /// None that a buffer in memory has.
-    pub fn finish(mut self) -> Result<Vec<u8>, ArrowError> {
+    pub(crate) fn finish(mut self) -> Result<Vec<u8>, ArrowError> {
         self.0.finish()?;
         Ok(std::mem::take(self.0.get_mut()))
     }
@@ -203,12 +202,11 @@ mod tests {
         let file = open(bytes);
         let decode = |place: &BatchPlace| {
             let range = place.range().unwrap();
-            let piece = Bytes::copy_from_slice(&bytes[range.start as usize..range.end as usize]);
-            let batch = file.decode(place, piece).unwrap();
+            let batch = file.decode(place, &bytes[range.start as usize..range.end as usize]).unwrap();
             let skip = row.saturating_sub(place.start);
             batch.slice(skip, batch.num_rows() - skip)
         };
-        file.from_row(row).iter().map(decode).collect()
+        file.holding(row).iter().map(decode).collect()
     }
 
     #[test]
@@ -225,7 +223,7 @@ mod tests {
     fn wide_rows_make_small_batches() {
         let wide = batch(64, 100_000);
         let bytes = encode(&wide.schema(), &[wide]).unwrap();
-        for piece in open(&bytes).from_row(0) {
+        for piece in open(&bytes).holding(0) {
             let range = piece.range().unwrap();
             assert!(range.end - range.start < 2 * BATCH_BYTES as u64);
         }
@@ -234,8 +232,8 @@ mod tests {
     #[test]
     fn an_empty_result_has_a_schema() {
         let none = batch(0, 1);
-        let bytes = encode(&none.schema(), &[none.clone()]).unwrap();
-        assert!(open(&bytes).from_row(0).is_empty());
+        let bytes = encode(&none.schema(), std::slice::from_ref(&none)).unwrap();
+        assert!(open(&bytes).holding(0).is_empty());
         assert_eq!(open(&bytes).schema, none.schema());
     }
 

@@ -3,10 +3,10 @@
 use datacovey_error::Violations;
 
 /// Longest text of a query, in bytes.
-pub const MAX_TEXT_BYTES: usize = 100_000;
+pub(crate) const MAX_TEXT_BYTES: usize = 100_000;
 
 /// Notes what is wrong with a text before anybody reads it as SQL.
-pub fn check_text(field: &str, text: &str, violations: &mut Violations) {
+pub(crate) fn check_text(field: &str, text: &str, violations: &mut Violations) {
     if text.trim().is_empty() {
         violations.add(field, "must be a SELECT statement");
     }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The compiler's violation in words; it depends on the statement and the policies alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Violation {
+pub(crate) struct Violation {
     pub code: String,
     pub rule: String,
     pub message: String,
@@ -20,7 +20,7 @@ pub struct Violation {
 
 /// Where in the text, in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Position {
+pub(crate) struct Position {
     /// From 1.
     pub line: u32,
     /// From 1.
@@ -32,7 +32,7 @@ pub struct Position {
 impl Position {
     /// The place of a line and a column in a text; what lies behind the text is its end.
     #[must_use]
-    pub fn locate(text: &str, line: u64, column: u64) -> Self {
+    pub(crate) fn locate(text: &str, line: u64, column: u64) -> Self {
         let clamp = |value: u64| u32::try_from(value.max(1)).unwrap_or(u32::MAX);
         let (line, column) = (clamp(line), clamp(column));
         let (mut at_line, mut at_column, mut offset) = (1, 1, 0);
@@ -54,7 +54,7 @@ impl Position {
 impl Violation {
     /// As one sentence of a `BadRequest`: place, what is wrong, what would pass.
     #[must_use]
-    pub fn sentence(&self) -> String {
+    pub(crate) fn sentence(&self) -> String {
         let place = self.position.map(|at| format!("line {}, column {}: ", at.line, at.column)).unwrap_or_default();
         let rewrite = self.rewrite.as_ref().map(|text| format!(" Write instead: {text}")).unwrap_or_default();
         format!("{place}{} ({}): {}{rewrite}", self.code, self.rule, self.message)

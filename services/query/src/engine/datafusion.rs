@@ -11,9 +11,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
+use datacovey_privacy::bind;
 use datafusion::catalog::{MemTable, TableProvider};
-use datafusion::common::tree_node::Transformed;
-use datafusion::datasource::provider_as_source;
 use datafusion::error::{DataFusionError, Result as EngineResult};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::object_store::{DefaultObjectStoreRegistry, ObjectStoreRegistry, ObjectStoreUrl};
@@ -41,7 +40,7 @@ const BATCH_ROWS: usize = 8192;
 /// A merge of spilled runs opens as many as memory takes, and starves the merge above it, unless bounded.
 const SPILL_MERGE_FAN_IN: usize = 8;
 
-pub struct DataFusionEngine {
+pub(crate) struct DataFusionEngine {
     config: EngineConfig,
     store: ObjectStoreUrl,
     registry: Arc<dyn ObjectStoreRegistry>,
@@ -60,7 +59,7 @@ impl DataFusionEngine {
     ///
     /// # Errors
     /// The spill folder cannot be made or read, or threads cannot be started.
-    pub fn start(config: EngineConfig, objects: Arc<dyn ObjectStore>) -> io::Result<Self> {
+    pub(crate) fn start(config: EngineConfig, objects: Arc<dyn ObjectStore>) -> io::Result<Self> {
         std::fs::create_dir_all(&config.spill_folder)?;
         remove_left_over_spills(&config.spill_folder)?;
         let store = ObjectStoreUrl::parse(STORE).map_err(io::Error::other)?;
@@ -121,9 +120,10 @@ impl DataFusionEngine {
 
     fn prepare(&self, job: EngineJob) -> EngineResult<Prepared> {
         let session = self.session(&job.id, job.limits)?;
-        let providers = job.relations.into_iter().map(|(name, relation)| Ok((name, self.provider(relation)?)));
+        let providers = job.relations.into_iter().map(|(key, relation)| Ok((key, self.provider(relation)?)));
         let providers = providers.collect::<EngineResult<HashMap<_, _>>>()?;
-        let plan = bind(job.plan, &providers)?;
+        let plan = bind(job.plan, |key| providers.get(&key).map(Arc::clone));
+        let plan = plan.map_err(|error| DataFusionError::Plan(error.to_string()))?;
         Ok(Prepared { session, plan, limits: job.limits })
     }
 }
@@ -170,10 +170,9 @@ impl Prepared {
         let _running = Running::new(permit);
         let plan = self.session.create_physical_plan(&self.plan).await?;
         let stream = execute_stream(Arc::clone(&plan), self.session.task_ctx())?;
-        let schema = stream.schema();
         let (batches, mut statistics) = collect(stream, self.limits).await?;
         measure(&plan, &mut statistics);
-        Ok(EngineOutput { schema, batches, statistics })
+        Ok(EngineOutput { batches, statistics })
     }
 }
 
@@ -190,21 +189,6 @@ impl Drop for Running {
     fn drop(&mut self) {
         metrics::gauge!("datacovey_engine_jobs_running").decrement(1.0);
     }
-}
-
-/// Gives every scan its provider, those inside subqueries too.
-fn bind(plan: LogicalPlan, providers: &HashMap<String, Arc<dyn TableProvider>>) -> EngineResult<LogicalPlan> {
-    let bound = plan.transform_down_with_subqueries(|node| {
-        let LogicalPlan::TableScan(mut scan) = node else {
-            return Ok(Transformed::no(node));
-        };
-        let provider = providers
-            .get(&scan.table_name.to_string())
-            .ok_or_else(|| DataFusionError::Plan("a scan of a relation that is not the job's".to_owned()))?;
-        scan.source = provider_as_source(Arc::clone(provider));
-        Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
-    })?;
-    Ok(bound.data)
 }
 
 fn failed(job_id: &str, why: &str) -> EngineError {

@@ -3,10 +3,11 @@ use std::time::Duration;
 
 use arrow::array::{Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::prelude::SessionContext;
+use datacovey_privacy::{Catalog, CatalogColumn, CatalogTable, Limits, ScanKey, compile};
 use object_store::ObjectStoreExt as _;
 use object_store::memory::InMemory;
 use parquet::arrow::ArrowWriter;
+use uuid::Uuid;
 
 use super::*;
 use crate::engine::PinnedFile;
@@ -19,7 +20,7 @@ const LIMITS: EngineLimits = EngineLimits {
 };
 
 /// Longer than any test waits.
-const ENDLESS: &str = "SELECT count(*) FROM t a, t b, t c WHERE a.x + b.x + c.x = -1";
+const ENDLESS: &str = "SELECT count(*) FROM d.t a, d.t b, d.t c WHERE a.x + b.x + c.x = -1";
 
 struct Bench {
     engine: DataFusionEngine,
@@ -78,18 +79,32 @@ fn numbers(range: std::ops::Range<i64>) -> RecordBatch {
     RecordBatch::try_new(schema(), vec![Arc::new(x), Arc::new(name)]).unwrap()
 }
 
-/// The plan of a statement over `t`, as the privacy compiler hands it over: unoptimized, without data.
-async fn job(sql: &str, schema: SchemaRef, relation: Relation) -> EngineJob {
-    let context = SessionContext::new();
-    context.register_table("t", Arc::new(MemTable::try_new(schema, vec![vec![]]).unwrap())).unwrap();
-    let plan = context.sql(sql).await.unwrap().into_unoptimized_plan();
-    EngineJob { id: "test".to_owned(), plan, relations: HashMap::from([("t".to_owned(), relation)]), limits: LIMITS }
+const TABLE: Uuid = Uuid::from_u128(1);
+
+/// A statement over the caller's own table `d.t`, compiled.
+fn job(sql: &str, schema: SchemaRef, relation: Relation) -> EngineJob {
+    let columns = schema.fields().iter().map(|it| CatalogColumn::new(it.name(), it.data_type().clone()));
+    let table = CatalogTable {
+        id: TABLE,
+        dataset: "d".to_owned(),
+        name: "t".to_owned(),
+        owner: Uuid::nil(),
+        columns: columns.collect(),
+        unique: Vec::new(),
+        policy: None,
+        policy_version: None,
+        rows: None,
+    };
+    let catalog = Catalog { analyst: Uuid::nil(), tables: vec![table] };
+    let plan = compile(sql, &catalog, &Limits::default()).unwrap().top;
+    let relations = HashMap::from([(ScanKey::Table(TABLE), relation)]);
+    EngineJob { id: "test".to_owned(), plan, relations, limits: LIMITS }
 }
 
-async fn job_over_rows(sql: &str, count: i64) -> EngineJob {
+fn job_over_rows(sql: &str, count: i64) -> EngineJob {
     let starts = (0..count).step_by(BATCH_ROWS);
     let batches = starts.map(|start| numbers(start..count.min(start + BATCH_ROWS as i64))).collect();
-    job(sql, schema(), Relation::Rows { schema: schema(), batches }).await
+    job(sql, schema(), Relation::Rows { schema: schema(), batches })
 }
 
 fn single(output: &EngineOutput) -> i64 {
@@ -104,8 +119,8 @@ async fn reads_the_pinned_files_and_no_other() {
     let pinned = vec![bench.put("a.parquet", &batch).await, bench.put("b.parquet", &batch).await];
     bench.put("c.parquet", &batch).await;
     let files = Relation::Files { schema: schema(), files: pinned };
-    let sql = "SELECT count(*) FROM t WHERE name < 'name of the row 101' AND x IN (SELECT x FROM t)";
-    let output = bench.run(job(sql, schema(), files).await).await.unwrap();
+    let sql = "SELECT count(*) FROM d.t WHERE name < 'name of the row 101' AND x IN (SELECT x FROM d.t)";
+    let output = bench.run(job(sql, schema(), files)).await.unwrap();
     // The rows 0, 1, 10 and 100 of two files.
     assert_eq!(single(&output), 8);
     assert_eq!(output.statistics.rows, 1);
@@ -120,42 +135,42 @@ async fn a_column_that_a_file_lacks_is_null() {
         Field::new("x", DataType::Int64, true),
     ]));
     let files = Relation::Files { schema: Arc::clone(&schema), files: vec![file] };
-    let sql = "SELECT count(*) FROM t WHERE added_later IS NULL";
-    assert_eq!(single(&bench.run(job(sql, schema, files).await).await.unwrap()), 10);
+    let sql = "SELECT count(*) FROM d.t WHERE added_later IS NULL";
+    assert_eq!(single(&bench.run(job(sql, schema, files)).await.unwrap()), 10);
 }
 
 #[tokio::test]
 async fn a_table_without_files_is_empty() {
     let files = Relation::Files { schema: schema(), files: vec![] };
-    let job = job("SELECT count(*) FROM t WHERE x > 0", schema(), files).await;
+    let job = job("SELECT count(*) FROM d.t WHERE x > 0", schema(), files);
     assert_eq!(single(&Bench::new().run(job).await.unwrap()), 0);
 }
 
 #[tokio::test]
 async fn too_little_memory_spills_and_too_little_disk_fails() {
-    let sorted = "SELECT CAST(max(n) AS BIGINT) FROM (SELECT row_number() OVER (ORDER BY name, x) AS n FROM t)";
+    let sorted = "SELECT CAST(max(n) AS BIGINT) FROM (SELECT row_number() OVER (ORDER BY name, x) AS n FROM d.t)";
     let roomy = Bench::with(40 << 20, 256 << 20);
-    let output = roomy.run(job_over_rows(sorted, 1_200_000).await).await.unwrap();
+    let output = roomy.run(job_over_rows(sorted, 1_200_000)).await.unwrap();
     assert_eq!(single(&output), 1_200_000);
     assert!(output.statistics.spilled_bytes > 0, "nothing was spilled");
 
     let cramped = Bench::with(40 << 20, 1 << 10);
     assert_eq!(
-        cramped.run(job_over_rows(sorted, 1_200_000).await).await.unwrap_err(),
+        cramped.run(job_over_rows(sorted, 1_200_000)).await.unwrap_err(),
         EngineError::Failed
     );
 }
 
 #[tokio::test]
 async fn output_beyond_its_limit_fails() {
-    let mut job = job_over_rows("SELECT x FROM t", 1000).await;
+    let mut job = job_over_rows("SELECT x FROM d.t", 1000);
     job.limits.output_rows = 999;
     assert_eq!(Bench::new().run(job).await.unwrap_err(), EngineError::Failed);
 }
 
 #[tokio::test]
 async fn an_error_that_depends_on_rows_says_nothing() {
-    let job = job_over_rows("SELECT CAST(name AS BIGINT) FROM t", 10).await;
+    let job = job_over_rows("SELECT CAST(name AS BIGINT) FROM d.t", 10);
     let error = Bench::new().run(job).await.unwrap_err();
     assert_eq!(error, EngineError::Failed);
     assert!(!error.to_string().contains("row 0"));
@@ -163,7 +178,7 @@ async fn an_error_that_depends_on_rows_says_nothing() {
 
 #[tokio::test]
 async fn the_time_limit_ends_a_run() {
-    let mut job = job_over_rows(ENDLESS, 20_000).await;
+    let mut job = job_over_rows(ENDLESS, 20_000);
     job.limits.time = Duration::from_millis(100);
     assert_eq!(Bench::new().run(job).await.unwrap_err(), EngineError::Failed);
 }
@@ -172,26 +187,26 @@ async fn the_time_limit_ends_a_run() {
 async fn a_cancel_ends_a_run_and_frees_its_place_for_who_waits() {
     let bench = Bench::new();
     let (cancel, waiting_cancel) = (CancellationToken::new(), CancellationToken::new());
-    let first = bench.engine.run(job_over_rows(ENDLESS, 20_000).await, &cancel);
+    let first = bench.engine.run(job_over_rows(ENDLESS, 20_000), &cancel);
     let while_it_runs = async {
         while bench.free_permits() > 0 {
             tokio::task::yield_now().await;
         }
         // The only place is taken: the second waits, and can be cancelled as it waits.
-        let second = bench.engine.run(job_over_rows("SELECT x FROM t", 10).await, &waiting_cancel);
+        let second = bench.engine.run(job_over_rows("SELECT x FROM d.t", 10), &waiting_cancel);
         waiting_cancel.cancel();
         assert_eq!(second.await.unwrap_err(), EngineError::Cancelled);
         cancel.cancel();
     };
     let (ended, ()) = tokio::join!(first, while_it_runs);
     assert_eq!(ended.unwrap_err(), EngineError::Cancelled);
-    let third = bench.run(job_over_rows("SELECT count(*) FROM t", 10).await).await.unwrap();
+    let third = bench.run(job_over_rows("SELECT count(*) FROM d.t", 10)).await.unwrap();
     assert_eq!(single(&third), 10);
 }
 
 #[tokio::test]
 async fn a_scan_of_another_relation_fails() {
-    let mut job = job_over_rows("SELECT x FROM t", 10).await;
+    let mut job = job_over_rows("SELECT x FROM d.t", 10);
     job.relations.clear();
     assert_eq!(Bench::new().run(job).await.unwrap_err(), EngineError::Failed);
 }

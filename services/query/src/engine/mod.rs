@@ -20,13 +20,14 @@ use ::datafusion::logical_expr::LogicalPlan;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
+use datacovey_privacy::ScanKey;
 use tokio_util::sync::CancellationToken;
 
-pub use self::datafusion::DataFusionEngine;
+pub(crate) use self::datafusion::DataFusionEngine;
 
 /// Runs plans; DataFusion in process is the first.
 #[async_trait]
-pub trait Engine: Send + Sync + fmt::Debug {
+pub(crate) trait Engine: Send + Sync + fmt::Debug {
     /// Runs a plan to its end.
     ///
     /// # Errors
@@ -37,18 +38,18 @@ pub trait Engine: Send + Sync + fmt::Debug {
 
 /// One plan and all that it may read.
 #[derive(Debug)]
-pub struct EngineJob {
+pub(crate) struct EngineJob {
     /// The engine's name for the job, as the operator finds it in log and metrics.
     pub id: String,
     pub plan: LogicalPlan,
-    /// By the name under which the plan scans them. A scan of any other relation fails the job.
-    pub relations: HashMap<String, Relation>,
+    /// What the plan's scans read. A scan of anything else fails the job.
+    pub relations: HashMap<ScanKey, Relation>,
     pub limits: EngineLimits,
 }
 
 /// What a scan of a plan reads.
 #[derive(Clone, Debug)]
-pub enum Relation {
+pub(crate) enum Relation {
     /// Parquet objects of the suite's store. A column that a file lacks is NULL.
     Files { schema: SchemaRef, files: Vec<PinnedFile> },
     /// Rows at hand: a released relation.
@@ -57,7 +58,7 @@ pub enum Relation {
 
 /// An object of a pinned table version; it never changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PinnedFile {
+pub(crate) struct PinnedFile {
     /// Path below the store's root.
     pub path: String,
     pub size_bytes: u64,
@@ -66,7 +67,7 @@ pub struct PinnedFile {
 
 /// What one job may take. Chosen from the statement and public sizes, before anything is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EngineLimits {
+pub(crate) struct EngineLimits {
     pub time: Duration,
     pub output_rows: u64,
     pub output_bytes: u64,
@@ -92,14 +93,13 @@ pub struct EngineConfig {
 
 /// All rows of a plan, and the exact figures, which are for operator and owner alone.
 #[derive(Debug)]
-pub struct EngineOutput {
-    pub schema: SchemaRef,
+pub(crate) struct EngineOutput {
     pub batches: Vec<RecordBatch>,
     pub statistics: EngineStatistics,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct EngineStatistics {
+pub(crate) struct EngineStatistics {
     pub rows: u64,
     pub bytes: u64,
     /// Computing time over all threads.
@@ -109,7 +109,7 @@ pub struct EngineStatistics {
 
 /// How a run ends without a result. It says no more on purpose: see the module's rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EngineError {
+pub(crate) enum EngineError {
     #[error("the run was cancelled")]
     Cancelled,
     #[error("the run failed")]

@@ -1,5 +1,12 @@
-//! The gRPC services: parse, call, convert.
+//! The gRPC services: context, authorize, parse, do, reply, in this order and nothing else.
 
+mod budgets;
+mod convert;
 mod parse;
+mod queries;
+mod query_jobs;
+mod results;
 
-pub use parse::{JobFilter, NewQuery, NewQueryJob, QueryFilter, Question, ReadRequest, Source};
+pub(crate) use budgets::Budgets;
+pub(crate) use queries::Queries;
+pub(crate) use query_jobs::QueryJobs;

@@ -4,85 +4,36 @@ use std::time::Duration;
 
 use datacovey_error::{Error, Result, Violations};
 use datacovey_list::{Binding, Paging, refuse_filter_and_order};
+use datacovey_persistence::{NewQuery, Replay};
 use datacovey_proto::query::v1 as pb;
+use prost::Message;
 use prost_types::Struct;
 use uuid::Uuid;
 
+use crate::domain::request::{JobFilter, QueryFilter, Question, ReadRequest, ResultFormat, Source};
 use crate::domain::text::check_text;
 
 const MAX_REQUEST_ID: usize = 64;
 const DEFAULT_WAIT: Duration = Duration::from_secs(30);
 const MAX_WAIT: Duration = Duration::from_secs(300);
 
-/// What a request asks, and where.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Question {
-    pub project_id: Option<Uuid>,
-    pub source: Source,
-}
-
-/// A text of the request's own, or that of a stored query.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Source {
-    Text(String),
-    Query(Uuid),
-}
-
-/// A query to be stored.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NewQuery {
-    pub project_id: Uuid,
-    pub query_text: String,
-    pub request_id: Option<String>,
-}
-
-/// A run to be started.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NewQueryJob {
-    pub question: Question,
-    pub request_id: Option<String>,
-}
-
-/// Which rows of a result, in which form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReadRequest {
-    pub job_id: Uuid,
-    pub format: pb::ResultFormat,
-    pub start_row: u64,
-    pub max_rows: Option<u64>,
-}
-
-/// Which jobs of the tenant a list has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct JobFilter {
-    pub query_id: Option<Uuid>,
-    pub project_id: Option<Uuid>,
-}
-
-/// Which queries of the tenant a list has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct QueryFilter {
-    pub project_id: Option<Uuid>,
-    pub show_archived: bool,
-}
-
-pub(super) fn id(field: &str, text: &str) -> Result<Uuid> {
+pub(super) fn only_id(field: &str, text: &str) -> Result<Uuid> {
     let mut violations = Violations::new();
     let id = take_id(field, text, &mut violations);
     done(id, violations)
 }
 
-pub(super) fn new_query(request: pb::CreateQueryRequest) -> Result<NewQuery> {
+pub(super) fn new_query(request: pb::CreateQueryRequest) -> Result<(NewQuery, Option<Replay>)> {
     let mut violations = Violations::new();
-    let request_id = take_request_id(&request.request_id, &mut violations);
+    let replay = take_replay("CreateQuery", &request.request_id, &request, &mut violations);
     let Some(query) = request.query else {
         violations.add("query", "is required");
         return done(None, violations);
     };
     let project_id = take_id("query.project_id", &query.project_id, &mut violations);
     check_text("query.query_text", &query.query_text, &mut violations);
-    let new = project_id.map(|project_id| NewQuery { project_id, query_text: query.query_text, request_id });
-    done(new, violations)
+    let new = project_id.map(|project_id| NewQuery { project_id, query_text: query.query_text });
+    done(new.map(|new| (new, replay)), violations)
 }
 
 pub(super) fn check(request: pb::CheckQueryRequest) -> Result<Question> {
@@ -97,17 +48,17 @@ pub(super) fn check(request: pb::CheckQueryRequest) -> Result<Question> {
     Ok(question)
 }
 
-pub(super) fn new_job(request: pb::CreateQueryJobRequest) -> Result<NewQueryJob> {
+pub(super) fn new_job(request: pb::CreateQueryJobRequest) -> Result<(Question, Option<Replay>)> {
     let mut violations = Violations::new();
-    let request_id = take_request_id(&request.request_id, &mut violations);
+    let replay = take_replay("CreateQueryJob", &request.request_id, &request, &mut violations);
     let source = request.query.map(|query| match query {
         pb::create_query_job_request::Query::QueryText(text) => Ok(text),
         pb::create_query_job_request::Query::QueryId(id) => Err(id),
     });
     let question = take_question(&request.project_id, source, &mut violations);
-    let new = done(question.map(|question| NewQueryJob { question, request_id }), violations)?;
+    let question = done(question, violations)?;
     refuse_parameters(request.parameters.as_ref())?;
-    Ok(new)
+    Ok((question, replay))
 }
 
 pub(super) fn list_queries(request: &pb::ListQueriesRequest) -> Result<(QueryFilter, Paging<Uuid>)> {
@@ -144,7 +95,7 @@ pub(super) fn list_jobs(request: &pb::ListQueryJobsRequest) -> Result<(JobFilter
 /// Cancelling twice is cancelling once, so its key is checked and not kept.
 pub(super) fn cancel(request: &pb::CancelQueryJobRequest) -> Result<Uuid> {
     let mut violations = Violations::new();
-    take_request_id(&request.request_id, &mut violations);
+    check_request_id(&request.request_id, &mut violations);
     let id = take_id("id", &request.id, &mut violations);
     done(id, violations)
 }
@@ -166,8 +117,8 @@ pub(super) fn read(request: &pb::ReadResultsRequest) -> Result<ReadRequest> {
     let mut violations = Violations::new();
     let job_id = take_id("query_job_id", &request.query_job_id, &mut violations);
     let format = match pb::ResultFormat::try_from(request.format) {
-        Ok(pb::ResultFormat::Unspecified) => Some(pb::ResultFormat::Json),
-        Ok(format) => Some(format),
+        Ok(pb::ResultFormat::Unspecified | pb::ResultFormat::Json) => Some(ResultFormat::Json),
+        Ok(pb::ResultFormat::ArrowIpc) => Some(ResultFormat::ArrowIpc),
         Err(_) => {
             violations.add("format", "is no format; use RESULT_FORMAT_JSON or RESULT_FORMAT_ARROW_IPC");
             None
@@ -225,11 +176,21 @@ fn take_filter(field: &str, text: Option<&str>, violations: &mut Violations) -> 
     take_id(field, text?, violations)
 }
 
-fn take_request_id(text: &str, violations: &mut Violations) -> Option<String> {
-    if text.chars().count() > MAX_REQUEST_ID || text.contains('\0') {
-        violations.add("request_id", format!("must be at most {MAX_REQUEST_ID} characters, without NUL"));
+/// The key under which a repeat of the request is answered with the same resource.
+fn take_replay(
+    method: &'static str,
+    request_id: &str,
+    request: &impl Message,
+    violations: &mut Violations,
+) -> Option<Replay> {
+    check_request_id(request_id, violations);
+    (!request_id.is_empty()).then(|| Replay::new(method, request_id, &request.encode_to_vec()))
+}
+
+fn check_request_id(text: &str, violations: &mut Violations) {
+    if text.len() > MAX_REQUEST_ID || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        violations.add("request_id", format!("must be at most {MAX_REQUEST_ID} printable ASCII characters without blanks"));
     }
-    (!text.is_empty()).then(|| text.to_owned())
 }
 
 fn refuse_parameters(parameters: Option<&Struct>) -> Result<()> {

@@ -1,0 +1,165 @@
+//! From a text to a plan that may run: what the tables are, and what the compiler says.
+
+use std::collections::HashMap;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use datacovey_error::{Error, Result};
+use datacovey_privacy::{Catalog, CatalogColumn, CatalogTable, Compiled, Limits, ScanKey, compile};
+use datacovey_types::Ctx;
+use uuid::Uuid;
+
+use crate::domain::figures::{TableSize, row_width_bytes};
+use crate::domain::text::MAX_TEXT_BYTES;
+use crate::domain::violation::{Position, Violation};
+use crate::engine::Relation;
+use crate::peers::{Peers, PinnedVersion, Project, ProjectTable};
+
+/// Compiles queries of a caller over the tables that it may name.
+#[derive(Clone, Debug)]
+pub(crate) struct Planner {
+    peers: Peers,
+    limits: Limits,
+}
+
+/// A query that may run, and the tables that it reads.
+#[derive(Debug)]
+pub(crate) struct PlannedQuery {
+    pub compiled: Compiled,
+    /// In the order of the compiled tables.
+    pub tables: Vec<ReadTable>,
+}
+
+/// A table that a query reads, at the version that it reads.
+#[derive(Debug)]
+pub(crate) struct ReadTable {
+    pub table: ProjectTable,
+    pub version: PinnedVersion,
+    pub own: bool,
+}
+
+impl Planner {
+    #[must_use]
+    pub(crate) fn new(peers: Peers) -> Self {
+        Self { peers, limits: Limits { text_bytes: MAX_TEXT_BYTES, ..Limits::default() } }
+    }
+
+    /// Compiles a text for the caller over a project's tables, as of now. A query that is refused is
+    /// an answer with all its violations. No row is read.
+    ///
+    /// # Errors
+    /// NOT_FOUND, PERMISSION_DENIED or FAILED_PRECONDITION as the catalog says of the project;
+    /// ABORTED if a table left while it was looked up; UNAVAILABLE if a peer is away.
+    pub(crate) async fn plan_query(
+        &self,
+        ctx: &Ctx,
+        project_id: Uuid,
+        text: &str,
+    ) -> Result<std::result::Result<PlannedQuery, Vec<Violation>>> {
+        let project = self.peers.resolve_project(ctx, project_id).await?;
+        let named = may_be_named(&project, text);
+        let versions = self.peers.resolve_versions(ctx, &named).await.map_err(left_meanwhile)?;
+        let catalog = catalog(ctx.tenant_id(), &project, &versions);
+        let (limits, sql) = (self.limits, text.to_owned());
+        // Planning computes and recurses; calls that share the thread do not wait for it.
+        let compiled = tokio::task::spawn_blocking(move || compile(&sql, &catalog, &limits));
+        Ok(match compiled.await.map_err(Error::internal)? {
+            Ok(compiled) => Ok(PlannedQuery::new(ctx.tenant_id(), compiled, project, versions)?),
+            Err(violations) => Err(violations.into_iter().map(|it| violation(text, it)).collect()),
+        })
+    }
+}
+
+impl PlannedQuery {
+    fn new(
+        analyst: Uuid,
+        compiled: Compiled,
+        project: Project,
+        mut versions: HashMap<Uuid, PinnedVersion>,
+    ) -> Result<Self> {
+        let mut by_id: HashMap<Uuid, ProjectTable> = project.tables.into_iter().map(|it| (it.id, it)).collect();
+        let read = compiled.tables.iter().map(|used| {
+            let found = by_id.remove(&used.table_id).zip(versions.remove(&used.table_id));
+            let (table, version) = found.ok_or_else(|| Error::internal("a plan reads a table that was not pinned"))?;
+            Ok(ReadTable { own: table.owner == analyst, table, version })
+        });
+        Ok(Self { tables: read.collect::<Result<_>>()?, compiled })
+    }
+
+    /// What is public of the sizes of its tables.
+    #[must_use]
+    pub(crate) fn sizes(&self) -> Vec<TableSize> {
+        let size = |it: &ReadTable| TableSize {
+            name: format!("{}.{}", it.table.dataset, it.table.name),
+            own: it.own,
+            rows: it.version.rows,
+            size_bytes: it.version.size_bytes,
+            row_width_bytes: row_width_bytes(&it.schema()),
+        };
+        self.tables.iter().map(size).collect()
+    }
+
+    /// What an engine reads for these scans of its plans.
+    #[must_use]
+    pub(crate) fn relation(&self, key: ScanKey) -> Option<Relation> {
+        let ScanKey::Table(id) = key else { return None };
+        let read = self.tables.iter().find(|it| it.table.id == id)?;
+        Some(Relation::Files { schema: read.schema(), files: read.version.files.clone() })
+    }
+}
+
+impl ReadTable {
+    fn schema(&self) -> SchemaRef {
+        self.table.schema.as_ref().map_or_else(|| Schema::empty().into(), |schema| schema.arrow())
+    }
+}
+
+/// The tables whose names occur in the text at all; all others it cannot mean. A name with a quote in
+/// it is written otherwise in SQL, so it may always be meant.
+fn may_be_named(project: &Project, text: &str) -> Vec<Uuid> {
+    let occurs = |table: &&ProjectTable| text.contains(&table.name) || table.name.contains(['"', '`']);
+    project.tables.iter().filter(occurs).map(|table| table.id).collect()
+}
+
+/// The transfer service does not find what the catalog has just named.
+fn left_meanwhile(error: Error) -> Error {
+    if error.kind() == datacovey_error::Kind::NotFound {
+        return Error::conflict("a table of the project was taken away meanwhile; retry").caused_by(error);
+    }
+    error
+}
+
+fn catalog(analyst: Uuid, project: &Project, versions: &HashMap<Uuid, PinnedVersion>) -> Catalog {
+    let table = |table: &ProjectTable| {
+        let version = versions.get(&table.id);
+        let columns = table.schema.iter().flat_map(|schema| schema.columns()).map(|column| CatalogColumn {
+            name: column.name.clone(),
+            data_type: column.column_type.arrow(),
+            nullable: column.nullable,
+            identity: column.identity.clone(),
+        });
+        CatalogTable {
+            id: table.id,
+            dataset: table.dataset.clone(),
+            name: table.name.clone(),
+            owner: table.owner,
+            columns: columns.collect(),
+            unique: version.map(|version| version.unique.clone()).unwrap_or_default(),
+            policy: table.policy.clone(),
+            policy_version: table.policy_version,
+            rows: version.map(|version| version.rows),
+        }
+    };
+    Catalog { analyst, tables: project.tables.iter().map(table).collect() }
+}
+
+fn violation(text: &str, found: datacovey_privacy::Violation) -> Violation {
+    Violation {
+        code: found.code.as_str().to_owned(),
+        rule: found.rule.to_owned(),
+        message: found.message,
+        table: found.table,
+        column: found.column,
+        position: found.position.map(|at| Position::locate(text, at.line, at.column)),
+        rewrite: found.rewrite,
+    }
+}

@@ -1,0 +1,107 @@
+use datacovey_auth::authorize;
+use datacovey_error::{Error, Result};
+use datacovey_proto::query::v1 as pb;
+use datacovey_proto::query::v1::query_service_server::QueryService;
+use datacovey_server::ctx;
+use datacovey_types::Permission;
+use tonic::{Request, Response, Status};
+
+use super::{convert, parse};
+use crate::app::Handles;
+
+/// QueryService: the queries of the caller's tenant, and whether they may run.
+#[derive(Clone, Debug)]
+pub(crate) struct Queries(pub(crate) Handles);
+
+#[tonic::async_trait]
+impl QueryService for Queries {
+    async fn create_query(&self, request: Request<pb::CreateQueryRequest>) -> Result<Response<pb::Query>, Status> {
+        let ctx = ctx(&request)?;
+        authorize(&ctx, Permission::Query)?;
+        let (new, replay) = parse::new_query(request.into_inner())?;
+        let row = self.0.database.query_create(&ctx, new, replay).await?;
+        Ok(Response::new(convert::query(row)?))
+    }
+
+    async fn get_query(&self, request: Request<pb::GetQueryRequest>) -> Result<Response<pb::Query>, Status> {
+        let ctx = ctx(&request)?;
+        authorize(&ctx, Permission::Read)?;
+        let id = parse::only_id("id", &request.into_inner().id)?;
+        let row = self.0.database.query_get(&ctx, id).await?;
+        Ok(Response::new(convert::query(row)?))
+    }
+
+    async fn list_queries(
+        &self,
+        request: Request<pb::ListQueriesRequest>,
+    ) -> Result<Response<pb::ListQueriesResponse>, Status> {
+        let ctx = ctx(&request)?;
+        authorize(&ctx, Permission::Read)?;
+        let (filter, paging) = parse::list_queries(&request.into_inner())?;
+        let page = self.0.database.query_list(&ctx, filter.project_id, filter.show_archived, &paging).await?;
+        let page = page.try_map(convert::query)?;
+        Ok(Response::new(pb::ListQueriesResponse { queries: page.rows, next_page_token: page.next_page_token }))
+    }
+
+    async fn check_query(
+        &self,
+        request: Request<pb::CheckQueryRequest>,
+    ) -> Result<Response<pb::CheckQueryResponse>, Status> {
+        let ctx = ctx(&request)?;
+        authorize(&ctx, Permission::Query)?;
+        let question = parse::check(request.into_inner())?;
+        let checked = self.0.check_query(&ctx, &question).await?;
+        Ok(Response::new(convert::checked(checked)))
+    }
+
+    async fn update_query(&self, _: Request<pb::UpdateQueryRequest>) -> Result<Response<pb::Query>, Status> {
+        Err(Error::not_implemented("UpdateQuery").into())
+    }
+
+    async fn archive_query(&self, _: Request<pb::ArchiveQueryRequest>) -> Result<Response<pb::Query>, Status> {
+        Err(Error::not_implemented("ArchiveQuery").into())
+    }
+
+    async fn restore_query(&self, _: Request<pb::RestoreQueryRequest>) -> Result<Response<pb::Query>, Status> {
+        Err(Error::not_implemented("RestoreQuery").into())
+    }
+
+    async fn delete_query(&self, _: Request<pb::DeleteQueryRequest>) -> Result<Response<()>, Status> {
+        Err(Error::not_implemented("DeleteQuery").into())
+    }
+
+    async fn list_query_history(
+        &self,
+        _: Request<pb::ListQueryHistoryRequest>,
+    ) -> Result<Response<pb::ListQueryHistoryResponse>, Status> {
+        Err(Error::not_implemented("ListQueryHistory").into())
+    }
+
+    async fn request_approval(
+        &self,
+        _: Request<pb::RequestApprovalRequest>,
+    ) -> Result<Response<pb::RequestApprovalResponse>, Status> {
+        Err(Error::not_implemented("RequestApproval").into())
+    }
+
+    async fn list_approvals(
+        &self,
+        _: Request<pb::ListApprovalsRequest>,
+    ) -> Result<Response<pb::ListApprovalsResponse>, Status> {
+        Err(Error::not_implemented("ListApprovals").into())
+    }
+
+    async fn approve_query(
+        &self,
+        _: Request<pb::ApproveQueryRequest>,
+    ) -> Result<Response<pb::QueryApproval>, Status> {
+        Err(Error::not_implemented("ApproveQuery").into())
+    }
+
+    async fn revoke_approval(
+        &self,
+        _: Request<pb::RevokeApprovalRequest>,
+    ) -> Result<Response<pb::QueryApproval>, Status> {
+        Err(Error::not_implemented("RevokeApproval").into())
+    }
+}
