@@ -90,10 +90,10 @@ async fn listen(
     };
     let read = async {
         while let Some(message) = messages.next().await {
-            if let AsyncMessage::Notification(it) = message? {
-                if let Some(notice) = parse(it.payload()) {
-                    let _ = notices.send(notice);
-                }
+            if let AsyncMessage::Notification(it) = message?
+                && let Some(notice) = parse(it.payload())
+            {
+                let _ = notices.send(notice);
             }
         }
         Ok(())

@@ -1,0 +1,262 @@
+//! A PostgreSQL server of our own, for one machine and for tests.
+//!
+//! It keeps its files in a data directory and lives as long as the value that started it: dropped,
+//! or with its program killed, it shuts down. A data directory left by a killed run is taken up
+//! again, its server stopped first if it still runs. A server that dies is started again.
+
+mod account;
+mod binaries;
+mod cluster;
+
+use std::fs::{self, File};
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tokio_postgres::NoTls;
+
+use cluster::Cluster;
+
+/// Where this is set, that server is used and none is started.
+pub const DATABASE_URL_VARIABLE: &str = "DATACOVEY_DATABASE_URL";
+
+const SUPERUSER: &str = "datacovey_admin";
+
+/// Recovery after a crash replays what the last checkpoint has not written.
+const START_TIMEOUT: Duration = Duration::from_secs(300);
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What a shell runs beside the server, so that it ends with us.
+const SUPERVISE: &str = include_str!("supervise.sh");
+
+/// How to start a [`LocalServer`].
+#[derive(Clone, Debug)]
+pub struct LocalServerOptions {
+    /// Holds the cluster, or the record of where it is, its password and its log.
+    pub data_dir: PathBuf,
+    /// Whether a commit survives a crash of the machine. Only tests do without.
+    pub durable: bool,
+    /// Whether the cluster is removed when the server has stopped.
+    pub temporary: bool,
+    pub max_connections: u32,
+}
+
+impl LocalServerOptions {
+    /// A server whose data stays.
+    #[must_use]
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self { data_dir: data_dir.into(), durable: true, temporary: false, max_connections: 200 }
+    }
+}
+
+/// Why there is no server, in one line.
+#[derive(Debug, thiserror::Error)]
+pub enum LocalServerError {
+    #[error(
+        "no PostgreSQL server is installed here; install it ({hint}) or set DATACOVEY_DATABASE_URL to one that runs"
+    )]
+    NotInstalled { hint: &'static str },
+    #[error("PostgreSQL {found} is too old; version {oldest} or newer is needed")]
+    TooOld { found: u32, oldest: u32 },
+    #[error(
+        "the data directory was made by PostgreSQL {cluster}, which is not installed here{}",
+        .found.map(|it| format!(" (version {it} is)")).unwrap_or_default()
+    )]
+    OtherVersion { cluster: u32, found: Option<u32> },
+    #[error("PostgreSQL does not run as root, and there is no user postgres or nobody to run it as")]
+    NoAccount,
+    #[error("another process uses the data directory {}", .data_dir.display())]
+    InUse { data_dir: PathBuf },
+    #[error("initdb failed: {said}")]
+    Initdb { said: String },
+    #[error("PostgreSQL did not start: {said}")]
+    NotStarted { said: String },
+    #[error("{}: {cause}", .path.display())]
+    Io { path: PathBuf, cause: io::Error },
+    #[error("the server refused: {0}")]
+    Refused(#[from] tokio_postgres::Error),
+}
+
+impl LocalServerError {
+    fn io(path: &Path, cause: io::Error) -> Self {
+        Self::Io { path: path.to_owned(), cause }
+    }
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct LocalServer {
+    cluster: Cluster,
+    port: u16,
+    supervisor: Child,
+}
+
+impl LocalServer {
+    /// Starts the server of a data directory, making what is missing, and waits until it answers.
+    pub async fn start(options: LocalServerOptions) -> Result<Self, LocalServerError> {
+        let started = Instant::now();
+        let prepare = move || {
+            let cluster = Cluster::prepare(&options)?;
+            stop_orphan(&cluster)?;
+            Ok::<_, LocalServerError>((cluster, options))
+        };
+        let (cluster, options) = match tokio::task::spawn_blocking(prepare).await {
+            Ok(prepared) => prepared?,
+            Err(cause) => return Err(LocalServerError::NotStarted { said: cause.to_string() }),
+        };
+        let port = free_port()?;
+        let supervisor = supervise(&cluster, &options, port)?;
+        let mut server = Self { cluster, port, supervisor };
+        server.answers(started).await?;
+        Ok(server)
+    }
+
+    /// The URL of a database of this server, as its superuser.
+    #[must_use]
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://{SUPERUSER}:{}@127.0.0.1:{}/{database}", self.cluster.password, self.port)
+    }
+
+    /// Creates a database unless it is there, and answers its URL. `name` is a plain identifier.
+    pub async fn database(&self, name: &str) -> Result<String, LocalServerError> {
+        let (client, connection) = tokio_postgres::connect(&self.url("postgres"), NoTls).await?;
+        let work = async {
+            if client.query("SELECT FROM pg_database WHERE datname = $1", &[&name]).await?.is_empty() {
+                client.batch_execute(&format!("CREATE DATABASE \"{name}\"")).await?;
+            }
+            Ok(self.url(name))
+        };
+        tokio::select! {
+            done = work => done,
+            ended = connection => Err(ended.err().map_or_else(
+                || LocalServerError::NotStarted { said: "the connection was closed".to_owned() },
+                LocalServerError::Refused,
+            )),
+        }
+    }
+
+    /// The process id of the server itself: for tests that kill it.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        postmaster_pid(&self.cluster.folder)
+    }
+
+    /// Shuts down and waits until the server is gone. Open connections are closed; what they had not
+    /// committed is rolled back.
+    pub async fn stop(self) {
+        // Waiting blocks, and dropping waits.
+        let _ = tokio::task::spawn_blocking(move || drop(self)).await;
+    }
+
+    async fn answers(&mut self, started: Instant) -> Result<(), LocalServerError> {
+        let url = self.url("postgres");
+        loop {
+            let ended = self.supervisor.try_wait().map_err(|cause| LocalServerError::io(&self.cluster.log, cause))?;
+            if ended.is_some() || started.elapsed() > START_TIMEOUT {
+                let log = fs::read_to_string(&self.cluster.log).unwrap_or_default();
+                let said = log.lines().rev().take(3).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("; ");
+                return Err(LocalServerError::NotStarted { said });
+            }
+            if tokio_postgres::connect(&url, NoTls).await.is_ok() {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Drop for LocalServer {
+    fn drop(&mut self) {
+        drop(self.supervisor.stdin.take());
+        let asked = Instant::now();
+        while asked.elapsed() < STOP_TIMEOUT {
+            if !matches!(self.supervisor.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        tracing::warn!("PostgreSQL does not stop; it is left to itself");
+    }
+}
+
+/// The port is free now; in the unlikely case that another takes it first, the server says so.
+fn free_port() -> Result<u16, LocalServerError> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|it| it.local_addr())
+        .map(|it| it.port())
+        .map_err(|cause| LocalServerError::io(Path::new("127.0.0.1"), cause))
+}
+
+fn supervise(cluster: &Cluster, options: &LocalServerOptions, port: u16) -> Result<Child, LocalServerError> {
+    let log = File::create(&cluster.log).map_err(|cause| LocalServerError::io(&cluster.log, cause))?;
+    let remove = if options.temporary { cluster.folder.as_os_str() } else { "".as_ref() };
+    let mut command = cluster.command(Path::new("/bin/sh"));
+    command.arg("-c").arg(SUPERVISE).arg("datacovey-postgres").arg(remove);
+    command.arg(cluster.binaries.program("postgres")).arg("-D").arg(&cluster.folder);
+    let mut set = |name: &str, value: &str| {
+        command.arg("-c").arg(format!("{name}={value}"));
+    };
+    set("port", &port.to_string());
+    set("listen_addresses", "127.0.0.1");
+    set("unix_socket_directories", "");
+    set("max_connections", &options.max_connections.to_string());
+    set("timezone", "UTC");
+    set("log_timezone", "UTC");
+    set("lc_messages", "C");
+    // Compiling a plan costs more than our statements do.
+    set("jit", "off");
+    if !options.durable {
+        for name in ["fsync", "synchronous_commit", "full_page_writes", "autovacuum"] {
+            set(name, "off");
+        }
+        set("wal_level", "minimal");
+        set("max_wal_senders", "0");
+    }
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(log)
+        // A ctrl-c at the terminal is ours to answer: the server is needed until we have drained.
+        .process_group(0)
+        .spawn()
+        .map_err(|cause| LocalServerError::io(Path::new("/bin/sh"), cause))
+}
+
+/// Stops a server that an earlier run left running. We hold the lock of the data directory, so
+/// nobody uses it.
+fn stop_orphan(cluster: &Cluster) -> Result<(), LocalServerError> {
+    let Some(pid) = postmaster_pid(&cluster.folder) else { return Ok(()) };
+    match process_name(pid) {
+        // What a server that was killed leaves is for the next one to look at.
+        Some(None) => return Ok(()),
+        Some(Some(name)) if !name.contains("postgres") => {
+            // The number is another process's by now, which the new server would take for the old one.
+            let file = cluster.folder.join("postmaster.pid");
+            return fs::remove_file(&file).map_err(|cause| LocalServerError::io(&file, cause));
+        }
+        _ => {}
+    }
+    tracing::info!(pid, "stopping the PostgreSQL server that an earlier run left");
+    let mut stop = cluster.command(&cluster.binaries.program("pg_ctl"));
+    stop.arg("stop").arg("-D").arg(&cluster.folder).args(["-m", "fast", "-w", "-t", "60"]);
+    // It may end by itself meanwhile. If it does not end at all, the new server will say so.
+    stop.output().map_err(|cause| LocalServerError::io(&cluster.binaries.folder, cause))?;
+    Ok(())
+}
+
+fn postmaster_pid(folder: &Path) -> Option<u32> {
+    fs::read_to_string(folder.join("postmaster.pid")).ok()?.lines().next()?.trim().parse().ok()
+}
+
+/// The name of a running process, `Some(None)` where there is none, `None` where it cannot be told.
+fn process_name(pid: u32) -> Option<Option<String>> {
+    if Path::new("/proc/self").exists() {
+        return Some(fs::read_to_string(format!("/proc/{pid}/comm")).ok());
+    }
+    let output = Command::new("ps").args(["-o", "comm=", "-p", &pid.to_string()]).output().ok()?;
+    let name = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    Some((!name.is_empty()).then_some(name))
+}

@@ -1,0 +1,18 @@
+//! Walls and doors of the database, in raw SQL as every role, and the ways of this crate to it.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod contract;
+mod doors;
+mod history;
+mod jobs;
+mod local_server;
+mod participants;
+mod plans;
+mod refusal;
+mod rules;
+mod schema;
+mod store;
+mod transactions;
+mod upgrade;
+mod walls;
+mod world;
