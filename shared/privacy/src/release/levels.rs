@@ -1,0 +1,110 @@
+//! The expressions of both levels, each computed once however many values need it.
+//!
+//! Numbers are exact: integers and decimals are summed as decimals wide enough not to wrap, floating-point measures
+//! are taken as decimals of the scale that their owner's policy gives. So a sum does not depend on the order of rows,
+//! and two runs of one query agree to the last digit.
+
+use arrow::datatypes::DataType;
+use datafusion::functions_aggregate::expr_fn::{count, max, sum};
+use datafusion::logical_expr::expr_fn::{col, when};
+use datafusion::logical_expr::{Cast, Expr, TryCast, lit};
+
+use super::Argument;
+use crate::policy::Policy;
+
+/// Digits that a measure has room for: with a sum's 38 digits that leaves 10^10 rows.
+const MEASURE_DIGITS: u8 = 28;
+
+/// Named expressions, without repetition.
+#[derive(Debug, Default)]
+pub(super) struct Columns {
+    prefix: &'static str,
+    exprs: Vec<Expr>,
+}
+
+impl Columns {
+    pub(super) fn new(prefix: &'static str) -> Self {
+        Self { prefix, exprs: Vec::new() }
+    }
+
+    /// The column that holds this expression.
+    pub(super) fn add(&mut self, expr: Expr) -> Expr {
+        let known = self.exprs.iter().position(|e| *e == expr);
+        let index = known.unwrap_or_else(|| {
+            self.exprs.push(expr);
+            self.exprs.len() - 1
+        });
+        col(self.name(index))
+    }
+
+    fn name(&self, index: usize) -> String {
+        format!("{}{index}", self.prefix)
+    }
+
+    /// All of them, under their names.
+    pub(super) fn aliased(&self) -> Vec<Expr> {
+        self.exprs.iter().enumerate().map(|(i, e)| e.clone().alias(self.name(i))).collect()
+    }
+}
+
+/// A measure as an exact number.
+pub(super) fn exact(argument: &Expr, data_type: &DataType, scale: u8) -> Expr {
+    let argument = Box::new(argument.clone());
+    match data_type {
+        DataType::Decimal128(_, scale) => {
+            Expr::Cast(Cast::new(argument, DataType::Decimal128(MEASURE_DIGITS, *scale)))
+        }
+        whole if whole.is_integer() => Expr::Cast(Cast::new(argument, DataType::Decimal128(20, 0))),
+        // Beyond 10^22 or so there is no decimal of that scale; such a value is NULL, as NaN is.
+        _ => Expr::TryCast(TryCast::new(argument, DataType::Decimal128(MEASURE_DIGITS, scale.cast_signed()))),
+    }
+}
+
+/// Decimals of [`exact`].
+pub(super) fn exact_scale(data_type: &DataType, scale: u8) -> i8 {
+    match data_type {
+        DataType::Decimal128(_, scale) => *scale,
+        whole if whole.is_integer() => 0,
+        _ => scale.cast_signed(),
+    }
+}
+
+/// A measure's distance from a public pivot, with room for its square.
+pub(super) fn centered(argument: &Argument, value: &Expr, policy: &Policy) -> Expr {
+    let scale = exact_scale(&argument.data_type, policy.scale(&argument.name));
+    let wide = DataType::Decimal256(MEASURE_DIGITS + 2, scale);
+    let value = Expr::Cast(Cast::new(Box::new(value.clone()), wide.clone()));
+    let bounds = policy.columns.get(&argument.name).and_then(|c| c.bounds);
+    match bounds {
+        Some([low, high]) => value - Expr::Cast(Cast::new(Box::new(lit(((low + high) / 2.0).round())), wide)),
+        None => value,
+    }
+}
+
+/// `value` where the condition holds, NULL elsewhere.
+pub(super) fn conditional(condition: Option<&Expr>, value: Expr) -> datafusion::error::Result<Expr> {
+    match condition {
+        None => Ok(value),
+        Some(condition) => when(condition.clone(), value).end(),
+    }
+}
+
+/// Number of rows for which the condition holds.
+pub(super) fn count_where(condition: Option<&Expr>) -> datafusion::error::Result<Expr> {
+    Ok(count(conditional(condition, lit(1_i64))?))
+}
+
+/// Number of units for which the condition holds, over rows of one unit each.
+pub(super) fn units_where(condition: Expr) -> datafusion::error::Result<Expr> {
+    Ok(sum(when(condition, lit(1_i64)).otherwise(lit(0_i64))?))
+}
+
+/// The largest and the total of a column's values without their signs.
+pub(super) fn shares(value: &Expr, signed: bool) -> datafusion::error::Result<(Expr, Expr)> {
+    let size = if signed {
+        when(value.clone().lt(lit(0_i64)), Expr::Negative(Box::new(value.clone()))).otherwise(value.clone())?
+    } else {
+        value.clone()
+    };
+    Ok((max(size.clone()), sum(size)))
+}

@@ -1,0 +1,143 @@
+//! The release: where rows of individuals become groups that may leave.
+//!
+//! Every aggregate over restricted rows is rewritten to two levels of plain relational algebra, so that any engine
+//! gives the same protection: first one row for each group and unit, then one row for each group, with the numbers
+//! that the threshold needs beside the values. On that small relation [`Release::apply`] drops the groups that must
+//! not leave and computes the values. What the statement does above (HAVING, expressions, ORDER BY, LIMIT) is an
+//! ordinary plan over the released rows.
+//!
+//! A group that fails is absent, as if it did not exist; nothing tells how many failed.
+
+mod apply;
+mod distinct;
+mod levels;
+mod number;
+mod output;
+mod rewrite;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use std::collections::BTreeMap;
+
+use crate::typing::{ColumnType, Lineage, Restricted, SourceId};
+
+pub use apply::ReleaseError;
+pub(crate) use rewrite::build;
+
+/// One release of a compiled query: what the engine computes, and what may leave of it.
+#[derive(Debug, Clone)]
+pub struct Release {
+    number: usize,
+    plan: LogicalPlan,
+    schema: SchemaRef,
+    keys: usize,
+    checks: Vec<Check>,
+    values: Vec<Output>,
+    round_to: i64,
+}
+
+impl Release {
+    /// Its number among the query's releases; [`crate::ScanKey::Released`] refers to it.
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
+    /// What the engine runs, once tables are bound. Its rows are for [`Release::apply`] alone: they hold what the
+    /// threshold is to keep back.
+    pub fn engine_plan(&self) -> &LogicalPlan {
+        &self.plan
+    }
+
+    /// The schema of the released rows.
+    pub fn schema(&self) -> SchemaRef {
+        SchemaRef::clone(&self.schema)
+    }
+
+    /// Drops the groups that must not leave, rounds, and orders the rest by all columns.
+    ///
+    /// # Errors
+    /// When the rows are not those of [`Release::engine_plan`].
+    pub fn apply(&self, batches: &[RecordBatch]) -> Result<RecordBatch, ReleaseError> {
+        apply::apply(self, batches)
+    }
+}
+
+/// A condition on a group. Columns are positions in the engine's rows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Check {
+    /// So many units.
+    AtLeast { column: usize, min: i64 },
+    /// No unit, or so many: two values of one row must not differ by a few.
+    NoneOrAtLeast { column: usize, min: i64 },
+    /// The largest contribution of one unit, against the total of all contributions without their signs.
+    Share { largest: usize, total: usize, max: f64 },
+}
+
+/// How a released value is computed.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Output {
+    Count { count: usize },
+    Sum { sum: usize, to: DataType },
+    Avg { sum: usize, count: usize, to: DataType },
+    Variance { squares: usize, sum: usize, count: usize, population: bool, root: bool },
+}
+
+/// An aggregate as the statement has it, checked.
+#[derive(Debug, Clone)]
+pub(crate) struct Value {
+    pub(crate) kind: ValueKind,
+    /// Nothing for COUNT(*).
+    pub(crate) argument: Option<Argument>,
+    pub(crate) filter: Option<Expr>,
+    /// Restricted columns that it depends on, beside those that the rows do.
+    pub(crate) lineage: Lineage,
+}
+
+/// The bare column that an aggregate takes.
+#[derive(Debug, Clone)]
+pub(crate) struct Argument {
+    pub(crate) expr: Expr,
+    pub(crate) column: ColumnType,
+    pub(crate) source: SourceId,
+    pub(crate) name: String,
+    pub(crate) data_type: DataType,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ValueKind {
+    Count,
+    CountDistinct,
+    Sum,
+    Avg,
+    Stddev { population: bool },
+    Var { population: bool },
+}
+
+/// A group key.
+#[derive(Debug, Clone)]
+pub(crate) struct Group {
+    pub(crate) expr: Expr,
+}
+
+/// What is to be released.
+#[derive(Debug)]
+pub(crate) struct Question<'r> {
+    pub(crate) number: usize,
+    pub(crate) rows: &'r Restricted,
+    pub(crate) classes: BTreeMap<SourceId, Vec<SourceId>>,
+    pub(crate) groups: Vec<Group>,
+    pub(crate) values: Vec<Value>,
+    /// What decided which rows are in which group.
+    pub(crate) control: Lineage,
+}
+
+/// A release, and the plan that stands in its place.
+#[derive(Debug)]
+pub(crate) struct Released {
+    pub(crate) release: Release,
+    pub(crate) plan: LogicalPlan,
+}
+
+#[cfg(test)]
+mod tests;

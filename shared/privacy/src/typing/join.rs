@@ -1,0 +1,203 @@
+//! Joins: which sides may meet, and by what.
+
+use datafusion::common::{JoinType, NullEquality};
+use datafusion::logical_expr::{Expr, Join, JoinConstraint, LogicalPlan, Projection};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::Typer;
+use super::origin::{identity, origins};
+use super::pairs::Pairs;
+use super::types::{ColumnType, Lineage, Restricted, SourceState, Typed};
+use crate::policy::JoinKind;
+use crate::violation::{Violation, ViolationCode};
+use std::collections::BTreeMap;
+
+/// One side of a join.
+#[derive(Debug)]
+pub(super) struct Side<'p> {
+    /// As the statement has it; for names, types and proofs of uniqueness.
+    pub(super) original: &'p LogicalPlan,
+    /// Rewritten.
+    pub(super) plan: LogicalPlan,
+    pub(super) columns: Vec<ColumnType>,
+    /// Empty for an open side.
+    pub(super) sources: BTreeMap<usize, SourceState>,
+    pub(super) control: Lineage,
+}
+
+impl<'p> Side<'p> {
+    fn restricted(original: &'p LogicalPlan, rows: Restricted) -> Self {
+        let Restricted { plan, columns, sources, control } = rows;
+        Self { original, plan, columns, sources, control }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.sources.is_empty()
+    }
+
+    /// The side as a node of its own.
+    pub(super) fn into_rows(self) -> Restricted {
+        let Self { original: _, plan, columns, sources, control } = self;
+        Restricted { plan, columns, sources, control }
+    }
+}
+
+impl<'a> Typer<'a> {
+    pub(super) fn join(&mut self, plan: &LogicalPlan, join: &Join) -> Option<Typed> {
+        let (left, right) = (self.node(&join.left), self.node(&join.right));
+        let (left, right) = match (left?, right?) {
+            (Typed::Restricted(_), Typed::Released(_)) | (Typed::Released(_), Typed::Restricted(_)) => {
+                // Released values as conditions on single rows would say more than was released.
+                let message = "Released groups cannot be joined with rows of another tenant's table.";
+                let violation = Violation::new(ViolationCode::JoinNotAllowed, "join", message);
+                self.violations.push(violation.rewrite("an aggregate of each side, joined above by group"));
+                return None;
+            }
+            (Typed::Restricted(left), Typed::Restricted(right)) => {
+                (Side::restricted(&join.left, *left), Side::restricted(&join.right, *right))
+            }
+            (Typed::Restricted(left), Typed::Open(right)) => {
+                (Side::restricted(&join.left, *left), self.open_side(&join.right, right))
+            }
+            (Typed::Open(left), Typed::Restricted(right)) => {
+                (self.open_side(&join.left, left), Side::restricted(&join.right, *right))
+            }
+            (left, right) => return self.free(plan, vec![left, right]),
+        };
+        match join.join_type {
+            JoinType::Inner => self.inner_join(join, left, right),
+            JoinType::LeftSemi => {
+                let pairs = self.pairs(join, &left, &right)?;
+                self.semi_join(join, left, right, pairs)
+            }
+            JoinType::RightSemi => {
+                let pairs = self.pairs(join, &left, &right)?.swapped();
+                self.semi_join(join, right, left, pairs)
+            }
+            JoinType::Left if !left.is_open() && right.is_open() => {
+                let pairs = self.pairs(join, &left, &right)?;
+                self.look_up(join, left, right, pairs, true)
+            }
+            JoinType::Right if left.is_open() && !right.is_open() => {
+                let pairs = self.pairs(join, &left, &right)?.swapped();
+                self.look_up(join, right, left, pairs, true)
+            }
+            JoinType::LeftMark | JoinType::RightMark => {
+                let message = "IN or EXISTS over another tenant's table must be a condition of WHERE of its own, not part of OR.";
+                self.violations.push(Violation::new(ViolationCode::Subquery, "H16", message).rewrite("WHERE … IN (SELECT …) AND …"));
+                None
+            }
+            _ => self.refuse_absence(),
+        }
+    }
+
+    /// Who is missing from a table is as personal as who is in it (H5): against an own list, one row short of the
+    /// whole, the count of what is absent tells about that one row.
+    pub(super) fn refuse_absence<T>(&mut self) -> Option<T> {
+        let message = "Outer joins, NOT IN, NOT EXISTS and EXCEPT reveal who is absent from a table, and are not supported over other tenants' rows.";
+        let violation = Violation::new(ViolationCode::Absence, "H5", message);
+        self.violations.push(violation.rewrite("an inner join, or IN (SELECT …); a total and an overlap, subtracted above both aggregates"));
+        None
+    }
+
+    fn open_side<'p>(&self, original: &'p LogicalPlan, plan: LogicalPlan) -> Side<'p> {
+        let fields = 0..original.schema().fields().len();
+        let column = |index| {
+            let identity = origins(original, index).and_then(|o| identity(&o, self.catalog));
+            ColumnType::open(Lineage::new(), identity)
+        };
+        let columns = fields.map(column).collect();
+        Side { original, plan, columns, sources: BTreeMap::new(), control: Lineage::new() }
+    }
+
+    fn inner_join(&mut self, join: &Join, left: Side<'_>, right: Side<'_>) -> Option<Typed> {
+        let pairs = self.pairs(join, &left, &right)?;
+        if pairs.identity.is_empty() {
+            return match (left.is_open(), right.is_open()) {
+                (false, true) => self.look_up(join, left, right, pairs, false),
+                (true, false) => self.look_up(join, right, left, pairs.swapped(), false),
+                _ => self.refuse_without_key(&left, &right),
+            };
+        }
+        let partners = self.may_meet(&left, &right, &pairs, JoinKind::Inner);
+        let unique = self.open_is_unique(&left, &right, &pairs, true);
+        let fan_out = self.may_multiply(&left, &right, &pairs);
+        if !(partners && unique && fan_out) {
+            return None;
+        }
+        let left_width = left.columns.len();
+        let (mut left, mut right) = (left, right);
+        for (l, r) in pairs.identity_columns() {
+            equate(&mut left, l, &mut right, r);
+        }
+        let mut rows = self.joined(join, left, right, &pairs, JoinType::Inner)?;
+        for (l, r) in pairs.identity_columns() {
+            let same: BTreeSet<usize> = rows.columns[l].units.union(&rows.columns[left_width + r].units).copied().collect();
+            rows.merge_classes(&same);
+            rows.columns[l].units.clone_from(&same);
+            rows.columns[left_width + r].units = same;
+        }
+        self.at_most_twice(&rows)?;
+        Some(Typed::Restricted(Box::new(rows)))
+    }
+
+    /// Both sides' columns, the hidden ones last.
+    pub(super) fn joined(
+        &mut self,
+        join: &Join,
+        left: Side<'_>,
+        right: Side<'_>,
+        pairs: &Pairs,
+        join_type: JoinType,
+    ) -> Option<Restricted> {
+        let plan = self.join_plan(left.plan, right.plan, pairs, join_type)?;
+        let mut sources = left.sources;
+        sources.extend(right.sources);
+        for (source, column) in &pairs.joined {
+            if let Some(state) = sources.get_mut(source) {
+                state.joined.insert(column.clone());
+            }
+        }
+        let mut control = left.control;
+        control.extend(right.control);
+        control.extend(pairs.lineage.iter().cloned());
+        let mut columns = left.columns;
+        columns.extend(right.columns);
+        let rows = Restricted { plan, columns, sources, control };
+        let visible = join.schema.columns().into_iter().chain(rows.units()).map(Expr::Column).collect();
+        let ordered = Projection::try_new(visible, Arc::new(rows.plan));
+        Some(Restricted { plan: LogicalPlan::Projection(self.built(ordered)?), ..rows })
+    }
+
+    /// NULL is no identity: it matches nothing, in set operations too (H12).
+    pub(super) fn join_plan(
+        &mut self,
+        left: LogicalPlan,
+        right: LogicalPlan,
+        pairs: &Pairs,
+        join_type: JoinType,
+    ) -> Option<LogicalPlan> {
+        let plan = Join::try_new(
+            Arc::new(left),
+            Arc::new(right),
+            pairs.on(),
+            pairs.filter.clone(),
+            join_type,
+            JoinConstraint::On,
+            NullEquality::NullEqualsNothing,
+            false,
+        );
+        self.built(plan).map(LogicalPlan::Join)
+    }
+}
+
+/// An open column that equals a restricted join column *is* that column from here on: every rule about it holds for
+/// both names.
+pub(super) fn equate(left: &mut Side<'_>, l: usize, right: &mut Side<'_>, r: usize) {
+    if left.is_open() {
+        left.columns[l] = right.columns[r].clone();
+    } else if right.is_open() {
+        right.columns[r] = left.columns[l].clone();
+    }
+}

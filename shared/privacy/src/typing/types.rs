@@ -1,0 +1,186 @@
+//! The types of plan nodes and of their columns.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use datafusion::common::{Column, DFSchema, DFSchemaRef};
+use datafusion::logical_expr::{Expr, LogicalPlan};
+
+use crate::catalog::CatalogTable;
+use crate::plan::RESERVED;
+use crate::policy::{ColumnPolicy, ColumnUse, Policy};
+
+/// One occurrence of a restricted table in the statement.
+#[derive(Debug, Clone)]
+pub(crate) struct Source<'a> {
+    pub(crate) table: &'a CatalogTable,
+    pub(crate) policy: &'a Policy,
+}
+
+/// Number of a [`Source`], in the order of scans.
+pub(crate) type SourceId = usize;
+
+/// Columns of restricted tables that something descends from, through data or control.
+pub(crate) type Lineage = BTreeSet<(SourceId, String)>;
+
+/// What a plan node gives.
+#[derive(Debug)]
+pub(crate) enum Typed {
+    /// Only the caller's own tables, reference tables and literals.
+    Open(LogicalPlan),
+    /// Rows that belong to units of one or more sources.
+    Restricted(Box<Restricted>),
+    /// What was released, perhaps with open rows.
+    Released(LogicalPlan),
+}
+
+/// A node whose rows belong to units.
+#[derive(Debug, Clone)]
+pub(crate) struct Restricted {
+    /// The rewritten plan: the fields of the original node in their order, then one hidden unit column a source.
+    pub(crate) plan: LogicalPlan,
+    /// A type for each field of the original node.
+    pub(crate) columns: Vec<ColumnType>,
+    /// The sources of its rows, with what is known of each.
+    pub(crate) sources: BTreeMap<SourceId, SourceState>,
+    /// What decided which rows exist.
+    pub(crate) control: Lineage,
+}
+
+/// What is known of a source at a node.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SourceState {
+    /// Sources of one class have, in every row, the same unit.
+    pub(crate) class: SourceId,
+    /// Join columns by which it was joined.
+    pub(crate) joined: BTreeSet<String>,
+}
+
+impl Restricted {
+    /// Where the unit of a source stands in the plan.
+    pub(crate) fn unit(&self, source: SourceId) -> Option<Column> {
+        let name = unit_name(source);
+        self.plan.schema().iter().find(|(_, field)| *field.name() == name).map(Column::from)
+    }
+
+    /// The hidden columns, in the order of sources.
+    pub(crate) fn units(&self) -> Vec<Column> {
+        self.sources.keys().filter_map(|source| self.unit(*source)).collect()
+    }
+
+    /// The classes of units, each with its sources.
+    pub(crate) fn classes(&self) -> BTreeMap<SourceId, Vec<SourceId>> {
+        let mut classes: BTreeMap<SourceId, Vec<SourceId>> = BTreeMap::new();
+        for (source, state) in &self.sources {
+            classes.entry(state.class).or_default().push(*source);
+        }
+        classes
+    }
+
+    /// Whether a column holds, in every row, the unit of that class.
+    pub(crate) fn is_unit_of(&self, column: &ColumnType, class: SourceId) -> bool {
+        column.units.iter().any(|source| self.sources.get(source).is_some_and(|state| state.class == class))
+    }
+
+    /// From now on the units of the given sources are known to be the same.
+    pub(crate) fn merge_classes(&mut self, sources: &BTreeSet<SourceId>) {
+        let classes: BTreeSet<SourceId> = sources.iter().filter_map(|s| Some(self.sources.get(s)?.class)).collect();
+        let Some(first) = classes.first().copied() else {
+            return;
+        };
+        for state in self.sources.values_mut().filter(|state| classes.contains(&state.class)) {
+            state.class = first;
+        }
+    }
+}
+
+/// Name of the hidden column that holds the unit of a source.
+pub(crate) fn unit_name(source: SourceId) -> String {
+    format!("{RESERVED}unit_{source}")
+}
+
+/// What a column of a restricted node is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A column of a restricted table as it is stored.
+    Stored(SourceId, String),
+    /// Computed from dimensions.
+    Derived,
+    /// Of an open table that was joined.
+    Open,
+    /// The same in every row.
+    Literal,
+}
+
+/// The type of one column of a restricted node.
+#[derive(Debug, Clone)]
+pub(crate) struct ColumnType {
+    pub(crate) kind: Kind,
+    /// Uses that its owner's policy lists; for a derived column [`ColumnUse::Dimension`].
+    pub(crate) uses: BTreeSet<ColumnUse>,
+    /// The identity of a join column.
+    pub(crate) identity: Option<String>,
+    /// Sources whose unit it holds.
+    pub(crate) units: BTreeSet<SourceId>,
+    /// Restricted columns that its values descend from.
+    pub(crate) lineage: Lineage,
+}
+
+impl ColumnType {
+    pub(crate) fn stored(source: SourceId, name: &str, part: &ColumnPolicy, is_unit: bool) -> Self {
+        Self {
+            kind: Kind::Stored(source, name.to_owned()),
+            uses: part.uses.clone(),
+            identity: part.identity.clone(),
+            units: if is_unit { BTreeSet::from([source]) } else { BTreeSet::new() },
+            lineage: BTreeSet::from([(source, name.to_owned())]),
+        }
+    }
+
+    pub(crate) fn derived(lineage: Lineage) -> Self {
+        let uses = BTreeSet::from([ColumnUse::Dimension]);
+        Self { kind: Kind::Derived, uses, identity: None, units: BTreeSet::new(), lineage }
+    }
+
+    /// A column of an open table. `lineage` is what decided which of its rows stands beside a restricted one.
+    pub(crate) fn open(lineage: Lineage, identity: Option<String>) -> Self {
+        Self { kind: Kind::Open, uses: BTreeSet::new(), identity, units: BTreeSet::new(), lineage }
+    }
+
+    pub(crate) fn literal() -> Self {
+        Self {
+            kind: Kind::Literal,
+            uses: BTreeSet::new(),
+            identity: None,
+            units: BTreeSet::new(),
+            lineage: Lineage::new(),
+        }
+    }
+
+    pub(crate) fn is(&self, column_use: ColumnUse) -> bool {
+        self.uses.contains(&column_use)
+    }
+}
+
+/// The columns that an expression over restricted rows may name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scope<'s> {
+    /// Names and types, as in the original plan.
+    pub(crate) schema: &'s DFSchema,
+    /// A type for each of its fields.
+    pub(crate) columns: &'s [ColumnType],
+}
+
+impl<'s> Scope<'s> {
+    pub(crate) fn column(&self, column: &Column) -> Option<&'s ColumnType> {
+        self.columns.get(self.schema.maybe_index_of_column(column)?)
+    }
+}
+
+/// The name and qualifier of each field of a node, as expressions that give a rewritten value that name.
+pub(crate) fn named(expr: Expr, schema: &DFSchemaRef, index: usize) -> Expr {
+    let (qualifier, field) = schema.qualified_field(index);
+    match &expr {
+        Expr::Column(column) if column.relation.as_ref() == qualifier && column.name == *field.name() => expr,
+        _ => expr.alias_qualified(qualifier.cloned(), field.name()),
+    }
+}

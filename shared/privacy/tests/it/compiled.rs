@@ -1,0 +1,129 @@
+//! What a compiled query tells about itself, and violations about theirs.
+
+use std::sync::Arc;
+
+use datacovey_privacy::{BindError, Limits, ScanKey, ViolationCode, bind, compile, scans};
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::datasource::empty::EmptyTable;
+
+use crate::engine::check;
+use crate::world::{A, B, C, world};
+
+const DELAYS: &str = "SELECT p.manufacturer, COUNT(*) AS n, AVG(f.dep_delay) AS d FROM alliance.flights f \
+                      JOIN registry.planes p ON f.tailnum = p.tailnum GROUP BY p.manufacturer";
+
+#[test]
+fn tables_schema_and_thresholds_are_told() {
+    let world = world();
+    let compiled = check(&world, B, DELAYS).unwrap();
+    let tables: Vec<_> =
+        compiled.tables.iter().map(|t| (t.name.as_str(), t.policy_version, t.threshold.map(|k| k.min_units))).collect();
+    assert_eq!(tables, vec![("alliance.flights", Some(7), Some(3)), ("registry.planes", Some(7), None)]);
+    assert!(compiled.tables[0].is_restricted() && !compiled.tables[1].is_restricted());
+    let fields: Vec<_> =
+        compiled.output_schema.fields().iter().map(|f| (f.name().as_str(), f.data_type().clone())).collect();
+    assert_eq!(fields, vec![("manufacturer", DataType::Utf8), ("n", DataType::Int64), ("d", DataType::Float64)]);
+    assert_eq!(compiled.releases.len(), 1);
+    assert_eq!(scans(compiled.releases[0].engine_plan()).len(), 2);
+    assert_eq!(scans(&compiled.top).into_iter().collect::<Vec<_>>(), vec![ScanKey::Released(0)]);
+}
+
+#[test]
+fn a_query_over_own_tables_releases_nothing() {
+    let compiled = check(&world(), A, "SELECT * FROM alliance.flights").unwrap();
+    assert!(compiled.releases.is_empty());
+    assert_eq!(compiled.tables.iter().map(|t| t.threshold).collect::<Vec<_>>(), vec![None]);
+    assert_eq!(compiled.output_schema.fields().len(), 9);
+}
+
+#[test]
+fn layout_does_not_change_the_normalized_text() {
+    let world = world();
+    let one = check(&world, B, DELAYS).unwrap().normalized;
+    let other = check(&world, B, &format!("{} -- a remark", DELAYS.replace(' ', "\n  "))).unwrap().normalized;
+    assert_eq!(one, other);
+}
+
+#[test]
+fn a_violation_names_its_place_and_what_would_pass() {
+    let sql = "SELECT COUNT(*)\nFROM alliance.flights f\nJOIN registry.planes p ON f.tailnum = p.tailnum";
+    let violations = check(&world(), A, sql).unwrap_err();
+    let [violation] = violations.as_slice() else { panic!("{violations:?}") };
+    assert_eq!((violation.code, violation.rule), (ViolationCode::NotUnique, "H1"));
+    assert_eq!(violation.table.as_deref(), Some("alliance.flights"));
+    assert_eq!(violation.rewrite.as_deref(), Some("JOIN (SELECT DISTINCT tailnum FROM alliance.flights) f ON …"));
+
+    let sql = "SELECT COUNT(*) FROM registry.planes p\nWHERE p.tailnum = 'N1'\n  AND p.seats > 3";
+    let violations = check(&world(), C, sql).unwrap_err();
+    let places: Vec<_> =
+        violations.iter().map(|v| (v.column.clone().unwrap(), v.position.map(|p| (p.line, p.column)))).collect();
+    assert_eq!(places, vec![("tailnum".into(), Some((2, 7))), ("seats".into(), Some((3, 7)))]);
+}
+
+#[test]
+fn hidden_and_unknown_columns_are_told_alike() {
+    let told = |column: &str| {
+        let sql = format!("SELECT COUNT({column}) FROM registry.planes");
+        check(&world(), C, &sql).unwrap_err().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(told("owner").replace("owner", "ghost"), told("ghost"));
+}
+
+#[test]
+fn invisible_and_unknown_tables_are_told_alike() {
+    let told = |table: &str| {
+        let sql = format!("SELECT COUNT(*) FROM locked.{table}");
+        check(&world(), C, &sql).unwrap_err().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    let unknown = told("ghost");
+    for table in ["private", "others"] {
+        assert_eq!(told(table).replace(table, "ghost"), unknown);
+    }
+}
+
+#[test]
+fn a_provider_with_other_columns_is_not_bound() {
+    let compiled = check(&world(), C, "SELECT COUNT(*) FROM registry.planes").unwrap();
+    let plan = || compiled.releases[0].engine_plan().clone();
+    assert!(matches!(bind(plan(), |_| None), Err(BindError::Missing(_))));
+    let schema = Arc::new(Schema::new(vec![Field::new("tailnum", DataType::Int64, true)]));
+    let other = bind(plan(), |_| Some(Arc::new(EmptyTable::new(Arc::clone(&schema)))));
+    assert!(matches!(other, Err(BindError::Columns(_, _))));
+}
+
+#[test]
+fn statements_that_expand_without_end_are_refused() {
+    // Each WITH query names the one before twice.
+    let mut sql = "WITH a0 AS (SELECT 1 AS x)".to_owned();
+    for i in 1..14 {
+        sql += &format!(", a{i} AS (SELECT l.x FROM a{} l JOIN a{} r ON l.x = r.x)", i - 1, i - 1);
+    }
+    sql += " SELECT * FROM a13";
+    let violations = compile(&sql, &world().catalog(C), &Limits::default()).unwrap_err();
+    assert_eq!(violations.iter().map(|v| v.code).collect::<Vec<_>>(), vec![ViolationCode::TooLarge]);
+}
+
+#[test]
+fn the_largest_statements_that_pass_need_no_larger_stack() {
+    let limits = Limits::default();
+    let chain = vec!["year = 1"; limits.depth - 6].join(" OR ");
+    let nested = format!("{}1{}", "(".repeat(20), ")".repeat(20));
+    let mut tables = "registry.planes p0".to_owned();
+    for i in 1..limits.relations {
+        tables += &format!(" JOIN lists.suspects p{i} ON p0.tailnum = p{i}.tailnum");
+    }
+    let statements = [
+        format!("SELECT COUNT(*) FROM registry.planes WHERE {chain}"),
+        format!("SELECT COUNT(*) FROM registry.planes WHERE year = {nested}"),
+        format!("SELECT COUNT(*) FROM {tables}"),
+        format!("SELECT {}", vec!["1"; 1900].join(" + ")),
+    ];
+    let run = move || {
+        for sql in statements {
+            let compiled = compile(&sql, &world().catalog(C), &limits);
+            let codes: Vec<_> = compiled.err().unwrap_or_default().into_iter().map(|v| v.code).collect();
+            assert!(codes.is_empty() || codes == [ViolationCode::TooLarge], "{codes:?} {sql}");
+        }
+    };
+    std::thread::Builder::new().stack_size(2 * 1024 * 1024).spawn(run).unwrap().join().unwrap();
+}
