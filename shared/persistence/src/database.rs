@@ -144,7 +144,7 @@ impl Database {
         );
         if let Some(ctx) = ctx {
             prelude.push_str(&format!(
-                "; SET LOCAL datacovey.tenant = '{}'; SET LOCAL datacovey.user = '{}'",
+                "; SET LOCAL datacovey.tenant = '{}'; SET LOCAL datacovey.\"user\" = '{}'",
                 ctx.tenant_id(),
                 ctx.user_id()
             ));

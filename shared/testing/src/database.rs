@@ -82,7 +82,7 @@ impl Sql {
 
     /// Sets whom the session acts for, until it is set again.
     pub async fn act_for(&self, tenant_id: Uuid, user_id: Uuid) {
-        self.run(&format!("SET datacovey.tenant = '{tenant_id}'; SET datacovey.user = '{user_id}'"))
+        self.run(&format!("SET datacovey.tenant = '{tenant_id}'; SET datacovey.\"user\" = '{user_id}'"))
             .await
             .expect("settings");
     }
