@@ -18,10 +18,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     std::fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
     // What the gateway serves and reflects: all but `datacovey.internal.*`.
     let mut public = descriptors.clone();
-    public.file.retain(|file| !file.package().starts_with("datacovey.internal."));
+    public
+        .file
+        .retain(|file| !file.package().starts_with("datacovey.internal."));
     std::fs::write(out.join("public_descriptors.bin"), public.encode_to_vec())?;
 
-    tonic_prost_build::configure().bytes(".").include_file("datacovey.rs").compile_fds(descriptors)?;
+    tonic_prost_build::configure()
+        .bytes(".")
+        .include_file("datacovey.rs")
+        .compile_fds(descriptors)?;
     Ok(())
 }
 

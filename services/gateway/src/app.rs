@@ -11,7 +11,12 @@ use crate::routes::{BadDescriptors, RouteTable, UPSTREAMS};
 use crate::upstream::Upstream;
 
 /// The gateway among the services of the suite.
-pub const SERVICE: Service = Service { name: "gateway", port: 8080, admin_port: 8081, peers: &UPSTREAMS };
+pub const SERVICE: Service = Service {
+    name: "gateway",
+    port: 8080,
+    admin_port: 8081,
+    peers: &UPSTREAMS,
+};
 
 static ROUTES: LazyLock<Result<RouteTable, BadDescriptors>> =
     LazyLock::new(|| RouteTable::from_descriptors(PUBLIC_DESCRIPTORS));
@@ -20,8 +25,14 @@ static ROUTES: LazyLock<Result<RouteTable, BadDescriptors>> =
 ///
 /// Fails if the configuration lacks a key or an address that [`SERVICE`] says are needed.
 pub fn app(config: &ServerConfig) -> Result<App> {
-    let routes = ROUTES.as_ref().map_err(|error| Error::internal(error.to_string()))?;
-    let key = config.callers.key.clone().ok_or_else(|| Error::internal("the gateway has no key"))?;
+    let routes = ROUTES
+        .as_ref()
+        .map_err(|error| Error::internal(error.to_string()))?;
+    let key = config
+        .callers
+        .key
+        .clone()
+        .ok_or_else(|| Error::internal("the gateway has no key"))?;
     let signer = InternalSigner::new(SERVICE.name, key);
     let upstreams = upstreams(config)?;
 
@@ -30,14 +41,21 @@ pub fn app(config: &ServerConfig) -> Result<App> {
     let app = App::new(authentication(config)?).proxy(proxy, &names, PUBLIC_DESCRIPTORS);
     Ok(upstreams.into_iter().fold(app, |app, upstream| {
         let name = upstream.name();
-        let behind: Vec<_> = routes.services().filter(|(_, of)| *of == name).map(|(name, _)| name).collect();
+        let behind: Vec<_> = routes
+            .services()
+            .filter(|(_, of)| *of == name)
+            .map(|(name, _)| name)
+            .collect();
         app.names_depend_on(&behind, name, health::check(upstream))
     }))
 }
 
 fn upstreams(config: &ServerConfig) -> Result<Vec<Upstream>> {
     let upstream = |name| {
-        let address = config.peers.get(name).ok_or_else(|| Error::internal(format!("no address of {name}")))?;
+        let address = config
+            .peers
+            .get(name)
+            .ok_or_else(|| Error::internal(format!("no address of {name}")))?;
         Upstream::new(name, address).map_err(|violation| Error::invalid(vec![violation]))
     };
     UPSTREAMS.into_iter().map(upstream).collect()
@@ -47,7 +65,15 @@ fn upstreams(config: &ServerConfig) -> Result<Vec<Upstream>> {
 /// internal token that turns up here is a stolen one.
 fn authentication(config: &ServerConfig) -> Result<Authentication> {
     let nobody = InternalVerifier::new(SERVICE.name, Vec::new());
-    let oidc = config.oidc_verifier().map_err(|violation| Error::invalid(vec![violation]))?;
-    let identity = config.peer("identity").ok_or_else(|| Error::internal("no address of identity"))?;
-    Ok(Authentication::new(nobody, oidc, Arc::new(RemotePrincipals::new(identity))))
+    let oidc = config
+        .oidc_verifier()
+        .map_err(|violation| Error::invalid(vec![violation]))?;
+    let identity = config
+        .peer("identity")
+        .ok_or_else(|| Error::internal("no address of identity"))?;
+    Ok(Authentication::new(
+        nobody,
+        oidc,
+        Arc::new(RemotePrincipals::new(identity)),
+    ))
 }

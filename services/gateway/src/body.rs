@@ -24,7 +24,10 @@ pub(crate) struct RequestBody<B> {
 
 impl<B> RequestBody<B> {
     pub(crate) fn new(inner: B, call_over: WaitForCancellationFutureOwned) -> Self {
-        Self { inner, call_over: Box::pin(call_over) }
+        Self {
+            inner,
+            call_over: Box::pin(call_over),
+        }
     }
 }
 
@@ -69,14 +72,14 @@ pub(crate) struct ResponseBody {
 }
 
 impl ResponseBody {
-    pub(crate) fn new(
-        inner: Incoming,
-        head: &HeaderMap,
-        upstream: Upstream,
-        call: DropGuard,
-    ) -> Self {
+    pub(crate) fn new(inner: Incoming, head: &HeaderMap, upstream: Upstream, call: DropGuard) -> Self {
         let ended_in_head = head.contains_key(GRPC_STATUS);
-        Self { inner: Some(inner), upstream, ended_in_head, _call: call }
+        Self {
+            inner: Some(inner),
+            upstream,
+            ended_in_head,
+            _call: call,
+        }
     }
 
     fn end_with(&mut self, error: Error) -> Frame<Bytes> {
@@ -93,7 +96,9 @@ impl Body for ResponseBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let Some(inner) = self.inner.as_mut() else { return Poll::Ready(None) };
+        let Some(inner) = self.inner.as_mut() else {
+            return Poll::Ready(None);
+        };
         match Pin::new(inner).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 if frame.is_trailers() {

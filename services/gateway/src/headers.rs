@@ -45,16 +45,25 @@ pub(crate) fn to_upstream(
     token: &str,
     span: &Span,
 ) -> Result<HeaderMap, Error> {
-    let mut sent =
-        without(headers, |name| OF_A_CONNECTION.contains(name) || FOR_THE_GATEWAY.contains(name));
+    let mut sent = without(headers, |name| {
+        OF_A_CONNECTION.contains(name) || FOR_THE_GATEWAY.contains(name)
+    });
     if let Some(deadline) = ctx.deadline {
-        let left = deadline.checked_duration_since(Instant::now()).filter(|left| left.as_millis() > 0);
-        sent.insert(GRPC_TIMEOUT, write_timeout(left.ok_or_else(Error::deadline_exceeded)?));
+        let left = deadline
+            .checked_duration_since(Instant::now())
+            .filter(|left| left.as_millis() > 0);
+        sent.insert(
+            GRPC_TIMEOUT,
+            write_timeout(left.ok_or_else(Error::deadline_exceeded)?),
+        );
     }
     let mut authorization = HeaderValue::try_from(format!("Bearer {token}")).map_err(Error::internal)?;
     authorization.set_sensitive(true);
     sent.insert(AUTHORIZATION, authorization);
-    sent.insert(REQUEST_ID, HeaderValue::try_from(&ctx.request_id).map_err(Error::internal)?);
+    sent.insert(
+        REQUEST_ID,
+        HeaderValue::try_from(&ctx.request_id).map_err(Error::internal)?,
+    );
     sent.insert(TE, const { HeaderValue::from_static("trailers") });
     inject_span(span, &mut sent);
     Ok(sent)
@@ -111,7 +120,12 @@ mod tests {
             ("metadata", "two"),
             ("user-agent", "grpc-go"),
         ]);
-        let sent = to_upstream(headers, &Ctx::for_tests(Uuid::nil(), Uuid::nil()), "internal", &Span::none());
+        let sent = to_upstream(
+            headers,
+            &Ctx::for_tests(Uuid::nil(), Uuid::nil()),
+            "internal",
+            &Span::none(),
+        );
         let expected = map(&[
             ("authorization", "Bearer internal"),
             ("x-request-id", "test"),

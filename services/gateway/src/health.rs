@@ -12,7 +12,11 @@ pub(crate) fn check(upstream: Upstream) -> HealthCheck {
     Arc::new(move || {
         let mut client = HealthClient::new(upstream.clone());
         Box::pin(async move {
-            let asked = client.check(HealthCheckRequest { service: String::new() }).await;
+            let asked = client
+                .check(HealthCheckRequest {
+                    service: String::new(),
+                })
+                .await;
             match asked.map(|answer| answer.into_inner().status()) {
                 Ok(ServingStatus::Serving) => Ok(()),
                 Ok(status) => Err(format!("it says {}", status.as_str_name())),

@@ -42,8 +42,15 @@ struct Inner {
 
 impl Proxy {
     pub(crate) fn new(routes: &'static RouteTable, upstreams: &[Upstream], signer: InternalSigner) -> Self {
-        let upstreams = upstreams.iter().map(|upstream| (upstream.name(), upstream.clone())).collect();
-        Self(Arc::new(Inner { routes, upstreams, signer }))
+        let upstreams = upstreams
+            .iter()
+            .map(|upstream| (upstream.name(), upstream.clone()))
+            .collect();
+        Self(Arc::new(Inner {
+            routes,
+            upstreams,
+            signer,
+        }))
     }
 }
 
@@ -80,10 +87,21 @@ impl Inner {
     {
         let (mut head, body) = request.into_parts();
         let path = head.uri.path();
-        let upstream = self.routes.upstream_of(path).ok_or_else(|| Error::unknown_method(path))?;
-        let upstream = self.upstreams.get(upstream).ok_or_else(|| Error::internal("a route leads nowhere"))?;
-        let ctx = head.extensions.remove::<Ctx>().ok_or_else(Error::credentials_missing)?;
-        let token = self.signer.token(upstream.name(), Some(&ctx.principal), ctx.job_id);
+        let upstream = self
+            .routes
+            .upstream_of(path)
+            .ok_or_else(|| Error::unknown_method(path))?;
+        let upstream = self
+            .upstreams
+            .get(upstream)
+            .ok_or_else(|| Error::internal("a route leads nowhere"))?;
+        let ctx = head
+            .extensions
+            .remove::<Ctx>()
+            .ok_or_else(Error::credentials_missing)?;
+        let token = self
+            .signer
+            .token(upstream.name(), Some(&ctx.principal), ctx.job_id);
         let span = span(path);
         head.headers = headers::to_upstream(head.headers, &ctx, &token, &span)?;
         head.extensions.clear();
@@ -130,7 +148,12 @@ fn not_grpc<B>(request: &Request<B>) -> Option<Response<Body>> {
 }
 
 fn is_grpc(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(CONTENT_TYPE).map(|value| value.as_bytes()).unwrap_or_default();
-    let Some(rest) = content_type.strip_prefix(b"application/grpc") else { return false };
+    let content_type = headers
+        .get(CONTENT_TYPE)
+        .map(|value| value.as_bytes())
+        .unwrap_or_default();
+    let Some(rest) = content_type.strip_prefix(b"application/grpc") else {
+        return false;
+    };
     matches!(rest.first(), None | Some(b'+' | b';'))
 }

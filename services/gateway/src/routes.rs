@@ -31,18 +31,27 @@ impl RouteTable {
     /// `datacovey.internal.*` are passed over, should they be in it.
     pub(crate) fn from_descriptors(encoded: &[u8]) -> Result<Self, BadDescriptors> {
         let set = FileDescriptorSet::decode(encoded)?;
-        let mut table = Self { methods: HashMap::new(), services: Vec::new() };
+        let mut table = Self {
+            methods: HashMap::new(),
+            services: Vec::new(),
+        };
         for file in &set.file {
             let package = file.package();
-            let ours = package.strip_prefix("datacovey.").filter(|rest| !rest.starts_with("internal."));
-            let Some(name) = ours.and_then(|rest| rest.split('.').next()) else { continue };
+            let ours = package
+                .strip_prefix("datacovey.")
+                .filter(|rest| !rest.starts_with("internal."));
+            let Some(name) = ours.and_then(|rest| rest.split('.').next()) else {
+                continue;
+            };
             for service in &file.service {
                 let full_name = format!("{package}.{}", service.name());
                 let Some(upstream) = UPSTREAMS.into_iter().find(|upstream| *upstream == name) else {
                     return Err(BadDescriptors::NoUpstream(full_name));
                 };
                 for method in &service.method {
-                    table.methods.insert(format!("/{full_name}/{}", method.name()), upstream);
+                    table
+                        .methods
+                        .insert(format!("/{full_name}/{}", method.name()), upstream);
                 }
                 table.services.push((full_name, upstream));
             }
@@ -58,7 +67,9 @@ impl RouteTable {
 
     /// All services, each with its upstream.
     pub(crate) fn services(&self) -> impl Iterator<Item = (&str, &'static str)> {
-        self.services.iter().map(|(name, upstream)| (name.as_str(), *upstream))
+        self.services
+            .iter()
+            .map(|(name, upstream)| (name.as_str(), *upstream))
     }
 }
 
@@ -97,6 +108,9 @@ mod tests {
             }],
         };
         let error = RouteTable::from_descriptors(&set.encode_to_vec()).unwrap_err();
-        assert_eq!(error.to_string(), "the service datacovey.weather.v1.ForecastService belongs to no upstream");
+        assert_eq!(
+            error.to_string(),
+            "the service datacovey.weather.v1.ForecastService belongs to no upstream"
+        );
     }
 }

@@ -58,7 +58,12 @@ impl Upstream {
             return Err(wrong("holds credentials"));
         }
         let clients = (0..CONNECTIONS).map(|_| client()).collect();
-        Ok(Self { name, authority: authority.clone(), clients, next: Arc::default() })
+        Ok(Self {
+            name,
+            authority: authority.clone(),
+            clients,
+            next: Arc::default(),
+        })
     }
 
     #[must_use]
@@ -79,7 +84,10 @@ impl Upstream {
         *request.uri_mut() = Uri::from_parts(parts).map_err(Error::internal)?;
         *request.version_mut() = Version::HTTP_2;
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        let client = self.clients.get(turn % CONNECTIONS).ok_or_else(|| Error::internal("no connections"))?;
+        let client = self
+            .clients
+            .get(turn % CONNECTIONS)
+            .ok_or_else(|| Error::internal("no connections"))?;
         client.request(request).await.map_err(|error| self.away(error))
     }
 
@@ -136,10 +144,23 @@ mod tests {
 
     #[test]
     fn an_address_is_scheme_host_and_port() {
-        for right in ["http://127.0.0.1:50051", "http://catalog:50052/", "http://[::1]:1"] {
-            assert!(Upstream::new("catalog", &right.parse().unwrap()).is_ok(), "{right}");
+        for right in [
+            "http://127.0.0.1:50051",
+            "http://catalog:50052/",
+            "http://[::1]:1",
+        ] {
+            assert!(
+                Upstream::new("catalog", &right.parse().unwrap()).is_ok(),
+                "{right}"
+            );
         }
-        for wrong in ["https://catalog:1", "catalog:1", "/path", "http://catalog:1/path", "http://a:b@catalog:1"] {
+        for wrong in [
+            "https://catalog:1",
+            "catalog:1",
+            "/path",
+            "http://catalog:1/path",
+            "http://a:b@catalog:1",
+        ] {
             let violation = Upstream::new("catalog", &wrong.parse().unwrap()).unwrap_err();
             assert_eq!(violation.field, "upstreams.catalog", "{wrong}");
         }

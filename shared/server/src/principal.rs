@@ -1,4 +1,5 @@
 use std::str::FromStr as _;
+use std::time::Duration;
 
 use datacovey_auth::ExternalCaller;
 use datacovey_error::Error;
@@ -14,6 +15,9 @@ use tonic::{Code, Status};
 use uuid::Uuid;
 
 use crate::peer::{Peer, error_of_peer};
+
+/// Everybody's calls wait for identity; one that does not answer within this is away.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// Says which user of ours a verified token names.
 pub trait PrincipalResolver: Send + Sync + 'static {
@@ -51,7 +55,9 @@ impl RemotePrincipals {
         let request = ResolvePrincipalRequest {
             subject: Some(subject),
         };
-        let answer = client.resolve_principal(request).await.map_err(error_of_answer)?;
+        let answer = tokio::time::timeout(ANSWER_WITHIN, client.resolve_principal(request)).await;
+        let answer = answer.map_err(|late| Error::unavailable("the identity service").caused_by(late))?;
+        let answer = answer.map_err(error_of_answer)?;
         parse(&answer.into_inner()).ok_or_else(|| Error::internal("identity answered with no principal"))
     }
 }

@@ -1,5 +1,5 @@
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use datacovey_auth::{DevelopmentClaims, DevelopmentIssuer, InternalSigner, SigningKey};
@@ -28,7 +28,9 @@ async fn the_upstream_learns_who_calls_by_an_internal_token_only() {
     let suite = Suite::start().await;
     let headers = keep_headers(&suite.query);
     let token = suite.token("known user", "platform");
-    let request = suite.anonymous(UNARY).header("authorization", format!("bearer {token}"));
+    let request = suite
+        .anonymous(UNARY)
+        .header("authorization", format!("bearer {token}"));
     assert_eq!(suite.call(request).await.status.code(), Code::Ok);
 
     let headers = headers.lock().unwrap().pop().unwrap();
@@ -41,14 +43,20 @@ async fn the_upstream_learns_who_calls_by_an_internal_token_only() {
         scopes: Scopes::from("platform"),
     };
     assert_eq!(caller.principal, Some(principal));
-    assert!(!format!("{headers:?}").contains(&token), "the caller's token went on");
+    assert!(
+        !format!("{headers:?}").contains(&token),
+        "the caller's token went on"
+    );
 }
 
 #[tokio::test]
 async fn who_is_nobody_is_told_so_and_no_more() {
     let suite = Suite::start().await;
     let headers = keep_headers(&suite.query);
-    suite.call(suite.anonymous(UNARY)).await.expect(Code::Unauthenticated, "CREDENTIALS_MISSING");
+    suite
+        .call(suite.anonymous(UNARY))
+        .await
+        .expect(Code::Unauthenticated, "CREDENTIALS_MISSING");
 
     let stranger = DevelopmentIssuer::with_key(SigningKey::generate().unwrap()).mint(DevelopmentClaims {
         organization: "org",
@@ -63,7 +71,9 @@ async fn who_is_nobody_is_told_so_and_no_more() {
             role: Role::OrgAdmin,
             scopes: Scopes::NONE,
         };
-        InternalSigner::new("gateway", suite.key.clone()).token("query", Some(&principal), None).to_string()
+        InternalSigner::new("gateway", suite.key.clone())
+            .token("query", Some(&principal), None)
+            .to_string()
     };
     let altered = format!("{}A", suite.token("known user", ""));
     for credentials in [
@@ -75,10 +85,16 @@ async fn who_is_nobody_is_told_so_and_no_more() {
         format!("Bearer {altered}"),
         format!("Bearer {}", "x".repeat(20_000)),
     ] {
-        let reply = suite.call(suite.anonymous(UNARY).header("authorization", &credentials)).await;
+        let reply = suite
+            .call(suite.anonymous(UNARY).header("authorization", &credentials))
+            .await;
         reply.expect(Code::Unauthenticated, "CREDENTIALS_INVALID");
     }
-    assert_eq!(suite.asked.load(Ordering::SeqCst), 0, "identity is asked for nobody");
+    assert_eq!(
+        suite.asked.load(Ordering::SeqCst),
+        0,
+        "identity is asked for nobody"
+    );
     assert_eq!(headers.lock().unwrap().len(), 0, "no call of nobody goes on");
 }
 
@@ -87,8 +103,13 @@ async fn who_is_unknown_to_identity_is_nobody() {
     let suite = Suite::start().await;
     let headers = keep_headers(&suite.query);
     let token = suite.token("stranger", "platform");
-    let request = suite.anonymous(UNARY).header("authorization", format!("Bearer {token}"));
-    suite.call(request).await.expect(Code::Unauthenticated, "CREDENTIALS_INVALID");
+    let request = suite
+        .anonymous(UNARY)
+        .header("authorization", format!("Bearer {token}"));
+    suite
+        .call(request)
+        .await
+        .expect(Code::Unauthenticated, "CREDENTIALS_INVALID");
     assert_eq!(headers.lock().unwrap().len(), 0);
 }
 
@@ -107,7 +128,9 @@ async fn identity_is_asked_once_for_many_calls_at_once() {
 
     // Scopes are the token's and not the user's: they are never remembered for another token.
     let token = suite.token("known user", "backfill");
-    let request = suite.anonymous(UNARY).header("authorization", format!("Bearer {token}"));
+    let request = suite
+        .anonymous(UNARY)
+        .header("authorization", format!("Bearer {token}"));
     assert_eq!(suite.call(request).await.status.code(), Code::Ok);
     let headers = headers.lock().unwrap();
     let scopes = |headers| suite.verify("query", headers).principal.unwrap().scopes;

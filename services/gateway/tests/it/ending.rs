@@ -10,7 +10,7 @@ use tonic::Code;
 use tonic_types::StatusExt as _;
 
 use crate::fake::{Fake, frame_bytes, streamed};
-use crate::suite::{ANSWERS, Reply, Suite, UNARY, UPLOAD, one_message};
+use crate::suite::{ANSWERS, Reply, Suite, UNARY, UPLOAD, one_message, soon};
 
 /// Takes a call and never answers. Tells that it has begun, and when it was given up.
 fn never(fake: &Fake, path: &'static str) -> (CancellationToken, CancellationToken) {
@@ -49,29 +49,33 @@ async fn a_caller_that_goes_away_before_the_answer_cancels_the_call() {
     let call = suite.send(suite.request(UNARY).body(one_message()).unwrap());
     tokio::select! {
         _ = call => panic!("nobody answered"),
-        () = begun.cancelled() => {}
+        () = soon(begun.cancelled()) => {}
     }
-    given_up.cancelled().await;
+    soon(given_up.cancelled()).await;
 }
 
 #[tokio::test]
 async fn a_caller_that_goes_away_within_the_answer_cancels_the_call() {
     let suite = Suite::start().await;
     let senders = begin(&suite.query);
-    let response = suite.send(suite.request(ANSWERS).body(one_message()).unwrap()).await;
+    let response = suite
+        .send(suite.request(ANSWERS).body(one_message()).unwrap())
+        .await;
     let frames = senders.lock().await.recv().await.unwrap();
     assert!(!frames.is_closed());
     drop(response);
-    frames.closed().await;
+    soon(frames.closed()).await;
 }
 
 #[tokio::test]
 async fn a_deadline_ends_a_call_without_answer_here_and_there() {
     let suite = Suite::start().await;
     let (_, given_up) = never(&suite.query, UNARY);
-    let reply = suite.call(suite.request(UNARY).header("grpc-timeout", "100m")).await;
+    let reply = suite
+        .call(suite.request(UNARY).header("grpc-timeout", "100m"))
+        .await;
     reply.expect(Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
-    given_up.cancelled().await;
+    soon(given_up.cancelled()).await;
 }
 
 #[tokio::test]
@@ -82,7 +86,8 @@ async fn a_deadline_ends_an_answer_that_has_begun_with_a_status() {
     let reply = suite.call(request).await;
     reply.expect(Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
     assert_eq!(reply.body, frame_bytes(b"first"));
-    senders.lock().await.recv().await.unwrap().closed().await;
+    let frames = senders.lock().await.recv().await.unwrap();
+    soon(frames.closed()).await;
 }
 
 /// The body of the request is open yet; its end must not keep the call alive.
@@ -93,21 +98,30 @@ async fn a_deadline_ends_an_upload() {
     let (sender, receiver) = mpsc::channel::<Result<Frame<bytes::Bytes>, std::convert::Infallible>>(1);
     sender.send(Ok(Frame::data(frame_bytes(b"first")))).await.unwrap();
     let body = http_body_util::StreamBody::new(tokio_stream::wrappers::ReceiverStream::new(receiver));
-    let request = suite.request(UPLOAD).header("grpc-timeout", "100m").body(BodyExt::boxed(body)).unwrap();
+    let request = suite
+        .request(UPLOAD)
+        .header("grpc-timeout", "100m")
+        .body(BodyExt::boxed(body))
+        .unwrap();
     let reply = Reply::read(suite.send(request).await).await;
     reply.expect(Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
-    given_up.cancelled().await;
-    sender.closed().await;
+    soon(given_up.cancelled()).await;
+    soon(sender.closed()).await;
 }
 
 #[tokio::test]
 async fn a_malformed_deadline_is_refused() {
     let suite = Suite::start().await;
     for timeout in ["soon", "1", "123456789S", "-1S"] {
-        let reply = suite.call(suite.request(UNARY).header("grpc-timeout", timeout)).await;
+        let reply = suite
+            .call(suite.request(UNARY).header("grpc-timeout", timeout))
+            .await;
         reply.expect(Code::InvalidArgument, "INVALID_FIELD");
         let details = reply.status.get_error_details();
-        assert_eq!(details.bad_request().unwrap().field_violations[0].field, "grpc-timeout");
+        assert_eq!(
+            details.bad_request().unwrap().field_violations[0].field,
+            "grpc-timeout"
+        );
     }
 }
 
@@ -115,7 +129,9 @@ async fn a_malformed_deadline_is_refused() {
 async fn an_upstream_that_hangs_up_within_its_answer_is_unavailable() {
     let suite = Suite::start().await;
     let _senders = begin(&suite.query);
-    let response = suite.send(suite.request(ANSWERS).body(one_message()).unwrap()).await;
+    let response = suite
+        .send(suite.request(ANSWERS).body(one_message()).unwrap())
+        .await;
     suite.query.stop().await;
     let reply = Reply::read(response).await;
     reply.expect(Code::Unavailable, "UNAVAILABLE");
@@ -126,7 +142,9 @@ async fn an_upstream_that_hangs_up_within_its_answer_is_unavailable() {
 async fn an_answer_without_a_status_gets_one() {
     let suite = Suite::start().await;
     let senders = begin(&suite.query);
-    let response = suite.send(suite.request(ANSWERS).body(one_message()).unwrap()).await;
+    let response = suite
+        .send(suite.request(ANSWERS).body(one_message()).unwrap())
+        .await;
     drop(senders.lock().await.recv().await.unwrap());
     let reply = Reply::read(response).await;
     reply.expect(Code::Unavailable, "UNAVAILABLE");
@@ -140,7 +158,11 @@ async fn an_upstream_that_is_away_is_unavailable_until_it_is_back() {
     let reply = suite.call(suite.request(UNARY)).await;
     reply.expect(Code::Unavailable, "UNAVAILABLE");
     assert!(reply.status.get_error_details().retry_info().is_some());
-    assert!(!reply.status.message().contains("127.0.0.1"), "{}", reply.status.message());
+    assert!(
+        !reply.status.message().contains("127.0.0.1"),
+        "{}",
+        reply.status.message()
+    );
 
     let back = Fake::on(tokio::net::TcpListener::bind(suite.query.address).await.unwrap());
     back.answer(UNARY, |_| Box::pin(async { crate::fake::unary(&()) }));
@@ -153,7 +175,10 @@ async fn an_upstream_that_does_not_speak_grpc_is_unavailable() {
     suite.query.answer(UNARY, |_| {
         Box::pin(async {
             let page = http_body_util::Full::new(bytes::Bytes::from_static(b"<html>of a stranger</html>"));
-            http::Response::builder().status(502).body(BodyExt::boxed(page)).unwrap()
+            http::Response::builder()
+                .status(502)
+                .body(BodyExt::boxed(page))
+                .unwrap()
         })
     });
     let reply = suite.call(suite.request(UNARY)).await;

@@ -59,7 +59,11 @@ impl Fake {
                         let handler = {
                             let handlers = handlers.lock().unwrap();
                             let path = request.uri().path();
-                            handlers.iter().rev().find(|(it, _)| *it == path).map(|(_, handler)| handler.clone())
+                            handlers
+                                .iter()
+                                .rev()
+                                .find(|(it, _)| *it == path)
+                                .map(|(_, handler)| handler.clone())
                         };
                         async move {
                             Ok::<_, Infallible>(match handler {
@@ -70,7 +74,9 @@ impl Fake {
                     });
                     let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
                     // As the services of the suite do: one call that is not read stops no other.
-                    builder.initial_stream_window_size(64 * 1024).initial_connection_window_size((1 << 31) - 1);
+                    builder
+                        .initial_stream_window_size(64 * 1024)
+                        .initial_connection_window_size((1 << 31) - 1);
                     let connection = builder.serve_connection(TokioIo::new(stream), service);
                     tokio::select! {
                         _ = connection => {}
@@ -141,12 +147,17 @@ pub(crate) fn unary(message: &impl Message) -> Answer {
 
 /// A status in the head and no body.
 pub(crate) fn status_only(code: u8) -> Answer {
-    head().header("grpc-status", u16::from(code)).body(http_body_util::Empty::new().boxed()).unwrap()
+    head()
+        .header("grpc-status", u16::from(code))
+        .body(http_body_util::Empty::new().boxed())
+        .unwrap()
 }
 
 /// An error as the services of the suite say it.
 pub(crate) fn refused(error: datacovey_error::Error) -> Answer {
-    tonic::Status::from(error).into_http::<http_body_util::Empty<Bytes>>().map(BodyExt::boxed)
+    tonic::Status::from(error)
+        .into_http::<http_body_util::Empty<Bytes>>()
+        .map(BodyExt::boxed)
 }
 
 /// An answer whose frames are sent one by one; it ends, without trailers of its own, when the
@@ -154,5 +165,8 @@ pub(crate) fn refused(error: datacovey_error::Error) -> Answer {
 pub(crate) fn streamed() -> (mpsc::Sender<Frame<Bytes>>, Answer) {
     let (frames, receiver) = mpsc::channel(1);
     let stream = futures::StreamExt::map(tokio_stream::wrappers::ReceiverStream::new(receiver), Ok);
-    (frames, head().body(BodyExt::boxed(StreamBody::new(stream))).unwrap())
+    (
+        frames,
+        head().body(BodyExt::boxed(StreamBody::new(stream))).unwrap(),
+    )
 }

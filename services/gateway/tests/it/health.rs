@@ -1,35 +1,42 @@
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use tonic::Code;
 use tonic::transport::Channel;
 use tonic_health::pb::health_check_response::ServingStatus::{self, NotServing, Serving};
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
-use tonic_reflection::pb::v1alpha;
+use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
-use tonic_reflection::pb::v1::ServerReflectionRequest;
+use tonic_reflection::pb::v1alpha;
 
 use crate::fake::Fake;
-use crate::suite::Suite;
+use crate::suite::{Suite, soon};
 
 async fn channel(suite: &Suite) -> Channel {
-    Channel::from_shared(format!("http://{}", suite.gateway)).unwrap().connect().await.unwrap()
+    Channel::from_shared(format!("http://{}", suite.gateway))
+        .unwrap()
+        .connect()
+        .await
+        .unwrap()
 }
 
 async fn watch(suite: &Suite, service: &str) -> tonic::Streaming<HealthCheckResponse> {
     let mut client = HealthClient::new(channel(suite).await);
-    client.watch(HealthCheckRequest { service: service.to_owned() }).await.unwrap().into_inner()
+    client
+        .watch(HealthCheckRequest {
+            service: service.to_owned(),
+        })
+        .await
+        .unwrap()
+        .into_inner()
 }
 
 /// Reads on until the status is this one.
 async fn becomes(stream: &mut tonic::Streaming<HealthCheckResponse>, status: ServingStatus) {
-    let reading = async {
-        while stream.message().await.unwrap().unwrap().status() != status {}
-    };
-    tokio::time::timeout(Duration::from_secs(30), reading).await.unwrap();
+    let reading = async { while stream.message().await.unwrap().unwrap().status() != status {} };
+    soon(reading).await;
 }
 
 /// Anonymous, as probes are.
@@ -48,12 +55,21 @@ async fn services_are_as_their_upstream_and_the_whole_as_the_worst() {
     becomes(&mut whole, NotServing).await;
     let mut client = HealthClient::new(channel(&suite).await);
     let mut check = async |service: &str| {
-        let answer = client.check(HealthCheckRequest { service: service.to_owned() }).await;
-        answer.map(|response| response.get_ref().status()).map_err(|status| status.code())
+        let answer = client
+            .check(HealthCheckRequest {
+                service: service.to_owned(),
+            })
+            .await;
+        answer
+            .map(|response| response.get_ref().status())
+            .map_err(|status| status.code())
     };
     assert_eq!(check("datacovey.catalog.v1.TableService").await, Ok(Serving));
     assert_eq!(check("weather.v1.ForecastService").await, Err(Code::NotFound));
-    assert_eq!(check("datacovey.internal.rows.v1.RowService").await, Err(Code::NotFound));
+    assert_eq!(
+        check("datacovey.internal.rows.v1.RowService").await,
+        Err(Code::NotFound)
+    );
 
     let _back = Fake::on(tokio::net::TcpListener::bind(suite.query.address).await.unwrap());
     becomes(&mut query, Serving).await;
@@ -63,24 +79,43 @@ async fn services_are_as_their_upstream_and_the_whole_as_the_worst() {
 #[tokio::test]
 async fn reflection_lists_what_is_public() {
     let suite = Suite::start().await;
-    let request = |message| ServerReflectionRequest { host: String::new(), message_request: Some(message) };
+    let request = |message| ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(message),
+    };
     let mut client = ServerReflectionClient::new(channel(&suite).await);
     let requests = vec![
         request(MessageRequest::ListServices(String::new())),
-        request(MessageRequest::FileContainingSymbol("datacovey.query.v1.QueryJobService.ReadResults".to_owned())),
-        request(MessageRequest::FileContainingSymbol("datacovey.internal.rows.v1.RowService".to_owned())),
+        request(MessageRequest::FileContainingSymbol(
+            "datacovey.query.v1.QueryJobService.ReadResults".to_owned(),
+        )),
+        request(MessageRequest::FileContainingSymbol(
+            "datacovey.internal.rows.v1.RowService".to_owned(),
+        )),
     ];
-    let mut answers = client.server_reflection_info(futures::stream::iter(requests)).await.unwrap().into_inner();
-    let Some(MessageResponse::ListServicesResponse(list)) = answers.message().await.unwrap().unwrap().message_response
+    let mut answers = client
+        .server_reflection_info(futures::stream::iter(requests))
+        .await
+        .unwrap()
+        .into_inner();
+    let Some(MessageResponse::ListServicesResponse(list)) =
+        answers.message().await.unwrap().unwrap().message_response
     else {
         panic!("no list")
     };
     let mut listed: BTreeSet<String> = list.service.into_iter().map(|service| service.name).collect();
     // Each version of reflection tells of itself.
     let message_request = v1alpha::server_reflection_request::MessageRequest::ListServices(String::new());
-    let request = v1alpha::ServerReflectionRequest { host: String::new(), message_request: Some(message_request) };
+    let request = v1alpha::ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(message_request),
+    };
     let mut alpha = v1alpha::server_reflection_client::ServerReflectionClient::new(channel(&suite).await);
-    let mut old = alpha.server_reflection_info(futures::stream::iter([request])).await.unwrap().into_inner();
+    let mut old = alpha
+        .server_reflection_info(futures::stream::iter([request]))
+        .await
+        .unwrap()
+        .into_inner();
     let Some(v1alpha::server_reflection_response::MessageResponse::ListServicesResponse(list)) =
         old.message().await.unwrap().unwrap().message_response
     else {
@@ -98,8 +133,14 @@ async fn reflection_lists_what_is_public() {
     }
     assert!(!listed.iter().any(|name| name.contains("internal")));
     let found = answers.message().await.unwrap().unwrap().message_response;
-    assert!(matches!(found, Some(MessageResponse::FileDescriptorResponse(_))), "{found:?}");
+    assert!(
+        matches!(found, Some(MessageResponse::FileDescriptorResponse(_))),
+        "{found:?}"
+    );
     let hidden = answers.message().await;
     let hidden = hidden.map(|message| message.unwrap().message_response);
-    assert!(matches!(hidden, Err(_) | Ok(Some(MessageResponse::ErrorResponse(_)))), "{hidden:?}");
+    assert!(
+        matches!(hidden, Err(_) | Ok(Some(MessageResponse::ErrorResponse(_)))),
+        "{hidden:?}"
+    );
 }

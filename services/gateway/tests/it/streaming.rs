@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tonic::Code;
 
 use crate::fake::{self, frame_bytes, streamed, trailers};
-use crate::suite::{ANSWERS, Body, Reply, Suite, UPLOAD, client, one_message};
+use crate::suite::{ANSWERS, Body, Reply, Suite, UNARY, UPLOAD, client, one_message, soon};
 
 /// A body that is sent frame by frame; it ends when the sender is dropped.
 fn upload() -> (mpsc::Sender<Bytes>, Body) {
@@ -51,12 +51,15 @@ async fn messages_pass_both_ways_as_they_come() {
     for message in [&b"one"[..], b"", b"three"] {
         let sent = frame_bytes(message);
         sender.send(sent.clone()).await.unwrap();
-        let received = answers.frame().await.unwrap().unwrap().into_data().unwrap();
+        let received = soon(answers.frame()).await.unwrap().unwrap().into_data().unwrap();
         assert_eq!(received, sent);
     }
     drop(sender);
     let end = answers.frame().await.unwrap().unwrap().into_trailers().unwrap();
-    assert_eq!((&end["grpc-status"], &end["of-the-upstream"]), (&HeaderValue::from(0), &HeaderValue::from_static("kept")));
+    assert_eq!(
+        (&end["grpc-status"], &end["of-the-upstream"]),
+        (&HeaderValue::from(0), &HeaderValue::from_static("kept"))
+    );
     assert!(answers.frame().await.is_none());
 }
 
@@ -70,13 +73,21 @@ async fn a_large_message_passes_whole() {
     let pieces = sent.clone();
     let sending = tokio::spawn(async move {
         for start in (0..pieces.len()).step_by(100_000) {
-            sender.send(pieces.slice(start..pieces.len().min(start + 100_000))).await.unwrap();
+            sender
+                .send(pieces.slice(start..pieces.len().min(start + 100_000)))
+                .await
+                .unwrap();
         }
     });
     let reply = Reply::read(suite.send(suite.request(UPLOAD).body(body).unwrap()).await).await;
     sending.await.unwrap();
     assert_eq!(reply.status.code(), Code::Ok);
-    assert!(reply.body == sent, "{} bytes of {} came back", reply.body.len(), sent.len());
+    assert!(
+        reply.body == sent,
+        "{} bytes of {} came back",
+        reply.body.len(),
+        sent.len()
+    );
 }
 
 /// Whoever does not read is not read for: the upstream stops sending, and other calls over the
@@ -113,7 +124,13 @@ async fn a_caller_that_does_not_read_stops_its_own_call_only() {
         let mut body = client().request(request).await.unwrap().into_body();
         let end = read + 16 * MIB;
         while read < end {
-            read += body.frame().await.unwrap().unwrap().into_data().unwrap().len();
+            read += soon(body.frame())
+                .await
+                .unwrap()
+                .unwrap()
+                .into_data()
+                .unwrap()
+                .len();
         }
     }
     let unread = sent.load(Ordering::SeqCst) - read;
@@ -123,7 +140,13 @@ async fn a_caller_that_does_not_read_stops_its_own_call_only() {
     let mut body = stalled.pop().unwrap().into_body();
     let mut read = 0;
     while read < 16 * MIB {
-        read += body.frame().await.unwrap().unwrap().into_data().unwrap().len();
+        read += soon(body.frame())
+            .await
+            .unwrap()
+            .unwrap()
+            .into_data()
+            .unwrap()
+            .len();
     }
 }
 
@@ -143,5 +166,39 @@ async fn an_answer_may_come_before_the_end_of_the_request() {
     let reply = Reply::read(suite.send(suite.request(UPLOAD).body(body).unwrap()).await).await;
     assert_eq!(reply.status.code(), Code::FailedPrecondition);
     // Nobody reads on: the sender learns of it.
-    sender.closed().await;
+    soon(sender.closed()).await;
+}
+
+/// The other way round: what an upstream does not read stops no other call of the same caller.
+#[tokio::test]
+async fn an_upload_that_is_not_read_stops_itself_only() {
+    let suite = Suite::start().await;
+    suite.transfer.answer(UPLOAD, |request| {
+        Box::pin(async move {
+            let _unread = request;
+            std::future::pending().await
+        })
+    });
+    suite.query.answer(UNARY, |request| {
+        Box::pin(async move {
+            fake::read::<()>(request.into_body()).await;
+            fake::unary(&())
+        })
+    });
+    let caller = client();
+    let mut senders = Vec::new();
+    for _ in 0..20 {
+        let (sender, body) = upload();
+        tokio::spawn(caller.request(suite.request(UPLOAD).body(body).unwrap()));
+        // The second is taken only after the first is on its way.
+        for _ in 0..2 {
+            soon(sender.send(Bytes::from_static(&[0; 1024 * 1024])))
+                .await
+                .unwrap();
+        }
+        senders.push(sender);
+    }
+    let request = suite.request(UNARY).body(one_message()).unwrap();
+    let reply = Reply::read(soon(caller.request(request)).await.unwrap()).await;
+    assert_eq!(reply.status.code(), Code::Ok);
 }

@@ -59,8 +59,12 @@ pub(crate) struct Suite {
 
 impl Suite {
     pub(crate) async fn start() -> Self {
-        let (identity, catalog, query, transfer) =
-            (Fake::start().await, Fake::start().await, Fake::start().await, Fake::start().await);
+        let (identity, catalog, query, transfer) = (
+            Fake::start().await,
+            Fake::start().await,
+            Fake::start().await,
+            Fake::start().await,
+        );
         let (tenant_id, user_id) = (Uuid::now_v7(), Uuid::now_v7());
         let asked = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&asked);
@@ -89,7 +93,11 @@ impl Suite {
             service: SERVICE,
             listen: gateway,
             admin_listen: gateway,
-            limits: Limits { drain_delay: Duration::ZERO, drain_grace: Duration::ZERO, ..Limits::default() },
+            limits: Limits {
+                drain_delay: Duration::ZERO,
+                drain_grace: Duration::ZERO,
+                ..Limits::default()
+            },
             callers: CallersConfig {
                 issuers: vec![issuer.issuer()],
                 trusted_services: Vec::new(),
@@ -108,7 +116,10 @@ impl Suite {
             ]),
         };
         let app = datacovey_gateway::app(&config).unwrap();
-        let listeners = Listeners { grpc: listener, admin: None };
+        let listeners = Listeners {
+            grpc: listener,
+            admin: None,
+        };
         tokio::spawn(serve(SERVICE, app, config.limits, listeners, None, stop.clone()));
         Self {
             gateway,
@@ -129,7 +140,12 @@ impl Suite {
     /// A token that the gateway accepts, of this user and with these scopes.
     pub(crate) fn token(&self, subject: &str, scopes: &str) -> String {
         let (scopes, lifetime) = (Scopes::from(scopes), Duration::from_secs(60));
-        self.issuer.mint(DevelopmentClaims { organization: "org", subject, scopes, lifetime })
+        self.issuer.mint(DevelopmentClaims {
+            organization: "org",
+            subject,
+            scopes,
+            lifetime,
+        })
     }
 
     /// A gRPC request without credentials.
@@ -142,7 +158,8 @@ impl Suite {
     /// A gRPC request of the known user.
     pub(crate) fn request(&self, path: &str) -> http::request::Builder {
         let token = self.token("known user", "");
-        self.anonymous(path).header("authorization", format!("Bearer {token}"))
+        self.anonymous(path)
+            .header("authorization", format!("Bearer {token}"))
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Response<Incoming> {
@@ -159,15 +176,26 @@ impl Suite {
         let gateway = TrustedService::new("gateway", &self.key.public_key(), None).unwrap();
         let authorization = headers["authorization"].to_str().unwrap();
         let token = authorization.strip_prefix("Bearer ").unwrap();
-        InternalVerifier::new(audience, vec![gateway]).verify(token).unwrap()
+        InternalVerifier::new(audience, vec![gateway])
+            .verify(token)
+            .unwrap()
     }
+}
+
+/// What happens within half a minute, or never.
+pub(crate) async fn soon<F: Future>(what: F) -> F::Output {
+    tokio::time::timeout(Duration::from_secs(30), what)
+        .await
+        .expect("it happens soon")
 }
 
 /// A client with a connection of its own.
 pub(crate) fn client() -> Client<HttpConnector, Body> {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
-    Client::builder(TokioExecutor::new()).http2_only(true).build(connector)
+    Client::builder(TokioExecutor::new())
+        .http2_only(true)
+        .build(connector)
 }
 
 pub(crate) fn one_message() -> Body {
@@ -189,11 +217,21 @@ impl Reply {
         let status = collected.trailers().and_then(Status::from_header_map);
         let status = status.or_else(|| Status::from_header_map(&head.headers));
         let status = status.unwrap_or_else(|| panic!("no status: {head:?}"));
-        Self { head, body: collected.to_bytes(), status }
+        Self {
+            head,
+            body: collected.to_bytes(),
+            status,
+        }
     }
 
     pub(crate) fn expect(&self, code: Code, reason: &str) {
-        let info = self.status.get_details_error_info().unwrap_or_else(|| panic!("no ErrorInfo: {self:?}"));
-        assert_eq!((self.status.code(), info.reason.as_str(), info.domain.as_str()), (code, reason, "datacovey"));
+        let info = self
+            .status
+            .get_details_error_info()
+            .unwrap_or_else(|| panic!("no ErrorInfo: {self:?}"));
+        assert_eq!(
+            (self.status.code(), info.reason.as_str(), info.domain.as_str()),
+            (code, reason, "datacovey")
+        );
     }
 }

@@ -14,7 +14,10 @@ fn decode(bytes: &[u8]) -> FileDescriptorSet {
 #[test]
 fn internal_packages_are_not_public() {
     let internal = |set: &FileDescriptorSet| {
-        set.file.iter().filter(|file| file.package().starts_with("datacovey.internal.")).count()
+        set.file
+            .iter()
+            .filter(|file| file.package().starts_with("datacovey.internal."))
+            .count()
     };
     assert!(internal(&decode(DESCRIPTORS)) > 0);
     assert_eq!(internal(&decode(PUBLIC_DESCRIPTORS)), 0);
@@ -26,8 +29,15 @@ fn sets_contain_what_they_import() {
     for bytes in [DESCRIPTORS, PUBLIC_DESCRIPTORS] {
         let set = decode(bytes);
         let names: HashSet<_> = set.file.iter().map(|file| file.name()).collect();
-        let imports: HashSet<_> =
-            set.file.iter().flat_map(|file| &file.dependency).map(String::as_str).collect();
-        assert_eq!(imports.difference(&names).collect::<Vec<_>>(), Vec::<&&str>::new());
+        let imports: HashSet<_> = set
+            .file
+            .iter()
+            .flat_map(|file| &file.dependency)
+            .map(String::as_str)
+            .collect();
+        assert_eq!(
+            imports.difference(&names).collect::<Vec<_>>(),
+            Vec::<&&str>::new()
+        );
     }
 }
