@@ -42,8 +42,15 @@ fn shared_crates_use_only_those_above_them() {
     let workspace = Workspace::read();
     for (position, name) in SHARED.iter().enumerate() {
         let above: BTreeSet<_> = SHARED[..position].iter().copied().collect();
-        let below: Vec<_> = workspace.ours(name).into_iter().filter(|it| !above.contains(it.as_str())).collect();
-        assert!(below.is_empty(), "shared/{name} uses {below:?}, which stand beside or below it");
+        let below: Vec<_> = workspace
+            .ours(name)
+            .into_iter()
+            .filter(|it| !above.contains(it.as_str()))
+            .collect();
+        assert!(
+            below.is_empty(),
+            "shared/{name} uses {below:?}, which stand beside or below it"
+        );
     }
 }
 
@@ -52,8 +59,15 @@ fn services_never_use_each_other() {
     let workspace = Workspace::read();
     let shared: BTreeSet<_> = SHARED.into_iter().filter(|name| *name != "testing").collect();
     for name in SERVICES {
-        let others: Vec<_> = workspace.ours(name).into_iter().filter(|it| !shared.contains(it.as_str())).collect();
-        assert!(others.is_empty(), "services/{name} uses {others:?}; call it over gRPC");
+        let others: Vec<_> = workspace
+            .ours(name)
+            .into_iter()
+            .filter(|it| !shared.contains(it.as_str()))
+            .collect();
+        assert!(
+            others.is_empty(),
+            "services/{name} uses {others:?}; call it over gRPC"
+        );
     }
 }
 
@@ -61,9 +75,15 @@ fn services_never_use_each_other() {
 fn what_decides_does_no_io() {
     let workspace = Workspace::read();
     for name in PURE {
-        let found: Vec<_> =
-            workspace.all(name).into_iter().filter(|it| WORLD.contains(&it.as_str())).collect();
-        assert!(found.is_empty(), "shared/{name} is pure, yet depends on {found:?}");
+        let found: Vec<_> = workspace
+            .all(name)
+            .into_iter()
+            .filter(|it| WORLD.contains(&it.as_str()))
+            .collect();
+        assert!(
+            found.is_empty(),
+            "shared/{name} is pure, yet depends on {found:?}"
+        );
     }
 }
 
@@ -71,13 +91,21 @@ fn what_decides_does_no_io() {
 fn testing_is_for_tests_alone() {
     let workspace = Workspace::read();
     for name in workspace.packages.keys() {
-        assert!(!workspace.ours(name).contains("testing"), "{name} needs `testing` outside its tests");
+        assert!(
+            !workspace.ours(name).contains("testing"),
+            "{name} needs `testing` outside its tests"
+        );
     }
 }
 
 #[test]
 fn every_crate_is_in_the_picture() {
-    let drawn: BTreeSet<_> = SHARED.iter().chain(&SERVICES).chain(&["datacovey", "tests"]).copied().collect();
+    let drawn: BTreeSet<_> = SHARED
+        .iter()
+        .chain(&SERVICES)
+        .chain(&["datacovey", "tests"])
+        .copied()
+        .collect();
     let there = Workspace::read().packages.into_keys().collect::<BTreeSet<_>>();
     assert_eq!(there.iter().map(String::as_str).collect::<BTreeSet<_>>(), drawn);
 }
@@ -89,20 +117,34 @@ struct Workspace {
 impl Workspace {
     fn read() -> Self {
         let metadata = MetadataCommand::new().no_deps().exec().expect("cargo metadata");
-        let packages = metadata.packages.into_iter().map(|package| (short(&package.name).to_owned(), package));
-        Self { packages: packages.collect() }
+        let packages = metadata
+            .packages
+            .into_iter()
+            .map(|package| (short(&package.name).to_owned(), package));
+        Self {
+            packages: packages.collect(),
+        }
     }
 
     /// What the crate itself, not its tests, depends on.
     fn all(&self, name: &str) -> BTreeSet<String> {
-        let package = self.packages.get(name).unwrap_or_else(|| panic!("there is no crate {name}"));
-        let normal = package.dependencies.iter().filter(|it| it.kind == DependencyKind::Normal);
+        let package = self
+            .packages
+            .get(name)
+            .unwrap_or_else(|| panic!("there is no crate {name}"));
+        let normal = package
+            .dependencies
+            .iter()
+            .filter(|it| it.kind == DependencyKind::Normal);
         normal.map(|it| it.name.clone()).collect()
     }
 
     /// The project's own crates among them.
     fn ours(&self, name: &str) -> BTreeSet<String> {
-        let ours = self.all(name).into_iter().filter(|it| it.starts_with("datacovey"));
+        let ours = self
+            .all(name)
+            .into_iter()
+            .filter(|it| it.starts_with("datacovey"));
         ours.map(|it| short(&it).to_owned()).collect()
     }
 }

@@ -1,5 +1,8 @@
-//! Tests of the suite as a whole.
+//! Tests of the suite as a whole: what only shows when all services work together.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod arrows;
+mod clean_room;
+mod edges;
+mod suite;

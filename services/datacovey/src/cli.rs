@@ -1,0 +1,204 @@
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use datacovey_types::Role;
+
+/// A data clean room: organizations learn from each other's tables while nobody sees anybody's rows.
+#[derive(Debug, Parser)]
+#[command(
+    name = "datacovey",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run all services on this machine until ctrl-c.
+    Up(Up),
+    /// Show the main job: two organizations, real data, answers, refusals. Needs nothing; leaves nothing.
+    Demo(Demo),
+    /// Print a token for a tenant's user, creating both where they are missing.
+    Token(Token),
+    /// Bring the database to this version's schema, and nothing else.
+    Migrate(Migrate),
+    /// Import files into a table.
+    Import(Import),
+    /// Run a query in a project and print its result.
+    Query(Query),
+    /// Export a table of your own to a file.
+    Export(Export),
+}
+
+/// Where a suite on this machine keeps all it has: database, objects, keys.
+#[derive(Debug, Args)]
+pub struct DataDir {
+    /// Folder of the suite's database, objects and keys; created where it is missing.
+    #[arg(long = "data-dir", env = "DATACOVEY_DATA_DIR", default_value = ".datacovey")]
+    pub data_dir: PathBuf,
+    /// Use this PostgreSQL server instead of a private one in the data directory.
+    #[arg(long, env = "DATACOVEY_DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Up {
+    #[command(flatten)]
+    pub data_dir: DataDir,
+    /// Where the gateway listens; port 0 takes a free one.
+    #[arg(long, env = "DATACOVEY_LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// Where metrics and probes answer; port 0 takes a free one.
+    #[arg(long, env = "DATACOVEY_ADMIN_LISTEN", default_value = "127.0.0.1:0")]
+    pub admin_listen: SocketAddr,
+    /// OTLP collector (gRPC) that traces go to, as in http://127.0.0.1:4317; none by default.
+    #[arg(long, env = "DATACOVEY_OTLP_ENDPOINT")]
+    pub otlp_endpoint: Option<String>,
+    /// What is logged, as info or datacovey_query=debug,warn.
+    #[arg(long, env = "DATACOVEY_LOG", default_value = "info")]
+    pub log: String,
+    /// How logs are written to standard error.
+    #[arg(long, env = "DATACOVEY_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+    /// Seconds that running calls and jobs get to finish after SIGTERM or ctrl-c.
+    #[arg(long, env = "DATACOVEY_GRACE_SECONDS", default_value_t = 20)]
+    pub grace_seconds: u64,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum LogFormat {
+    /// A JSON object a line, for machines.
+    Json,
+    /// For people.
+    Text,
+}
+
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Keep the data directory and say where it is.
+    #[arg(long)]
+    pub keep: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Token {
+    #[command(flatten)]
+    pub data_dir: DataDir,
+    /// Name of the tenant.
+    #[arg(long)]
+    pub tenant: String,
+    /// Role of the user: "Org admin", "Dataset editor" or "Dataset user".
+    #[arg(long, default_value = "Org admin", value_parser = parse_role)]
+    pub role: Role,
+    /// E-mail of the user; one made from role and tenant by default.
+    #[arg(long)]
+    pub email: Option<String>,
+    /// Scopes beyond the role, separated by commas: platform, backfill.
+    #[arg(long, value_delimiter = ',', value_parser = ["platform", "backfill"])]
+    pub scope: Vec<String>,
+    /// Hours until the token expires.
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=720))]
+    pub hours: u32,
+}
+
+#[derive(Debug, Args)]
+pub struct Migrate {
+    #[command(flatten)]
+    pub data_dir: DataDir,
+}
+
+/// Which suite to call, and as whom.
+#[derive(Debug, Args)]
+pub struct Connection {
+    /// Address of the gateway.
+    #[arg(long, env = "DATACOVEY_ENDPOINT", default_value = "http://127.0.0.1:8080")]
+    pub endpoint: String,
+    /// Bearer token, as `datacovey token` prints it.
+    #[arg(long, env = "DATACOVEY_TOKEN", hide_env_values = true)]
+    pub token: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Import {
+    #[command(flatten)]
+    pub connection: Connection,
+    /// Id of the table.
+    pub table_id: String,
+    /// Files to import, in order: .csv or .parquet. The first one is imported by --mode, the rest appended.
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// What becomes of the rows that are there.
+    #[arg(long, value_enum, default_value_t = Mode::Append)]
+    pub mode: Mode,
+    /// Text that stands for no value in a CSV file, besides the empty one; may be repeated.
+    #[arg(long = "null")]
+    pub null_values: Vec<String>,
+    /// Bad records to pass over before the import fails.
+    #[arg(long, default_value_t = 0)]
+    pub max_bad_records: u32,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum Mode {
+    Append,
+    Replace,
+    EmptyOnly,
+}
+
+#[derive(Debug, Args)]
+pub struct Query {
+    #[command(flatten)]
+    pub connection: Connection,
+    /// Id of the project.
+    pub project_id: String,
+    /// The statement; tables are named dataset.table.
+    pub sql: String,
+    /// Say whether it may run and what it would touch, without running it.
+    #[arg(long)]
+    pub check: bool,
+    /// How the rows are printed.
+    #[arg(long, value_enum, default_value_t = RowFormat::Table)]
+    pub format: RowFormat,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum RowFormat {
+    /// For people.
+    Table,
+    /// One JSON object a line.
+    Ndjson,
+}
+
+#[derive(Debug, Args)]
+pub struct Export {
+    #[command(flatten)]
+    pub connection: Connection,
+    /// Id of the table; it must be your own organization's.
+    pub table_id: String,
+    /// Where to write: .csv or .parquet. Appears whole or not at all.
+    pub file: PathBuf,
+}
+
+fn parse_role(text: &str) -> Result<Role, String> {
+    text.parse().map_err(|_| {
+        let roles: Vec<_> = Role::ALL.iter().map(|role| format!("\"{role}\"")).collect();
+        format!("a role is one of {}", roles.join(", "))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,51 @@
+use anyhow::Context as _;
+use datacovey_proto::transfer::v1::ImportMode;
+
+use crate::cli::{Import, Mode};
+use crate::client::{Client, ImportOptions, file_format};
+use crate::screen::{bar, follow};
+
+pub(super) async fn run(arguments: Import) -> anyhow::Result<()> {
+    // All names are checked before the first file goes out.
+    for file in &arguments.files {
+        file_format(file)?;
+        std::fs::metadata(file).with_context(|| format!("cannot read {}", file.display()))?;
+    }
+    let client = Client::connect(&arguments.connection.endpoint, &arguments.connection.token).await?;
+    let mut options = ImportOptions {
+        mode: mode(arguments.mode),
+        null_values: arguments.null_values,
+        max_bad_records: arguments.max_bad_records,
+    };
+    for file in &arguments.files {
+        let name = file.display();
+        let (upload, import) = (bar(format!("uploading {name}")), bar(format!("importing {name}")));
+        let job = client
+            .import_file(
+                &arguments.table_id,
+                file,
+                &options,
+                &follow(&upload),
+                &follow(&import),
+            )
+            .await
+            .with_context(|| name.to_string())?;
+        upload.finish_and_clear();
+        import.finish_and_clear();
+        let version = job.version.unwrap_or_default();
+        println!(
+            "{name}: {} rows, {} rejected, version {version}",
+            job.rows_imported, job.rows_rejected
+        );
+        options.mode = ImportMode::Append;
+    }
+    Ok(())
+}
+
+const fn mode(mode: Mode) -> ImportMode {
+    match mode {
+        Mode::Append => ImportMode::Append,
+        Mode::Replace => ImportMode::Replace,
+        Mode::EmptyOnly => ImportMode::EmptyOnly,
+    }
+}

@@ -1,0 +1,125 @@
+//! The folder in which a suite on one machine keeps what it has.
+//!
+//! ```text
+//! database/                 the private PostgreSQL server, where none is configured
+//! objects/                  table files, uploads, results
+//! keys/<service>.pem        what each service signs its internal tokens with
+//! development-issuer.pem    what tokens for people are signed with
+//! database-url              how to reach the private server while it runs
+//! scratch/                  spilled rows of running queries; emptied at start
+//! lock                      held by the one suite that runs here
+//! ```
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use datacovey_auth::{DevelopmentIssuer, SigningKey};
+
+#[derive(Clone, Debug)]
+pub struct DataDir {
+    path: PathBuf,
+}
+
+impl DataDir {
+    /// Opens the directory, making what is missing.
+    pub fn open(path: &Path) -> anyhow::Result<Self> {
+        let create = |path: &Path| {
+            std::fs::create_dir_all(path)
+                .with_context(|| format!("cannot create the data directory {}", path.display()))
+        };
+        create(path)?;
+        let path = path
+            .canonicalize()
+            .with_context(|| format!("cannot open {}", path.display()))?;
+        for folder in ["objects", "keys", "scratch"] {
+            create(&path.join(folder))?;
+        }
+        Ok(Self { path })
+    }
+
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.path.join("database")
+    }
+
+    #[must_use]
+    pub fn objects(&self) -> PathBuf {
+        self.path.join("objects")
+    }
+
+    #[must_use]
+    pub fn scratch(&self) -> PathBuf {
+        self.path.join("scratch")
+    }
+
+    /// The issuer that the services of this directory, and no others, trust.
+    pub fn issuer(&self) -> anyhow::Result<DevelopmentIssuer> {
+        DevelopmentIssuer::open(&self.path).context("the key of the development issuer")
+    }
+
+    /// The key of one service; made where it is missing.
+    pub fn signing_key(&self, service: &str) -> anyhow::Result<SigningKey> {
+        SigningKey::from_file_or_new(&self.path.join("keys").join(format!("{service}.pem")))
+            .with_context(|| format!("the key of {service}"))
+    }
+
+    /// Keeps a second suite out for as long as the lock lives; a killed process holds none.
+    pub fn lock(&self) -> anyhow::Result<Lock> {
+        self.try_lock()?.with_context(|| {
+            format!(
+                "another suite runs in {}; stop it, or name another folder with --data-dir",
+                self.path.display()
+            )
+        })
+    }
+
+    /// The lock, unless a suite runs here.
+    pub fn try_lock(&self) -> anyhow::Result<Option<Lock>> {
+        let path = self.path.join("lock");
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Lock { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("cannot lock {}", path.display()))
+            }
+        }
+    }
+}
+
+/// The right to run a suite in a data directory.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_suite_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = DataDir::open(&folder.path().join("new/data")).unwrap();
+        let lock = data.lock().unwrap();
+        assert!(
+            data.lock()
+                .unwrap_err()
+                .to_string()
+                .contains("another suite runs")
+        );
+        drop(lock);
+        data.lock().unwrap();
+    }
+}

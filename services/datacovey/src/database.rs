@@ -1,0 +1,96 @@
+//! The database of a data directory: the configured server, or a private one.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use datacovey_persistence::{LocalServer, LocalServerOptions};
+
+use crate::data_dir::{DataDir, Lock};
+
+const NAME: &str = "datacovey";
+
+#[derive(Debug)]
+pub(crate) struct Database {
+    url: String,
+    server: Option<Private>,
+}
+
+/// A private server, and where its address is told to commands that run beside the suite.
+#[derive(Debug)]
+struct Private {
+    server: LocalServer,
+    told: PathBuf,
+    _lock: Option<Lock>,
+}
+
+impl Database {
+    /// Starts the private server, unless another is configured. The caller holds the directory's lock.
+    pub(crate) async fn start(data: &DataDir, configured: Option<&str>) -> anyhow::Result<Self> {
+        if let Some(url) = configured {
+            return Ok(Self {
+                url: url.to_owned(),
+                server: None,
+            });
+        }
+        let server = LocalServer::start(LocalServerOptions::new(data.database())).await?;
+        let url = server.database(NAME).await?;
+        let told = told(data);
+        // It holds a password.
+        let mut file = fs::OpenOptions::new()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .mode(0o600)
+            .open(&told)?;
+        file.write_all(url.as_bytes())?;
+        Ok(Self {
+            url,
+            server: Some(Private {
+                server,
+                told,
+                _lock: None,
+            }),
+        })
+    }
+
+    /// The database for one command: the running suite's, or started for this moment.
+    pub(crate) async fn borrow(data: &DataDir, configured: Option<&str>) -> anyhow::Result<Self> {
+        if configured.is_some() {
+            return Self::start(data, configured).await;
+        }
+        match data.try_lock()? {
+            Some(lock) => {
+                let mut database = Self::start(data, None).await?;
+                if let Some(private) = &mut database.server {
+                    private._lock = Some(lock);
+                }
+                Ok(database)
+            }
+            None => {
+                let url = fs::read_to_string(told(data))
+                    .context("the suite in this data directory is still starting")?;
+                Ok(Self { url, server: None })
+            }
+        }
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Stops the server if it is ours.
+    pub(crate) async fn stop(self) {
+        if let Some(private) = self.server {
+            // Already gone is as good.
+            let _ = fs::remove_file(&private.told);
+            private.server.stop().await;
+        }
+    }
+}
+
+fn told(data: &DataDir) -> PathBuf {
+    data.path().join("database-url")
+}

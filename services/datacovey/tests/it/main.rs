@@ -1,0 +1,9 @@
+//! The binary as its users run it: real processes, real kills, a collector that listens.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod demo;
+mod kill;
+mod process;
+mod trace;
+mod world;

@@ -1,0 +1,135 @@
+//! A suite in a process of its own, on free ports.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use datacovey::client::Client;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+/// How long a suite may take to say that it is ready, on a machine that does other things, too.
+const READY: Duration = Duration::from_secs(120);
+
+pub(crate) struct Process {
+    child: Child,
+    gateway: SocketAddr,
+    data_dir: PathBuf,
+}
+
+pub(crate) fn binary() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_datacovey"));
+    command
+        .stdin(Stdio::null())
+        .env_remove("DATACOVEY_DATABASE_URL")
+        .kill_on_drop(true);
+    command
+}
+
+impl Process {
+    pub(crate) async fn up(data_dir: &Path, arguments: &[&str]) -> Self {
+        let mut child = binary()
+            .args(["up", "--listen", "127.0.0.1:0", "--log", "warn", "--data-dir"])
+            .arg(data_dir)
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let ready = tokio::time::timeout(READY, lines.next_line())
+            .await
+            .expect("ready in time")
+            .unwrap();
+        let ready = ready.expect("the suite did not start");
+        // "ready after 1.2 s: catalog 127.0.0.1:1, gateway 127.0.0.1:2, …"
+        let gateway = ready
+            .split("gateway ")
+            .nth(1)
+            .and_then(|it| it.split(',').next())
+            .expect(&ready)
+            .parse()
+            .unwrap();
+        Self {
+            child,
+            gateway,
+            data_dir: data_dir.to_owned(),
+        }
+    }
+
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://{}", self.gateway)
+    }
+
+    /// A client of the tenant's user in that role.
+    pub(crate) async fn client(&self, tenant: &str) -> Client {
+        Client::connect(&self.endpoint(), &token(&self.data_dir, tenant).await)
+            .await
+            .unwrap()
+    }
+
+    /// As `kill -9` does; what it leaves behind is the next start's to cope with.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// Kills the private PostgreSQL server, all its processes at once.
+    pub(crate) async fn kill_database(&self) {
+        let pid_file = walk(&self.data_dir.join("database")).expect("a private server");
+        let pid: String = std::fs::read_to_string(pid_file)
+            .unwrap()
+            .lines()
+            .next()
+            .unwrap()
+            .to_owned();
+        let killed = Command::new("kill").args(["-9", &pid]).status().await.unwrap();
+        assert!(killed.success());
+    }
+
+    /// As SIGTERM does: drains, and says with its exit code whether it went well.
+    pub(crate) async fn terminate(mut self) -> std::process::ExitStatus {
+        let pid = self.child.id().unwrap().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &pid])
+                .status()
+                .await
+                .unwrap()
+                .success()
+        );
+        tokio::time::timeout(Duration::from_secs(60), self.child.wait())
+            .await
+            .expect("drained in time")
+            .unwrap()
+    }
+}
+
+pub(crate) async fn token(data_dir: &Path, tenant: &str) -> String {
+    let output = binary()
+        .args(["token", "--tenant", tenant, "--data-dir"])
+        .arg(data_dir)
+        .output()
+        .await
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+fn walk(folder: &Path) -> Option<PathBuf> {
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).ok()?.flatten() {
+            if entry.file_name() == "postmaster.pid" {
+                return Some(entry.path());
+            }
+            if entry.file_type().ok()?.is_dir() && folders.len() < 64 {
+                folders.push(entry.path());
+            }
+        }
+    }
+    None
+}
