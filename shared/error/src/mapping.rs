@@ -4,7 +4,7 @@ use datacovey_proto::rpc::v1::ErrorReason;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
-use crate::{Error, Kind};
+use crate::{Error, Kind, Violation};
 
 /// The domain of every ErrorInfo.
 pub const DOMAIN: &str = "datacovey";
@@ -60,6 +60,26 @@ pub(crate) fn reason_name(reason: ErrorReason) -> &'static str {
     name.strip_prefix("ERROR_REASON_").unwrap_or(name)
 }
 
+/// Details travel in a header, of which clients take 8 KiB, base64 and all: those beyond this many
+/// bytes are counted instead of listed.
+const MAX_VIOLATION_BYTES: usize = 5 * 1024;
+
+fn field_violations(violations: &[Violation]) -> Vec<FieldViolation> {
+    let mut bytes = 0;
+    let fits = |it: &&Violation| {
+        bytes += it.field.len() + it.description.len() + 8;
+        bytes <= MAX_VIOLATION_BYTES
+    };
+    let listed: Vec<_> = violations.iter().take_while(fits).collect();
+    let left = violations.len() - listed.len();
+    let rest = (left > 0).then(|| FieldViolation::new("", format!("and {left} more violations")));
+    listed
+        .into_iter()
+        .map(|it| FieldViolation::new(&it.field, &it.description))
+        .chain(rest)
+        .collect()
+}
+
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
         let metadata = error
@@ -73,12 +93,7 @@ impl From<Error> for Status {
             metadata.collect::<std::collections::HashMap<_, _>>(),
         );
         if !error.0.violations.is_empty() {
-            let violations = error
-                .0
-                .violations
-                .iter()
-                .map(|it| FieldViolation::new(&it.field, &it.description));
-            details.set_bad_request(violations.collect::<Vec<_>>());
+            details.set_bad_request(field_violations(&error.0.violations));
         }
         if let Some(resource) = &error.0.resource {
             details.set_resource_info(resource.kind, &resource.name, "", &error.0.message);
@@ -108,7 +123,6 @@ impl From<Error> for Status {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Violation;
 
     #[test]
     fn every_violation_is_sent_and_the_cause_is_not() {
@@ -130,6 +144,23 @@ mod tests {
         assert_eq!(details.error_info().unwrap().reason, "INVALID_FIELD");
         assert!(!status.message().contains("secret"));
         assert!(!String::from_utf8_lossy(status.details()).contains("secret"));
+    }
+
+    #[test]
+    fn what_no_header_would_hold_is_counted() {
+        let violations: Vec<_> = (0..1000)
+            .map(|it| Violation::new(format!("a[{it}]"), "x".repeat(100)))
+            .collect();
+        let status = Status::from(Error::invalid(violations));
+        assert!(status.details().len() < 6 * 1024);
+        let details = status.get_error_details();
+        let listed = &details.bad_request().unwrap().field_violations;
+        let count = listed.len() - 1;
+        assert_eq!(
+            listed[count].description,
+            format!("and {} more violations", 1000 - count)
+        );
+        assert!(count > 40);
     }
 
     #[test]
