@@ -18,7 +18,9 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_a_minute() {
-        let waits: Vec<u64> = [1, 2, 3, 7, 100].map(|attempt| after(attempt, 0).as_secs()).to_vec();
+        let waits: Vec<u64> = [1, 2, 3, 7, 100]
+            .map(|attempt| after(attempt, 0).as_secs())
+            .to_vec();
         assert_eq!(waits, [1, 2, 4, 60, 60]);
         for spread in 0..1000 {
             let wait = after(2, spread);

@@ -79,7 +79,10 @@ impl From<Error> for JobFailure {
         if error.kind() == Kind::Internal {
             tracing::error!(cause = ?error, "a job failed by a fault of ours");
         } else if error.violations().len() > 1 {
-            let all = error.violations().iter().map(|it| format!("{}: {}", it.field, it.description));
+            let all = error
+                .violations()
+                .iter()
+                .map(|it| format!("{}: {}", it.field, it.description));
             message = all.collect::<Vec<_>>().join("; ");
         }
         Self {
@@ -109,9 +112,15 @@ mod tests {
     #[test]
     fn faults_of_ours_say_nothing_and_violations_all() {
         let fault = JobFailure::from(Error::internal("column x"));
-        assert_eq!((fault.message.as_str(), fault.transient), ("internal error", false));
+        assert_eq!(
+            (fault.message.as_str(), fault.transient),
+            ("internal error", false)
+        );
         let violations = vec![Violation::new("a", "is wrong"), Violation::new("b", "is odd")];
-        assert_eq!(JobFailure::from(Error::invalid(violations)).message, "a: is wrong; b: is odd");
+        assert_eq!(
+            JobFailure::from(Error::invalid(violations)).message,
+            "a: is wrong; b: is odd"
+        );
         let away = JobFailure::from(Error::unavailable("the database"));
         assert!(away.transient);
         assert_eq!(away.error_reason(), Some(ErrorReason::Unavailable));

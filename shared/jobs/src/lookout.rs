@@ -17,26 +17,33 @@ impl Lookout {
     /// Hears what the listener hears from now on. Without a listener there is only the time.
     #[must_use]
     pub fn new(listener: Option<&Listener>) -> Self {
-        Self { notices: listener.map(Listener::subscribe) }
+        Self {
+            notices: listener.map(Listener::subscribe),
+        }
     }
 
     /// Returns when a worker may take a job of the kind, or after `at_most`.
     pub async fn ready(&mut self, kind: JobKind, at_most: Duration) {
-        self.until(at_most, |notice| matches!(notice, Notice::Ready { kind: of, .. } if *of == kind)).await;
+        self.until(
+            at_most,
+            |notice| matches!(notice, Notice::Ready { kind: of, .. } if *of == kind),
+        )
+        .await;
     }
 
     /// Returns when something happened to the job, or after `at_most`.
     pub async fn change(&mut self, kind: JobKind, job_id: Uuid, at_most: Duration) {
         let is_job = |notice: &Notice| match notice {
-            Notice::Ready { kind: of, job_id: id } | Notice::Status { kind: of, job_id: id, .. } => {
-                (*of, *id) == (kind, job_id)
-            }
+            Notice::Ready { kind: of, job_id: id }
+            | Notice::Status {
+                kind: of, job_id: id, ..
+            } => (*of, *id) == (kind, job_id),
             Notice::Missed => false,
         };
         self.until(at_most, is_job).await;
     }
 
-    async fn until(&mut self, at_most: Duration, awaited: impl Fn(&Notice) -> bool) {
+    async fn until(&mut self, at_most: Duration, awaited: impl Fn(&Notice) -> bool + Send + Sync) {
         let told = async {
             while let Some(notices) = &mut self.notices {
                 match notices.recv().await {

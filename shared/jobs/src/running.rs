@@ -87,12 +87,20 @@ async fn attempt<W: Work>(work: Arc<W>, claimed: ClaimedJob, mut outlook: Outloo
         Err(failure) => failure,
     };
     if failure.transient && !is_last {
-        tracing::warn!(reason = failure.reason, message = failure.message, "the job will be tried again");
+        tracing::warn!(
+            reason = failure.reason,
+            message = failure.message,
+            "the job will be tried again"
+        );
         let pause = backoff::after(lease.attempt, lease.job_id.as_u64_pair().1);
         End::Retry(pause).write(&outlook, &ctx, &lease).await;
         return Ended::Retried;
     }
-    tracing::info!(reason = failure.reason, message = failure.message, "the job failed");
+    tracing::info!(
+        reason = failure.reason,
+        message = failure.message,
+        "the job failed"
+    );
     End::Fail(failure.to_json()).write(&outlook, &ctx, &lease).await;
     Ended::Failed
 }
@@ -107,13 +115,21 @@ fn flatten(outcome: Result<Result<(), JobFailure>, JoinError>) -> Result<(), Job
 /// Keeps the lease; returns when it is lost: the job has ended, another worker has it, or the database
 /// was away for as long as the lease lasts.
 async fn lose(outlook: &mut Outlook, ctx: &Ctx, lease: &Lease, progress: &Reporter) {
-    let WorkerOptions { lease: lasts, heartbeat, .. } = outlook.options;
+    let WorkerOptions {
+        lease: lasts,
+        heartbeat,
+        ..
+    } = outlook.options;
     let mut renewed = Instant::now();
     loop {
         // A notice (a cancel, mostly) makes us look at once.
         outlook.lookout.change(lease.kind, lease.job_id, heartbeat).await;
         let now = Instant::now();
-        match outlook.database.lease_renew(ctx, lease, lasts, progress.take()).await {
+        match outlook
+            .database
+            .lease_renew(ctx, lease, lasts, progress.take())
+            .await
+        {
             Ok(LeaseState::Held) => renewed = now,
             Ok(LeaseState::Lost) => return,
             Err(error) => {

@@ -55,7 +55,11 @@ impl<W: Work> Worker<W> {
     /// `database` is of the worker's role.
     #[must_use]
     pub fn new(database: Database, work: W, options: WorkerOptions) -> Self {
-        Self { database, work: Arc::new(work), options }
+        Self {
+            database,
+            work: Arc::new(work),
+            options,
+        }
     }
 
     /// Works until `stop`; then lets running jobs end within the grace and hands the others back.
@@ -81,7 +85,8 @@ impl<W: Work> Worker<W> {
                     });
                 }
                 Ok(None) => {
-                    stop.run_until_cancelled(lookout.ready(W::KIND, self.options.poll)).await;
+                    stop.run_until_cancelled(lookout.ready(W::KIND, self.options.poll))
+                        .await;
                 }
                 Err(error) => {
                     metrics::claim_failed(W::KIND);
@@ -91,14 +96,24 @@ impl<W: Work> Worker<W> {
             }
         }
         // Those that are not done within the grace are handed back, which is quick.
-        if timeout(self.options.grace, async { while running.join_next().await.is_some() {} }).await.is_err() {
+        if timeout(self.options.grace, async {
+            while running.join_next().await.is_some() {}
+        })
+        .await
+        .is_err()
+        {
             hand_back.cancel();
             while running.join_next().await.is_some() {}
         }
     }
 
     async fn claim(&self) -> Result<Option<ClaimedJob>, datacovey_error::Error> {
-        let WorkerOptions { name, lease, max_running_per_tenant, .. } = &self.options;
+        let WorkerOptions {
+            name,
+            lease,
+            max_running_per_tenant,
+            ..
+        } = &self.options;
         let claim = Claim {
             kind: W::KIND,
             worker: name.clone(),
@@ -110,7 +125,10 @@ impl<W: Work> Worker<W> {
 }
 
 /// A slot for one more job; none when the worker is to stop.
-async fn free_slot(slots: &Arc<Semaphore>, stop: &CancellationToken) -> Option<tokio::sync::OwnedSemaphorePermit> {
+async fn free_slot(
+    slots: &Arc<Semaphore>,
+    stop: &CancellationToken,
+) -> Option<tokio::sync::OwnedSemaphorePermit> {
     tokio::select! {
         biased;
         () = stop.cancelled() => None,
