@@ -1,0 +1,3 @@
+//! Rules as pure functions.
+
+pub(crate) mod text;

@@ -1,0 +1,17 @@
+use datacovey_error::Violations;
+use datacovey_persistence::Replay;
+use prost::Message;
+
+use crate::domain::text;
+
+/// The key under which a repeat of the request is answered with the same resource; none if the
+/// caller sent no `request_id`.
+pub(super) fn replay(
+    method: &'static str,
+    request_id: &str,
+    request: &impl Message,
+    violations: &mut Violations,
+) -> Option<Replay> {
+    let request_id = violations.take("request_id", text::request_id(request_id))??;
+    Some(Replay::new(method, request_id, &request.encode_to_vec()))
+}

@@ -1,0 +1,9 @@
+//! The identity service with all its layers over a database of its own.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod methods;
+mod principal;
+mod suite;
+mod tenant;
+mod user;
