@@ -228,3 +228,7 @@ fn invalid(why: &str) -> Error {
 #[cfg(test)]
 #[path = "oidc_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "oidc_keys_tests.rs"]
+mod keys_tests;

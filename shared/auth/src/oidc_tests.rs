@@ -1,9 +1,5 @@
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
-use axum::http::StatusCode;
-use axum::response::IntoResponse as _;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{EncodingKey, Header as JwtHeader};
 use proptest::prelude::*;
@@ -12,8 +8,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{InternalSigner, KeySource, Organizations, SigningKey};
 
-const NOW: i64 = 1_800_000_000;
-const ISSUER: &str = "https://id.example/";
+pub(super) const NOW: i64 = 1_800_000_000;
+pub(super) const ISSUER: &str = "https://id.example/";
 
 /// A key of each accepted kind; the private halves are for these tests only.
 fn key(algorithm: Algorithm) -> EncodingKey {
@@ -24,19 +20,19 @@ fn key(algorithm: Algorithm) -> EncodingKey {
     }
 }
 
-fn jwk(id: &str, algorithm: Algorithm) -> Value {
+pub(super) fn jwk(id: &str, algorithm: Algorithm) -> Value {
     let mut jwk = Jwk::from_encoding_key(&key(algorithm), algorithm).unwrap();
     jwk.common.key_id = Some(id.to_owned());
     serde_json::to_value(jwk).unwrap()
 }
 
-fn all_keys() -> Value {
+pub(super) fn all_keys() -> Value {
     json!({"keys": [
         jwk("rsa", Algorithm::RS256), jwk("ec", Algorithm::ES256), jwk("ed", Algorithm::EdDSA),
     ]})
 }
 
-fn issuer(keys: KeySource) -> Issuer {
+pub(super) fn issuer(keys: KeySource) -> Issuer {
     Issuer {
         issuer: ISSUER.to_owned(),
         audience: "api".to_owned(),
@@ -50,18 +46,18 @@ fn verifier() -> OidcVerifier {
     OidcVerifier::new(vec![issuer(KeySource::Inline(all_keys()))]).unwrap()
 }
 
-fn claims() -> Value {
+pub(super) fn claims() -> Value {
     json!({
         "iss": ISSUER, "aud": "api", "exp": NOW + 600, "iat": NOW, "sub": "auth0|1", "org_id": "org_1",
     })
 }
 
-fn with(mut claims: Value, name: &str, value: impl Into<Value>) -> Value {
+pub(super) fn with(mut claims: Value, name: &str, value: impl Into<Value>) -> Value {
     claims[name] = value.into();
     claims
 }
 
-fn token(kid: &str, algorithm: Algorithm, claims: &Value) -> String {
+pub(super) fn token(kid: &str, algorithm: Algorithm, claims: &Value) -> String {
     let header = JwtHeader {
         kid: Some(kid.to_owned()),
         ..JwtHeader::new(algorithm)
@@ -75,7 +71,7 @@ fn raw(header: &Value, signature: &str) -> String {
     format!("{}.{}.{signature}", part(header), part(&claims()))
 }
 
-async fn refusal(verifier: &OidcVerifier, token: &str) -> String {
+pub(super) async fn refusal(verifier: &OidcVerifier, token: &str) -> String {
     let error = verifier.verify_at(token, NOW).await.unwrap_err();
     assert_eq!(error.reason_name(), "CREDENTIALS_INVALID", "{error}");
     error.message().to_owned()
@@ -268,211 +264,6 @@ async fn other_kinds_of_token_are_not_bearer_tokens() {
     assert_eq!(
         refusal(&verifier, &"a".repeat(20_000)).await,
         "the token is too long"
-    );
-}
-
-/// A key set on a loopback address, which counts how often it was asked.
-struct KeyServer {
-    url: String,
-    asked: Arc<AtomicUsize>,
-    answer: Arc<Mutex<(StatusCode, String)>>,
-    server: tokio::task::JoinHandle<()>,
-}
-
-impl KeyServer {
-    async fn start(keys: &Value) -> Self {
-        let asked = Arc::new(AtomicUsize::new(0));
-        let answer = Arc::new(Mutex::new((StatusCode::OK, keys.to_string())));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/keys", listener.local_addr().unwrap());
-        let (count, body) = (Arc::clone(&asked), Arc::clone(&answer));
-        let handler = move || {
-            count.fetch_add(1, Ordering::SeqCst);
-            let (status, body) = body.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            async move { (status, [("location", "/moved")], body).into_response() }
-        };
-        let app = axum::Router::new().route("/keys", axum::routing::get(handler));
-        let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-        Self {
-            url,
-            asked,
-            answer,
-            server,
-        }
-    }
-
-    fn answers(&self, status: StatusCode, body: impl ToString) {
-        *self.answer.lock().unwrap() = (status, body.to_string());
-    }
-
-    fn verifier(&self, timing: Timing) -> OidcVerifier {
-        let entry = json!([{
-            "issuer": ISSUER, "audience": "api", "jwks": self.url, "organizations": ["org_1"],
-        }]);
-        OidcVerifier::with_timing(Issuer::parse_all(&entry.to_string()).unwrap(), timing).unwrap()
-    }
-
-    fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
-    }
-}
-
-/// Asks whenever there is a reason to.
-const EAGER: Timing = Timing {
-    fresh_for: Duration::from_secs(600),
-    at_most_every: Duration::ZERO,
-    retry_every: Duration::ZERO,
-    unknown_for: Duration::from_secs(600),
-    timeout: Duration::from_secs(5),
-};
-
-/// A distinct token with each call, so that none is answered from the cache.
-fn fresh(kid: &str, algorithm: Algorithm) -> String {
-    static COUNT: AtomicUsize = AtomicUsize::new(0);
-    let claims = with(claims(), "jti", COUNT.fetch_add(1, Ordering::SeqCst));
-    token(kid, algorithm, &claims)
-}
-
-#[tokio::test]
-async fn keys_are_asked_for_once_and_again_when_one_is_new() {
-    let server = KeyServer::start(&json!({"keys": [jwk("ed", Algorithm::EdDSA)]})).await;
-    let verifier = server.verifier(EAGER);
-    for _ in 0..3 {
-        assert!(
-            verifier
-                .verify_at(&fresh("ed", Algorithm::EdDSA), NOW)
-                .await
-                .is_ok()
-        );
-    }
-    assert_eq!(server.asked(), 1);
-    server.answers(StatusCode::OK, all_keys());
-    assert!(
-        verifier
-            .verify_at(&fresh("rsa", Algorithm::RS256), NOW)
-            .await
-            .is_ok()
-    );
-    assert_eq!(server.asked(), 2);
-}
-
-#[tokio::test]
-async fn a_key_that_does_not_exist_is_not_asked_for_again() {
-    let server = KeyServer::start(&all_keys()).await;
-    let verifier = server.verifier(EAGER);
-    for _ in 0..3 {
-        let message = refusal(&verifier, &fresh("unheard of", Algorithm::EdDSA)).await;
-        assert_eq!(
-            message,
-            "the token is signed with a key that its issuer does not publish"
-        );
-    }
-    assert_eq!(server.asked(), 1);
-}
-
-#[tokio::test]
-async fn unknown_keys_cannot_make_us_ask_faster_than_the_limit() {
-    let server = KeyServer::start(&all_keys()).await;
-    let verifier = server.verifier(Timing {
-        at_most_every: Duration::from_secs(600),
-        ..EAGER
-    });
-    let tokens: Vec<_> = (0..20)
-        .map(|it| fresh(&format!("invented {it}"), Algorithm::EdDSA))
-        .collect();
-    let refusals = tokens.iter().map(|token| verifier.verify_at(token, NOW));
-    for result in futures::future::join_all(refusals).await {
-        assert_eq!(result.unwrap_err().reason_name(), "CREDENTIALS_INVALID");
-    }
-    assert_eq!(server.asked(), 1);
-}
-
-#[tokio::test]
-async fn known_keys_verify_while_the_issuer_is_away() {
-    let server = KeyServer::start(&all_keys()).await;
-    // Always too old, so that every call tries to renew.
-    let verifier = server.verifier(Timing {
-        fresh_for: Duration::ZERO,
-        ..EAGER
-    });
-    assert!(
-        verifier
-            .verify_at(&fresh("ed", Algorithm::EdDSA), NOW)
-            .await
-            .is_ok()
-    );
-    server.answers(StatusCode::SERVICE_UNAVAILABLE, "");
-    server.server.abort();
-    for _ in 0..3 {
-        assert!(
-            verifier
-                .verify_at(&fresh("ed", Algorithm::EdDSA), NOW)
-                .await
-                .is_ok()
-        );
-    }
-    // Of an unknown key nobody can say whether it is good.
-    let error = verifier
-        .verify_at(&fresh("new", Algorithm::EdDSA), NOW)
-        .await
-        .unwrap_err();
-    assert_eq!(error.reason_name(), "UNAVAILABLE");
-}
-
-#[tokio::test]
-async fn an_answer_that_is_no_key_set_is_no_answer() {
-    let server = KeyServer::start(&all_keys()).await;
-    let verifier = server.verifier(EAGER);
-    let answers = [
-        (StatusCode::INTERNAL_SERVER_ERROR, all_keys().to_string()),
-        (StatusCode::FOUND, String::new()),
-        (StatusCode::OK, "<html>".to_owned()),
-        (StatusCode::OK, json!({"keys": []}).to_string()),
-        (
-            StatusCode::OK,
-            format!("{}{}", " ".repeat(300 * 1024), all_keys()),
-        ),
-    ];
-    for (index, (status, body)) in answers.into_iter().enumerate() {
-        server.answers(status, body);
-        let error = verifier
-            .verify_at(&fresh("ed", Algorithm::EdDSA), NOW)
-            .await
-            .unwrap_err();
-        assert_eq!(error.reason_name(), "UNAVAILABLE", "{index}");
-        assert_eq!(
-            error.message(),
-            "the key set of the token's issuer is not available now; retry"
-        );
-    }
-    server.answers(StatusCode::OK, all_keys());
-    assert!(
-        verifier
-            .verify_at(&fresh("ed", Algorithm::EdDSA), NOW)
-            .await
-            .is_ok()
-    );
-}
-
-#[tokio::test]
-async fn a_file_of_keys_is_read_again_when_a_key_is_new() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("keys.json");
-    std::fs::write(&path, json!({"keys": [jwk("ed", Algorithm::EdDSA)]}).to_string()).unwrap();
-    let verifier = OidcVerifier::with_timing(vec![issuer(KeySource::File(path.clone()))], EAGER).unwrap();
-    verifier.load_keys().await;
-    assert!(
-        verifier
-            .verify_at(&fresh("ed", Algorithm::EdDSA), NOW)
-            .await
-            .is_ok()
-    );
-    std::fs::write(&path, all_keys().to_string()).unwrap();
-    assert!(
-        verifier
-            .verify_at(&fresh("ec", Algorithm::ES256), NOW)
-            .await
-            .is_ok()
     );
 }
 
