@@ -141,7 +141,10 @@ async fn versions_are_kept_and_the_newest_rules() {
 #[tokio::test]
 async fn a_version_follows_the_one_it_was_written_for() {
     let Planes {
-        mut editor, table, ..
+        suite: _suite,
+        mut editor,
+        table,
+        ..
     } = planes().await;
     let expecting = |version| SetTablePolicyRequest {
         expected_version: Some(version),
@@ -163,7 +166,10 @@ async fn a_version_follows_the_one_it_was_written_for() {
 #[tokio::test]
 async fn a_repeat_with_the_same_key_sets_no_new_version() {
     let Planes {
-        mut editor, table, ..
+        suite: _suite,
+        mut editor,
+        table,
+        ..
     } = planes().await;
     let keyed = SetTablePolicyRequest {
         request_id: "key".to_owned(),
@@ -185,7 +191,10 @@ async fn a_repeat_with_the_same_key_sets_no_new_version() {
 #[tokio::test]
 async fn checking_alone_sets_nothing() {
     let Planes {
-        mut editor, table, ..
+        suite: _suite,
+        mut editor,
+        table,
+        ..
     } = planes().await;
     let check = SetTablePolicyRequest {
         validate_only: true,
@@ -211,7 +220,10 @@ async fn checking_alone_sets_nothing() {
 #[tokio::test]
 async fn all_violations_come_at_once() {
     let Planes {
-        mut editor, table, ..
+        suite: _suite,
+        mut editor,
+        table,
+        ..
     } = planes().await;
     let mut policy = by_tail_number();
     let tailnum = policy.columns.get_mut("tailnum").unwrap();

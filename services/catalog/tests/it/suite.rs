@@ -1,15 +1,8 @@
 //! A catalog that serves, with two organizations and their users, and a client for each kind of caller.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::Duration;
 
-use datacovey_auth::{
-    DevelopmentClaims, DevelopmentIssuer, ExternalCaller, InternalSigner, InternalVerifier, OidcVerifier,
-    SigningKey, TrustedService,
-};
-use datacovey_catalog::app;
-use datacovey_error::Error;
+use datacovey_catalog::{SERVICE, app};
 use datacovey_persistence::DbRole;
 use datacovey_proto::catalog::v1::dataset_service_client::DatasetServiceClient;
 use datacovey_proto::catalog::v1::project_service_client::ProjectServiceClient;
@@ -20,20 +13,14 @@ use datacovey_proto::catalog::v1::{
 };
 use datacovey_proto::internal::catalog::v1::resolver_service_client::ResolverServiceClient;
 use datacovey_proto::internal::catalog::v1::{ResolveProjectRequest, ResolveProjectResponse};
-use datacovey_server::{Authentication, Limits, Listeners, PrincipalResolver, serve};
+use datacovey_server::Limits;
+use datacovey_testing::caller::{CallerChannel, Callers, KnownUsers, Served};
 use datacovey_testing::{Sql, TestDatabase};
 use datacovey_types::{Principal, Role, Scopes};
-use futures::future::BoxFuture;
 use prost_types::value::Kind;
 use prost_types::{FieldMask, ListValue, Struct, Value};
 use serde_json::json;
-use tokio::net::TcpListener;
-use tokio_util::sync::{CancellationToken, DropGuard};
-use tonic::codegen::InterceptedService;
 use tonic::codegen::http::uri::PathAndQuery;
-use tonic::metadata::AsciiMetadataValue;
-use tonic::service::Interceptor;
-use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
@@ -43,50 +30,17 @@ use crate::policy::by_tail_number;
 pub(crate) const OURS: &str = "Alliance";
 pub(crate) const THEIRS: &str = "Registry";
 
-pub(crate) type Client = InterceptedService<Channel, Bearer>;
-
-/// Puts a token on every call.
-#[derive(Clone)]
-pub(crate) struct Bearer(Option<AsciiMetadataValue>);
-
-impl Interceptor for Bearer {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(token) = &self.0 {
-            request.metadata_mut().insert("authorization", token.clone());
-        }
-        Ok(request)
-    }
-}
-
 pub(crate) struct Suite {
     pub(crate) tenant: Uuid,
     pub(crate) other_tenant: Uuid,
     /// Knows nobody.
     pub(crate) third_tenant: Uuid,
     sql: Sql,
-    channel: Channel,
-    issuer: DevelopmentIssuer,
-    signer: InternalSigner,
-    users: Users,
-    _leave: DropGuard,
+    served: Served,
+    callers: Callers,
+    users: HashMap<&'static str, Principal>,
+    // Last, so that it is dropped after the connections to it.
     _database: TestDatabase,
-}
-
-/// The principals by the subject of their tokens.
-#[derive(Clone)]
-struct Users(Arc<HashMap<&'static str, Principal>>);
-
-impl PrincipalResolver for Users {
-    fn resolve<'a>(
-        &'a self,
-        caller: &'a ExternalCaller,
-        _: &'a str,
-    ) -> BoxFuture<'a, Result<Principal, Error>> {
-        let known = self.0.get(caller.subject.as_str()).cloned();
-        Box::pin(
-            async move { known.ok_or_else(|| Error::credentials_invalid("nobody is known by that name")) },
-        )
-    }
 }
 
 impl Suite {
@@ -122,48 +76,25 @@ impl Suite {
                 },
             );
         }
-        let users = Users(Arc::new(users));
-
-        let issuer = DevelopmentIssuer::with_key(SigningKey::generate().unwrap());
-        let signer = InternalSigner::new("query", SigningKey::generate().unwrap());
-        let trusted = json!([{"name": "query", "public_key": signer.public_key()}]).to_string();
-        let internal = InternalVerifier::new("catalog", TrustedService::parse_all(&trusted).unwrap());
-        let oidc = OidcVerifier::new(vec![issuer.issuer()]).unwrap();
-        let authentication = Authentication::new(internal, oidc, Arc::new(users.clone()));
-        let limits = Limits {
-            drain_delay: Duration::ZERO,
-            ..Limits::default()
-        };
+        let known = KnownUsers::default();
+        users
+            .iter()
+            .for_each(|(subject, principal)| known.insert(*subject, principal.clone()));
+        let callers = Callers::new("query");
         let store = database.open(DbRole::Catalog).await;
-        let app = app(store, authentication, limits.max_message_bytes);
-
-        let grpc = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = grpc.local_addr().unwrap();
-        let leave = CancellationToken::new();
-        let listeners = Listeners { grpc, admin: None };
-        tokio::spawn(serve(
-            datacovey_catalog::SERVICE,
-            app,
-            limits,
-            listeners,
-            None,
-            leave.clone(),
-        ));
-        let channel = Endpoint::try_from(format!("http://{address}"))
-            .unwrap()
-            .connect()
-            .await
-            .unwrap();
+        let app = app(
+            store,
+            callers.authentication(SERVICE.name, known),
+            Limits::default().max_message_bytes,
+        );
         Self {
             tenant: ours.id,
             other_tenant: theirs.id,
             third_tenant,
             sql,
-            channel,
-            issuer,
-            signer,
+            served: Served::start(SERVICE, app).await,
+            callers,
             users,
-            _leave: leave.drop_guard(),
             _database: database,
         }
     }
@@ -186,27 +117,16 @@ impl Suite {
     }
 
     pub(crate) fn anonymous(&self) -> Caller {
-        Caller::new(&self.channel, Uuid::nil(), &Bearer(None), Bearer(None))
+        Caller::new(Uuid::nil(), &self.served.channel(None), self.served.channel(None))
     }
 
     fn caller(&self, subject: &str) -> Caller {
-        let bearer = |token: &str| Bearer(Some(format!("Bearer {token}").parse().unwrap()));
-        let lifetime = Duration::from_secs(300);
-        let claims = DevelopmentClaims {
-            organization: "org",
-            subject,
-            scopes: Scopes::NONE,
-            lifetime,
-        };
-        let principal = &self.users.0[subject];
+        let principal = &self.users[subject];
+        let token = self.callers.token("org", subject, "");
         // The query service asks on behalf of the same user.
-        let internal = self.signer.token("catalog", Some(principal), None);
-        Caller::new(
-            &self.channel,
-            principal.user_id,
-            &bearer(&self.issuer.mint(claims)),
-            bearer(&internal),
-        )
+        let internal = self.callers.internal_token(SERVICE.name, Some(principal));
+        let channel = |token: &str| self.served.channel(Some(token));
+        Caller::new(principal.user_id, &channel(&token), channel(&internal))
     }
 
     /// The other organization becomes an active participant.
@@ -237,24 +157,23 @@ impl Suite {
 /// The clients of one user.
 pub(crate) struct Caller {
     pub(crate) user_id: Uuid,
-    pub(crate) projects: ProjectServiceClient<Client>,
-    pub(crate) datasets: DatasetServiceClient<Client>,
-    pub(crate) tables: TableServiceClient<Client>,
+    pub(crate) projects: ProjectServiceClient<CallerChannel>,
+    pub(crate) datasets: DatasetServiceClient<CallerChannel>,
+    pub(crate) tables: TableServiceClient<CallerChannel>,
     /// As the query service calls on behalf of the user.
-    pub(crate) resolver: ResolverServiceClient<Client>,
-    public: Client,
+    pub(crate) resolver: ResolverServiceClient<CallerChannel>,
+    public: CallerChannel,
 }
 
 impl Caller {
-    fn new(channel: &Channel, user_id: Uuid, bearer: &Bearer, internal: Bearer) -> Self {
-        let public = InterceptedService::new(channel.clone(), bearer.clone());
+    fn new(user_id: Uuid, public: &CallerChannel, internal: CallerChannel) -> Self {
         Self {
             user_id,
             projects: ProjectServiceClient::new(public.clone()),
             datasets: DatasetServiceClient::new(public.clone()),
             tables: TableServiceClient::new(public.clone()),
-            resolver: ResolverServiceClient::new(InterceptedService::new(channel.clone(), internal)),
-            public,
+            resolver: ResolverServiceClient::new(internal),
+            public: public.clone(),
         }
     }
 

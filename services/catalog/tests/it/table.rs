@@ -411,3 +411,14 @@ async fn a_schema_keeps_what_its_policy_speaks_of() {
     assert_eq!((code, reason.as_str()), (Code::InvalidArgument, "INVALID_SCHEMA"));
     assert_eq!(fields, ["table.schema"]);
 }
+
+#[tokio::test]
+async fn more_violations_than_a_header_holds_are_counted() {
+    let suite = Suite::start().await;
+    let properties = (0..2000).map(|it| (format!("column_{it}"), json!({"type": "nothing"})));
+    let schema = json!({"properties": properties.collect::<serde_json::Map<_, _>>()});
+    let request = create(&Uuid::nil().to_string(), "t", &schema);
+    let (code, reason, fields) = refusal(suite.as_editor().tables.create_table(request).await);
+    assert_eq!((code, reason.as_str()), (Code::InvalidArgument, "INVALID_SCHEMA"));
+    assert!(fields.len() > 20 && fields.contains(&String::new()), "{fields:?}");
+}

@@ -50,7 +50,12 @@ impl Database {
     ///
     /// NOT_FOUND for a project that the tenant takes no part in, PERMISSION_DENIED where it may not
     /// contribute, ARCHIVED where the project is, ALREADY_EXISTS where the name is taken.
-    pub async fn dataset_create(&self, ctx: &Ctx, new: NewDataset, replay: Option<Replay>) -> Result<DatasetRow> {
+    pub async fn dataset_create(
+        &self,
+        ctx: &Ctx,
+        new: NewDataset,
+        replay: Option<Replay>,
+    ) -> Result<DatasetRow> {
         let id = new_id();
         self.transaction(ctx, async |conn| {
             if let Some(first) = Replay::begin(replay.as_ref(), ctx, id, conn).await? {
@@ -102,11 +107,17 @@ impl Database {
         };
         let rows = self.transaction(ctx, async |conn| {
             if let Some(project_id) = project_id {
-                return Ok(page().filter(dataset::project_id.eq(project_id)).load(conn).await?);
+                return Ok(page()
+                    .filter(dataset::project_id.eq(project_id))
+                    .load(conn)
+                    .await?);
             }
             // One list would test the policy on row after row of all tenants. Apart, the tenant's own and
             // those of its projects are each found by an index.
-            let mut rows = page().filter(dataset::tenant_id.eq(ctx.tenant_id())).load(conn).await?;
+            let mut rows = page()
+                .filter(dataset::tenant_id.eq(ctx.tenant_id()))
+                .load(conn)
+                .await?;
             let projects = project_participant::table
                 .filter(project_participant::tenant_id.eq(ctx.tenant_id()))
                 .filter(project_participant::is_active)
@@ -179,12 +190,22 @@ impl Database {
 }
 
 async fn find(id: Uuid, conn: &mut Conn<'_>) -> Result<DatasetRow, Failure> {
-    dataset::table.find(id).select(DatasetRow::as_select()).first(conn).await.or_not_found("dataset", id)
+    dataset::table
+        .find(id)
+        .select(DatasetRow::as_select())
+        .first(conn)
+        .await
+        .or_not_found("dataset", id)
 }
 
 /// The row, locked for a change. One that the caller sees and does not own is PERMISSION_DENIED.
 async fn lock(id: Uuid, conn: &mut Conn<'_>) -> Result<DatasetRow, Failure> {
-    let own = dataset::table.find(id).select(DatasetRow::as_select()).for_no_key_update().first(conn).await;
+    let own = dataset::table
+        .find(id)
+        .select(DatasetRow::as_select())
+        .for_no_key_update()
+        .first(conn)
+        .await;
     match own.optional()? {
         Some(row) => Ok(row),
         None => {

@@ -61,14 +61,19 @@ pub struct ParticipantUpdate {
 #[derive(Clone, Copy, Debug)]
 pub enum ParticipantChange {
     /// None leaves a right as it is.
-    Rights { can_contribute: Option<bool>, can_query: Option<bool> },
+    Rights {
+        can_contribute: Option<bool>,
+        can_query: Option<bool>,
+    },
     Removed,
 }
 
 impl ParticipantRow {
     /// The status as a value.
     pub fn status(&self) -> Result<ParticipantStatus> {
-        self.status.parse().map_err(|_| Error::internal(format!("an unknown status of a participant: {}", self.status)))
+        self.status
+            .parse()
+            .map_err(|_| Error::internal(format!("an unknown status of a participant: {}", self.status)))
     }
 }
 
@@ -85,7 +90,10 @@ impl Database {
         let key = (new.project_id, new.tenant_id);
         let invited = ParticipantStatus::Invited.as_str();
         self.transaction(ctx, async |conn| {
-            if Replay::begin(replay.as_ref(), ctx, new.project_id, conn).await?.is_some() {
+            if Replay::begin(replay.as_ref(), ctx, new.project_id, conn)
+                .await?
+                .is_some()
+            {
                 let row = find(key, conn).await?;
                 return named(ctx, row, conn).await;
             }
@@ -109,7 +117,12 @@ impl Database {
                         .get_result(conn)
                         .await?
                 }
-                Some(row) if matches!(row.status()?, ParticipantStatus::Invited | ParticipantStatus::Active) => {
+                Some(row)
+                    if matches!(
+                        row.status()?,
+                        ParticipantStatus::Invited | ParticipantStatus::Active
+                    ) =>
+                {
                     let message = format!("the tenant is {} already", row.status);
                     return Err(Error::already_exists("participant", new.tenant_id, message).into());
                 }
@@ -137,21 +150,31 @@ impl Database {
     ) -> Result<Participant> {
         let key = (update.project_id, update.tenant_id);
         self.transaction(ctx, async |conn| {
-            if Replay::begin(replay.as_ref(), ctx, update.project_id, conn).await?.is_some() {
+            if Replay::begin(replay.as_ref(), ctx, update.project_id, conn)
+                .await?
+                .is_some()
+            {
                 let row = find(key, conn).await?;
                 return named(ctx, row, conn).await;
             }
             require_owner(ctx, update.project_id, conn).await?;
-            let row = lock(key, conn).await?.ok_or_else(|| Error::not_found("participant", update.tenant_id))?;
+            let row = lock(key, conn)
+                .await?
+                .ok_or_else(|| Error::not_found("participant", update.tenant_id))?;
             check_etag(&update.etag, &row, "participant", update.tenant_id)?;
             let (status, can_contribute, can_query) = match update.change {
-                ParticipantChange::Rights { can_contribute, can_query } => {
+                ParticipantChange::Rights {
+                    can_contribute,
+                    can_query,
+                } => {
                     let contribute = can_contribute.unwrap_or(row.can_contribute);
                     (row.status, contribute, can_query.unwrap_or(row.can_query))
                 }
-                ParticipantChange::Removed => {
-                    (ParticipantStatus::Removed.as_str().to_owned(), row.can_contribute, row.can_query)
-                }
+                ParticipantChange::Removed => (
+                    ParticipantStatus::Removed.as_str().to_owned(),
+                    row.can_contribute,
+                    row.can_query,
+                ),
             };
             let row = diesel::update(project_participant::table.find(key))
                 .set((
@@ -218,7 +241,10 @@ impl Database {
         replay: Option<Replay>,
     ) -> Result<Participant> {
         self.transaction(ctx, async |conn| {
-            if Replay::begin(replay.as_ref(), ctx, project_id, conn).await?.is_none() {
+            if Replay::begin(replay.as_ref(), ctx, project_id, conn)
+                .await?
+                .is_none()
+            {
                 door::accept(project_id, conn).await?;
             }
             own(ctx, project_id, conn).await
@@ -235,7 +261,10 @@ impl Database {
         replay: Option<Replay>,
     ) -> Result<Participant> {
         self.transaction(ctx, async |conn| {
-            if Replay::begin(replay.as_ref(), ctx, project_id, conn).await?.is_none() {
+            if Replay::begin(replay.as_ref(), ctx, project_id, conn)
+                .await?
+                .is_none()
+            {
                 door::decline(project_id, conn).await?;
             }
             own(ctx, project_id, conn).await
@@ -245,9 +274,17 @@ impl Database {
 
     /// Takes the caller's tenant out of a project, and what it owns there out of the others' sight.
     /// NOT_FOUND where it takes no part, WRONG_STATE for the owner and for the invited.
-    pub async fn project_leave(&self, ctx: &Ctx, project_id: Uuid, replay: Option<Replay>) -> Result<Participant> {
+    pub async fn project_leave(
+        &self,
+        ctx: &Ctx,
+        project_id: Uuid,
+        replay: Option<Replay>,
+    ) -> Result<Participant> {
         self.transaction(ctx, async |conn| {
-            if Replay::begin(replay.as_ref(), ctx, project_id, conn).await?.is_none() {
+            if Replay::begin(replay.as_ref(), ctx, project_id, conn)
+                .await?
+                .is_none()
+            {
                 door::leave(project_id, conn).await?;
             }
             own(ctx, project_id, conn).await
@@ -265,27 +302,45 @@ async fn own(ctx: &Ctx, project_id: Uuid, conn: &mut Conn<'_>) -> Result<Partici
 /// Who left does not see the names of the others any more, and its own always.
 async fn named(ctx: &Ctx, row: ParticipantRow, conn: &mut Conn<'_>) -> Result<Participant, Failure> {
     let tenant_name = if row.tenant_id == ctx.tenant_id() {
-        tenant::table.find(row.tenant_id).select(tenant::name).first(conn).await?
+        tenant::table
+            .find(row.tenant_id)
+            .select(tenant::name)
+            .first(conn)
+            .await?
     } else {
         let names = door::partner_names(row.project_id, conn).await?;
-        names.into_iter().find(|it| it.tenant_id == row.tenant_id).map(|it| it.name).unwrap_or_default()
+        names
+            .into_iter()
+            .find(|it| it.tenant_id == row.tenant_id)
+            .map(|it| it.name)
+            .unwrap_or_default()
     };
     Ok(Participant { row, tenant_name })
 }
 
 async fn find((project_id, tenant_id): (Uuid, Uuid), conn: &mut Conn<'_>) -> Result<ParticipantRow, Failure> {
-    let row = project_participant::table.find((project_id, tenant_id)).select(ParticipantRow::as_select());
+    let row = project_participant::table
+        .find((project_id, tenant_id))
+        .select(ParticipantRow::as_select());
     row.first(conn).await.or_not_found("participant", tenant_id)
 }
 
 /// The row of a participant, locked; none where the tenant was never invited.
 async fn lock(key: (Uuid, Uuid), conn: &mut Conn<'_>) -> Result<Option<ParticipantRow>, Failure> {
-    let row = project_participant::table.find(key).select(ParticipantRow::as_select()).for_no_key_update();
+    let row = project_participant::table
+        .find(key)
+        .select(ParticipantRow::as_select())
+        .for_no_key_update();
     Ok(row.first(conn).await.optional()?)
 }
 
 async fn find_project(id: Uuid, conn: &mut Conn<'_>) -> Result<Uuid, Failure> {
-    project::table.find(id).select(project::tenant_id).first(conn).await.or_not_found("project", id)
+    project::table
+        .find(id)
+        .select(project::tenant_id)
+        .first(conn)
+        .await
+        .or_not_found("project", id)
 }
 
 async fn require_owner(ctx: &Ctx, project_id: Uuid, conn: &mut Conn<'_>) -> Result<(), Failure> {

@@ -103,15 +103,25 @@ impl Database {
     }
 
     /// The tables that the caller's tenant sees, by id.
-    pub async fn table_list(&self, ctx: &Ctx, scope: &TableScope, paging: &Paging<Uuid>) -> Result<Page<TableRow>> {
+    pub async fn table_list(
+        &self,
+        ctx: &Ctx,
+        scope: &TableScope,
+        paging: &Paging<Uuid>,
+    ) -> Result<Page<TableRow>> {
         let page = || {
-            let mut query =
-                table_::table.select(TableRow::as_select()).order(table_::id).limit(paging.limit()).into_boxed::<Pg>();
+            let mut query = table_::table
+                .select(TableRow::as_select())
+                .order(table_::id)
+                .limit(paging.limit())
+                .into_boxed::<Pg>();
             if let Some(dataset_id) = scope.dataset_id {
                 query = query.filter(table_::dataset_id.eq(dataset_id));
             }
             if let Some(project_id) = scope.project_id {
-                let of_project = dataset::table.filter(dataset::project_id.eq(project_id)).select(dataset::id);
+                let of_project = dataset::table
+                    .filter(dataset::project_id.eq(project_id))
+                    .select(dataset::id);
                 query = query.filter(table_::dataset_id.eq_any(of_project));
             }
             if !scope.show_archived {
@@ -127,14 +137,18 @@ impl Database {
                 return Ok(page().load(conn).await?);
             }
             // Apart, as the datasets are listed and for the same reason.
-            let mut rows = page().filter(table_::tenant_id.eq(ctx.tenant_id())).load(conn).await?;
+            let mut rows = page()
+                .filter(table_::tenant_id.eq(ctx.tenant_id()))
+                .load(conn)
+                .await?;
             let datasets = project_participant::table
                 .inner_join(dataset::table.on(dataset::project_id.eq(project_participant::project_id)))
                 .filter(project_participant::tenant_id.eq(ctx.tenant_id()))
                 .filter(project_participant::is_active)
                 .select(dataset::id);
-            let shared =
-                page().filter(table_::dataset_id.eq_any(datasets)).filter(table_::tenant_id.ne(ctx.tenant_id()));
+            let shared = page()
+                .filter(table_::dataset_id.eq_any(datasets))
+                .filter(table_::tenant_id.ne(ctx.tenant_id()));
             rows.extend(shared.load::<TableRow>(conn).await?);
             rows.sort_unstable_by_key(|row| row.id);
             Ok(rows)
@@ -179,7 +193,13 @@ impl Database {
     }
 
     /// Archives a table of the caller's tenant; one that is archived stays as it is.
-    pub async fn table_archive(&self, ctx: &Ctx, id: Uuid, etag: &str, replay: Option<Replay>) -> Result<TableRow> {
+    pub async fn table_archive(
+        &self,
+        ctx: &Ctx,
+        id: Uuid,
+        etag: &str,
+        replay: Option<Replay>,
+    ) -> Result<TableRow> {
         self.transaction(ctx, async |conn| {
             if let Some(first) = Replay::begin(replay.as_ref(), ctx, id, conn).await? {
                 return find(first, conn).await;
@@ -222,7 +242,9 @@ async fn check_schema_change(
     conn: &mut Conn<'_>,
 ) -> Result<(), Failure> {
     let versions = table_version::table.filter(table_version::table_id.eq(after.id));
-    let holds_data = diesel::select(diesel::dsl::exists(versions)).get_result::<bool>(conn).await?;
+    let holds_data = diesel::select(diesel::dsl::exists(versions))
+        .get_result::<bool>(conn)
+        .await?;
     let policy = table_policy::table
         .filter(table_policy::table_id.eq(after.id))
         .order(table_policy::version.desc())
@@ -230,19 +252,33 @@ async fn check_schema_change(
         .first::<Value>(conn)
         .await
         .optional()?;
-    let change =
-        SchemaChange { before: &before.schema, after: &after.schema, holds_data, policy: policy.as_ref() };
+    let change = SchemaChange {
+        before: &before.schema,
+        after: &after.schema,
+        holds_data,
+        policy: policy.as_ref(),
+    };
     Ok(rule(&change)?)
 }
 
 async fn find(id: Uuid, conn: &mut Conn<'_>) -> Result<TableRow, Failure> {
-    table_::table.find(id).select(TableRow::as_select()).first(conn).await.or_not_found("table", id)
+    table_::table
+        .find(id)
+        .select(TableRow::as_select())
+        .first(conn)
+        .await
+        .or_not_found("table", id)
 }
 
 /// The row, locked for a change of it or of its policy. One that the caller sees and does not own is
 /// PERMISSION_DENIED.
 pub(super) async fn lock(id: Uuid, conn: &mut Conn<'_>) -> Result<TableRow, Failure> {
-    let own = table_::table.find(id).select(TableRow::as_select()).for_no_key_update().first(conn).await;
+    let own = table_::table
+        .find(id)
+        .select(TableRow::as_select())
+        .for_no_key_update()
+        .first(conn)
+        .await;
     match own.optional()? {
         Some(row) => Ok(row),
         None => {

@@ -12,9 +12,9 @@ use uuid::Uuid;
 
 use super::idempotency::Replay;
 use super::table;
+use crate::Database;
 use crate::failure::OrNotFound as _;
 use crate::schema::{table_, table_policy};
-use crate::Database;
 
 /// The privacy rules of a table, one version of them.
 #[derive(Clone, Debug, PartialEq, Queryable, Selectable, Serialize)]
@@ -43,10 +43,20 @@ impl Database {
     /// The rules of a table at a version, the newest if none is given.
     ///
     /// NOT_FOUND where the table is not the caller's to see, and where there is no such version.
-    pub async fn table_policy_get(&self, ctx: &Ctx, table_id: Uuid, version: Option<i64>) -> Result<TablePolicyRow> {
+    pub async fn table_policy_get(
+        &self,
+        ctx: &Ctx,
+        table_id: Uuid,
+        version: Option<i64>,
+    ) -> Result<TablePolicyRow> {
         self.transaction(ctx, async |conn| {
             // The table first: what is not there is named.
-            table_::table.find(table_id).select(table_::id).first::<Uuid>(conn).await.or_not_found("table", table_id)?;
+            table_::table
+                .find(table_id)
+                .select(table_::id)
+                .first::<Uuid>(conn)
+                .await
+                .or_not_found("table", table_id)?;
             let mut query = table_policy::table
                 .filter(table_policy::table_id.eq(table_id))
                 .order(table_policy::version.desc())
@@ -72,11 +82,19 @@ impl Database {
         replay: Option<Replay>,
         fits: impl Fn(&Value) -> Result<()> + Send + Sync,
     ) -> Result<TablePolicyRow> {
-        let NewTablePolicy { table_id, ref policy, expected_version, validate_only } = new;
+        let NewTablePolicy {
+            table_id,
+            ref policy,
+            expected_version,
+            validate_only,
+        } = new;
         let replay = replay.filter(|_| !validate_only);
         self.transaction(ctx, async |conn| {
             let versions = || table_policy::table.filter(table_policy::table_id.eq(table_id));
-            if Replay::begin(replay.as_ref(), ctx, table_id, conn).await?.is_some() {
+            if Replay::begin(replay.as_ref(), ctx, table_id, conn)
+                .await?
+                .is_some()
+            {
                 // The key stands for the table; the version that the first run made has these rules.
                 let first = versions()
                     .filter(table_policy::policy.eq(policy.clone()))
@@ -94,7 +112,9 @@ impl Database {
                 .await?
                 .unwrap_or_default();
             if expected_version.is_some_and(|expected| expected != newest) {
-                return Err(Error::etag_mismatch("table_policy", table_id).with("version", newest).into());
+                return Err(Error::etag_mismatch("table_policy", table_id)
+                    .with("version", newest)
+                    .into());
             }
             if validate_only {
                 conn.batch_execute("SAVEPOINT before").await?;
