@@ -1,7 +1,8 @@
 //! DataFusion in the process, on threads of its own.
 //!
 //! Computing and RPC never share a thread: a plan that keeps every core busy does not delay a
-//! health check. Each job has a session, a memory pool and a spill folder of its own.
+//! health check. Each job has a session, a memory pool, a spill folder and threads of its own, so
+//! that whatever one does the operating system gives the others their share.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -24,12 +25,12 @@ use datafusion::prelude::SessionConfig;
 use object_store::ObjectStore;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 
 use super::failure::describe;
 use super::memory::JobMemory;
 use super::output::{collect, measure};
 use super::pinned::PinnedTable;
+use super::yielding::yielding;
 use super::{Engine, EngineConfig, EngineError, EngineJob, EngineLimits, EngineOutput, Relation};
 
 /// The only address plans can read from; nothing outside the process answers to it.
@@ -45,7 +46,6 @@ pub(crate) struct DataFusionEngine {
     store: ObjectStoreUrl,
     registry: Arc<dyn ObjectStoreRegistry>,
     permits: Arc<Semaphore>,
-    threads: Threads,
 }
 
 impl fmt::Debug for DataFusionEngine {
@@ -55,10 +55,10 @@ impl fmt::Debug for DataFusionEngine {
 }
 
 impl DataFusionEngine {
-    /// Starts the threads and empties the spill folder.
+    /// Empties the spill folder.
     ///
     /// # Errors
-    /// The spill folder cannot be made or read, or threads cannot be started.
+    /// The spill folder cannot be made or read.
     pub(crate) fn start(config: EngineConfig, objects: Arc<dyn ObjectStore>) -> io::Result<Self> {
         std::fs::create_dir_all(&config.spill_folder)?;
         remove_left_over_spills(&config.spill_folder)?;
@@ -70,8 +70,7 @@ impl DataFusionEngine {
             .map_err(io::Error::other)?;
         registry.register_store(store.as_ref(), objects);
         let permits = Arc::new(Semaphore::new(config.concurrency.get()));
-        let threads = Threads::start(config.threads.get())?;
-        Ok(Self { config, store, registry: Arc::new(registry), permits, threads })
+        Ok(Self { config, store, registry: Arc::new(registry), permits })
     }
 
     /// A session that knows no catalog, no table function, no file format and no setting of the environment.
@@ -138,7 +137,9 @@ impl Engine for DataFusionEngine {
         };
         let prepared = self.prepare(job).map_err(|error| failed(&job_id, &describe(&error)))?;
         let started = Instant::now();
-        let task = AbortOnDropHandle::new(self.threads.handle.spawn(prepared.run(permit)));
+        // Dropped with this future: then the work stops at its next yield.
+        let threads = Threads::start(self.config.threads.get()).map_err(|_| failed(&job_id, "no threads"))?;
+        let task = threads.handle.spawn(prepared.run(permit));
         let outcome = tokio::select! {
             () = cancel.cancelled() => return Err(EngineError::Cancelled),
             outcome = tokio::time::timeout(limits.time, task) => outcome,
@@ -168,7 +169,7 @@ impl Prepared {
     /// Holds the permit until the work has really stopped, also where nobody waits for it any more.
     async fn run(self, permit: OwnedSemaphorePermit) -> EngineResult<EngineOutput> {
         let _running = Running::new(permit);
-        let plan = self.session.create_physical_plan(&self.plan).await?;
+        let plan = yielding(self.session.create_physical_plan(&self.plan).await?)?;
         let stream = execute_stream(Arc::clone(&plan), self.session.task_ctx())?;
         let (batches, mut statistics) = collect(stream, self.limits).await?;
         measure(&plan, &mut statistics);
@@ -206,7 +207,7 @@ fn remove_left_over_spills(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The engine's own runtime; dropping it never blocks the thread that drops it.
+/// The runtime of one job; dropping it never blocks the thread that drops it.
 struct Threads {
     handle: tokio::runtime::Handle,
     runtime: Option<tokio::runtime::Runtime>,

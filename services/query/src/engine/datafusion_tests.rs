@@ -119,10 +119,10 @@ async fn reads_the_pinned_files_and_no_other() {
     let pinned = vec![bench.put("a.parquet", &batch).await, bench.put("b.parquet", &batch).await];
     bench.put("c.parquet", &batch).await;
     let files = Relation::Files { schema: schema(), files: pinned };
-    let sql = "SELECT count(*) FROM d.t WHERE name < 'name of the row 101' AND x IN (SELECT x FROM d.t)";
+    let sql = "SELECT count(*) FROM d.t a JOIN d.t b ON a.name = b.name WHERE a.name < 'name of the row 101'";
     let output = bench.run(job(sql, schema(), files)).await.unwrap();
-    // The rows 0, 1, 10 and 100 of two files.
-    assert_eq!(single(&output), 8);
+    // The rows 0, 1, 10 and 100, each of two files with each of two files.
+    assert_eq!(single(&output), 16);
     assert_eq!(output.statistics.rows, 1);
 }
 
@@ -149,14 +149,14 @@ async fn a_table_without_files_is_empty() {
 #[tokio::test]
 async fn too_little_memory_spills_and_too_little_disk_fails() {
     let sorted = "SELECT CAST(max(n) AS BIGINT) FROM (SELECT row_number() OVER (ORDER BY name, x) AS n FROM d.t)";
-    let roomy = Bench::with(40 << 20, 256 << 20);
-    let output = roomy.run(job_over_rows(sorted, 1_200_000)).await.unwrap();
-    assert_eq!(single(&output), 1_200_000);
+    let roomy = Bench::with(24 << 20, 256 << 20);
+    let output = roomy.run(job_over_rows(sorted, 600_000)).await.unwrap();
+    assert_eq!(single(&output), 600_000);
     assert!(output.statistics.spilled_bytes > 0, "nothing was spilled");
 
-    let cramped = Bench::with(40 << 20, 1 << 10);
+    let cramped = Bench::with(24 << 20, 1 << 10);
     assert_eq!(
-        cramped.run(job_over_rows(sorted, 1_200_000)).await.unwrap_err(),
+        cramped.run(job_over_rows(sorted, 600_000)).await.unwrap_err(),
         EngineError::Failed
     );
 }
@@ -202,6 +202,28 @@ async fn a_cancel_ends_a_run_and_frees_its_place_for_who_waits() {
     assert_eq!(ended.unwrap_err(), EngineError::Cancelled);
     let third = bench.run(job_over_rows("SELECT count(*) FROM d.t", 10)).await.unwrap();
     assert_eq!(single(&third), 10);
+}
+
+#[tokio::test]
+async fn a_join_without_matches_stops_and_starves_nobody() {
+    let mut bench = Bench::new();
+    bench.engine.permits = Arc::new(Semaphore::new(2));
+    let no_match = "SELECT count(*) FROM d.t a, d.t b, d.t c WHERE a.name || b.name || c.name = 'none'";
+    let cancel = CancellationToken::new();
+    let endless = bench.engine.run(job_over_rows(no_match, 20_000), &cancel);
+    let beside = async {
+        while bench.free_permits() > 1 {
+            tokio::task::yield_now().await;
+        }
+        let other = bench.run(job_over_rows("SELECT count(*) FROM d.t", 10)).await.unwrap();
+        assert_eq!(single(&other), 10);
+        cancel.cancel();
+    };
+    let (ended, ()) = tokio::join!(endless, beside);
+    assert_eq!(ended.unwrap_err(), EngineError::Cancelled);
+    // The place is free only when the work has really stopped.
+    let both = bench.engine.permits.acquire_many(2).await.unwrap();
+    drop(both);
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod failure;
 mod memory;
 mod output;
 mod pinned;
+mod yielding;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -81,7 +82,7 @@ pub struct EngineConfig {
     /// Jobs that run at once; each has an equal share of memory and spill, so that none fails
     /// because of what another does.
     pub concurrency: NonZeroUsize,
-    /// Threads that compute, and the parallelism of one plan.
+    /// Threads of one job, and the parallelism of its plans.
     pub threads: NonZeroUsize,
     /// Of all jobs together, for sorts, groups and joins.
     pub memory_bytes: usize,

@@ -118,7 +118,7 @@ async fn a_check_tells_what_a_run_would_meet() {
 #[tokio::test]
 async fn a_refusal_lists_every_violation_with_its_place() {
     let bench = Bench::new().await;
-    let text = "SELECT tailnum, max(delay)\nFROM alliance.flights GROUP BY tailnum";
+    let text = "SELECT count(*), median(delay)\nFROM alliance.flights TABLESAMPLE BERNOULLI (10)\nGROUP BY nothing FOR UPDATE";
     let checked = bench.as_registry().check(text).await.unwrap();
     assert!(!checked.allowed);
     assert!(checked.output_schema.is_empty() && checked.effective_policy.is_none());
@@ -133,7 +133,10 @@ async fn a_refusal_lists_every_violation_with_its_place() {
         let line: usize = text.lines().take(place.line as usize - 1).map(|it| it.chars().count() + 1).sum();
         assert_eq!(place.offset as usize, line + place.column as usize - 1);
     }
-    // The owner asks of its own rows what it likes.
+    assert!(checked.violations.len() > 1, "{:?}", checked.violations);
+    // The owner asks of its own rows what others may not.
+    let text = "SELECT tailnum, max(delay) FROM alliance.flights GROUP BY tailnum";
+    assert!(!bench.as_registry().check(text).await.unwrap().allowed);
     assert!(bench.as_alliance().check(text).await.unwrap().allowed);
 }
 
