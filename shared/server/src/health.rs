@@ -139,7 +139,10 @@ async fn check_all(dependencies: &[Dependency]) -> Vec<(usize, String)> {
 
 /// Whether the same ones fail, for whatever reason.
 fn same(before: &[(usize, String)], now: &[(usize, String)]) -> bool {
-    before.iter().map(|(index, _)| index).eq(now.iter().map(|(index, _)| index))
+    before
+        .iter()
+        .map(|(index, _)| index)
+        .eq(now.iter().map(|(index, _)| index))
 }
 
 fn report_changes(dependencies: &[Dependency], before: &[(usize, String)], now: &[(usize, String)]) {

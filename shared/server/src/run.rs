@@ -33,7 +33,11 @@ async fn live(config: ServerConfig, app: BoxFuture<'_, Result<App, Error>>) -> E
     }
     // It blocks; by now nothing else runs.
     let _ = tokio::task::spawn_blocking(|| telemetry.flush()).await;
-    if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if served.is_ok() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 async fn open_and_serve(
@@ -43,7 +47,9 @@ async fn open_and_serve(
 ) -> Result<(), String> {
     let shutdown = shutdown_signal();
     let app = app.await.map_err(|error| causes(&error))?;
-    let listeners = Listeners::bind(config.listen, config.admin_listen).await.map_err(|error| causes(&error))?;
+    let listeners = Listeners::bind(config.listen, config.admin_listen)
+        .await
+        .map_err(|error| causes(&error))?;
     tracing::info!(service = config.service.name, listen = %config.listen, "serving");
     let metrics = Some(telemetry.metrics());
     let serving = serve(config.service, app, config.limits, listeners, metrics, shutdown);

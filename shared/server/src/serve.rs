@@ -101,14 +101,7 @@ pub async fn serve(
         workers.spawn(work(stop_working.child_token()));
     }
 
-    let connections = accept(
-        listeners.grpc,
-        routes,
-        &shutdown,
-        limits,
-        service.name,
-    )
-    .await;
+    let connections = accept(listeners.grpc, routes, &shutdown, limits, service.name).await;
     // The watcher has said that nothing serves before it ended.
     let _ = watching.await;
     stop_working.cancel();

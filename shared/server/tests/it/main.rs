@@ -6,5 +6,6 @@ mod authentication;
 mod drain;
 mod fixture;
 mod layers;
+mod observed;
 mod peers;
 mod wire;
