@@ -39,7 +39,7 @@ impl Cluster {
         private_folder(home)?;
         let lock = lock(home)?;
         let account = Account::needed(home)?;
-        let folder = place(home, account.as_ref())?;
+        let folder = place(options, account.as_ref())?;
         let password = password(home)?;
         let binaries = Binaries::find(version_of(&folder)?)?;
         let cluster =
@@ -101,7 +101,8 @@ impl Cluster {
 
 /// The folder of the cluster: in the data directory where the server's user can reach it, else under
 /// the system's state, with a record of it in the data directory.
-fn place(home: &Path, account: Option<&Account>) -> Result<PathBuf, LocalServerError> {
+fn place(options: &LocalServerOptions, account: Option<&Account>) -> Result<PathBuf, LocalServerError> {
+    let home = &options.data_dir;
     let inside = home.join("postgres");
     let record = home.join(RECORD);
     match fs::read_to_string(&record) {
@@ -111,13 +112,15 @@ fn place(home: &Path, account: Option<&Account>) -> Result<PathBuf, LocalServerE
     }
     match account {
         None => return Ok(absolute(&inside)),
-        Some(account) if account.can_reach(home) => return Ok(absolute(&inside)),
+        // What is temporary goes where the server's user may remove it by itself.
+        Some(account) if !options.temporary && account.can_reach(home) => return Ok(absolute(&inside)),
         Some(_) => {}
     }
-    let state = passable_folder(Path::new(SYSTEM_STATE)).or_else(|_| {
-        passable_folder(&std::env::temp_dir().join("datacovey"))
-    })?;
-    let outside = state.join(format!("postgres-{}", Uuid::now_v7().simple()));
+    let state = match passable_folder(Path::new(SYSTEM_STATE)) {
+        Ok(state) if !options.temporary => state,
+        _ => std::env::temp_dir(),
+    };
+    let outside = state.join(format!("datacovey-postgres-{}", Uuid::now_v7().simple()));
     fs::write(&record, outside.to_string_lossy().as_bytes()).map_err(|cause| LocalServerError::io(&record, cause))?;
     Ok(outside)
 }
