@@ -35,15 +35,25 @@ pub(crate) struct Handles {
 /// The database is away or has another schema than this program knows; the object store or the
 /// folder to spill to cannot be opened.
 pub async fn open(config: &Config) -> Result<App> {
-    let open = async |role| Database::open(&config.database_url, role, config.pool).await.map_err(Error::internal);
+    let open = async |role| {
+        Database::open(&config.database_url, role, config.pool)
+            .await
+            .map_err(Error::internal)
+    };
     let database = open(DbRole::Query).await?;
     let of_worker = open(DbRole::QueryWorker).await?;
     let listener = Arc::new(Listener::start(&config.database_url).map_err(Error::internal)?);
     let store = Store::open(&config.store).map_err(Error::internal)?;
     let engine = DataFusionEngine::start(config.engine.clone(), store.objects()).map_err(Error::internal)?;
-    let planner = Planner::new(Peers { catalog: peer(config, "catalog")?, transfer: peer(config, "transfer")? });
+    let planner = Planner::new(Peers {
+        catalog: peer(config, "catalog")?,
+        transfer: peer(config, "transfer")?,
+    });
 
-    let oidc = config.server.oidc_verifier().map_err(|violation| Error::invalid(vec![violation]))?;
+    let oidc = config
+        .server
+        .oidc_verifier()
+        .map_err(|violation| Error::invalid(vec![violation]))?;
     let principals = Arc::new(RemotePrincipals::new(peer(config, "identity")?));
     let authentication = Authentication::new(config.server.internal_verifier(), oidc, principals);
 
@@ -84,10 +94,15 @@ pub async fn open(config: &Config) -> Result<App> {
                 Box::pin(async move { database.ping().await.map_err(|error| error.to_string()) })
             }),
         )
-        .worker("query jobs", move |stop| async move { worker.run(Some(&listener), stop).await })
+        .worker("query jobs", move |stop| async move {
+            worker.run(Some(&listener), stop).await
+        })
         .worker("query sweep", move |stop| sweep_for_ever(of_worker, store, stop)))
 }
 
 fn peer(config: &Config, name: &'static str) -> Result<Peer> {
-    config.server.peer(name).ok_or_else(|| Error::internal(format!("{name} is not configured")))
+    config
+        .server
+        .peer(name)
+        .ok_or_else(|| Error::internal(format!("{name} is not configured")))
 }

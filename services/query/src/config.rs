@@ -10,18 +10,31 @@ use datacovey_server::{ServerArgs, ServerConfig, Service};
 use crate::engine::EngineConfig;
 
 /// The service as others know it.
-pub const SERVICE: Service =
-    Service { name: "query", port: 50053, admin_port: 9093, peers: &["identity", "catalog", "transfer"] };
+pub const SERVICE: Service = Service {
+    name: "query",
+    port: 50053,
+    admin_port: 9093,
+    peers: &["identity", "catalog", "transfer"],
+};
 
 /// Flags and environment variables of the service.
 #[derive(clap::Parser, Clone, Debug, Default)]
-#[command(name = "datacovey-query", version, about = "Queries, their runs and their results")]
+#[command(
+    name = "datacovey-query",
+    version,
+    about = "Queries, their runs and their results"
+)]
 pub struct Args {
     #[command(flatten)]
     pub server: ServerArgs,
     /// The database, as postgres://user:password@host:5432/name; the user may act as datacovey_query and
     /// datacovey_query_worker
-    #[arg(long, env = "DATACOVEY_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "DATACOVEY_DATABASE_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
     pub database_url: Option<String>,
     /// Connections to the database at most [default: 10]
     #[arg(long, env = "DATACOVEY_DATABASE_CONNECTIONS", value_name = "COUNT")]
@@ -110,7 +123,11 @@ impl Args {
         self.complete(Some(server), Violations::new())
     }
 
-    fn complete(self, server: Option<ServerConfig>, mut violations: Violations) -> Result<Config, Vec<Violation>> {
+    fn complete(
+        self,
+        server: Option<ServerConfig>,
+        mut violations: Violations,
+    ) -> Result<Config, Vec<Violation>> {
         let required = |name: &str, value: &Option<String>, violations: &mut Violations| {
             if value.is_none() {
                 violations.add(name, "is missing");
@@ -121,9 +138,18 @@ impl Args {
         let engine = self.engine(&mut violations);
         let runs = self.runs(&mut violations);
         let connections = &self.database_connections;
-        let connections = number(connections, "DATACOVEY_DATABASE_CONNECTIONS", 1..=1000, 10_u32, &mut violations);
+        let connections = number(
+            connections,
+            "DATACOVEY_DATABASE_CONNECTIONS",
+            1..=1000,
+            10_u32,
+            &mut violations,
+        );
         let config = (|| {
-            let pool = PoolOptions { max_connections: connections? as usize, ..PoolOptions::default() };
+            let pool = PoolOptions {
+                max_connections: connections? as usize,
+                ..PoolOptions::default()
+            };
             Some(Config {
                 server: server?,
                 database_url: self.database_url?,
@@ -139,10 +165,34 @@ impl Args {
 
     fn engine(&self, violations: &mut Violations) -> Option<EngineConfig> {
         let cores = std::thread::available_parallelism().map_or(2, NonZeroUsize::get);
-        let concurrency = number(&self.concurrency, "DATACOVEY_QUERY_CONCURRENCY", 1..=1000, 2, violations);
-        let threads = number(&self.threads, "DATACOVEY_QUERY_THREADS", 1..=1000, cores, violations);
-        let memory = mebibytes(&self.memory_mib, "DATACOVEY_QUERY_MEMORY_MIB", 64, 1024, violations);
-        let spill = mebibytes(&self.spill_mib, "DATACOVEY_QUERY_SPILL_MIB", 0, 10_240, violations);
+        let concurrency = number(
+            &self.concurrency,
+            "DATACOVEY_QUERY_CONCURRENCY",
+            1..=1000,
+            2,
+            violations,
+        );
+        let threads = number(
+            &self.threads,
+            "DATACOVEY_QUERY_THREADS",
+            1..=1000,
+            cores,
+            violations,
+        );
+        let memory = mebibytes(
+            &self.memory_mib,
+            "DATACOVEY_QUERY_MEMORY_MIB",
+            64,
+            1024,
+            violations,
+        );
+        let spill = mebibytes(
+            &self.spill_mib,
+            "DATACOVEY_QUERY_SPILL_MIB",
+            0,
+            10_240,
+            violations,
+        );
         let temporary = || std::env::temp_dir().join(format!("datacovey-query-{}", std::process::id()));
         Some(EngineConfig {
             concurrency: NonZeroUsize::new(concurrency?)?,
@@ -154,12 +204,35 @@ impl Args {
     }
 
     fn runs(&self, violations: &mut Violations) -> Option<RunLimits> {
-        let time = number(&self.run_seconds, "DATACOVEY_QUERY_SECONDS", 1..=86_400, 600, violations);
+        let time = number(
+            &self.run_seconds,
+            "DATACOVEY_QUERY_SECONDS",
+            1..=86_400,
+            600,
+            violations,
+        );
         let bytes = mebibytes(&self.result_mib, "DATACOVEY_QUERY_RESULT_MIB", 1, 256, violations);
-        let hours = number(&self.result_hours, "DATACOVEY_QUERY_RESULT_HOURS", 1..=8784, 168, violations);
-        let running =
-            number(&self.running_per_tenant, "DATACOVEY_QUERY_RUNNING_PER_TENANT", 1..=1000, 2, violations);
-        let open = number(&self.open_per_tenant, "DATACOVEY_QUERY_OPEN_PER_TENANT", 1..=1_000_000, 100, violations);
+        let hours = number(
+            &self.result_hours,
+            "DATACOVEY_QUERY_RESULT_HOURS",
+            1..=8784,
+            168,
+            violations,
+        );
+        let running = number(
+            &self.running_per_tenant,
+            "DATACOVEY_QUERY_RUNNING_PER_TENANT",
+            1..=1000,
+            2,
+            violations,
+        );
+        let open = number(
+            &self.open_per_tenant,
+            "DATACOVEY_QUERY_OPEN_PER_TENANT",
+            1..=1_000_000,
+            100,
+            violations,
+        );
         Some(RunLimits {
             time: Duration::from_secs(time?),
             result_bytes: bytes?,
@@ -170,7 +243,13 @@ impl Args {
     }
 }
 
-fn mebibytes(text: &Option<String>, name: &str, least: u64, default: u64, violations: &mut Violations) -> Option<u64> {
+fn mebibytes(
+    text: &Option<String>,
+    name: &str,
+    least: u64,
+    default: u64,
+    violations: &mut Violations,
+) -> Option<u64> {
     number(text, name, least..=1 << 30, default, violations).map(|count| count << 20)
 }
 
@@ -184,7 +263,10 @@ fn number<T: FromStr + PartialOrd + std::fmt::Display + Copy>(
     let Some(text) = text else { return Some(default) };
     let number = text.parse().ok().filter(|number| range.contains(number));
     if number.is_none() {
-        violations.add(name, format!("is no whole number from {} to {}", range.start(), range.end()));
+        violations.add(
+            name,
+            format!("is no whole number from {} to {}", range.start(), range.end()),
+        );
     }
     number
 }
@@ -196,8 +278,18 @@ mod tests {
     #[test]
     fn everything_that_is_wrong_is_said_at_once() {
         let wrong = || Some("-1".to_owned());
-        let args = Args { concurrency: wrong(), memory_mib: wrong(), run_seconds: wrong(), ..Args::default() };
-        let fields: Vec<_> = args.validate().unwrap_err().into_iter().map(|it| it.field).collect();
+        let args = Args {
+            concurrency: wrong(),
+            memory_mib: wrong(),
+            run_seconds: wrong(),
+            ..Args::default()
+        };
+        let fields: Vec<_> = args
+            .validate()
+            .unwrap_err()
+            .into_iter()
+            .map(|it| it.field)
+            .collect();
         for field in [
             "DATACOVEY_DATABASE_URL",
             "DATACOVEY_STORE",
@@ -206,7 +298,10 @@ mod tests {
             "DATACOVEY_QUERY_MEMORY_MIB",
             "DATACOVEY_QUERY_SECONDS",
         ] {
-            assert!(fields.iter().any(|it| it == field), "{field} is not among {fields:?}");
+            assert!(
+                fields.iter().any(|it| it == field),
+                "{field} is not among {fields:?}"
+            );
         }
     }
 }

@@ -48,7 +48,10 @@ pub(crate) fn row_width_bytes(schema: &Schema) -> u64 {
 /// The column `total_bytes_processed`.
 #[must_use]
 pub(crate) fn bytes_processed(tables: &[TableSize]) -> u64 {
-    tables.iter().map(TableSize::public_bytes).fold(0, u64::saturating_add)
+    tables
+        .iter()
+        .map(TableSize::public_bytes)
+        .fold(0, u64::saturating_add)
 }
 
 /// What CheckQuery tells beforehand: the same, rounded up to a power of two.
@@ -106,11 +109,21 @@ pub(crate) fn stages(tables: &[TableSize], releases: bool) -> Value {
         stages.push(("Input", reads));
     }
     if releases {
-        stages.push(("Release", vec![json!({ "kind": "FILTER", "substeps": ["thresholds of the policies"] })]));
+        stages.push((
+            "Release",
+            vec![json!({ "kind": "FILTER", "substeps": ["thresholds of the policies"] })],
+        ));
     }
-    stages.push(("Output", vec![json!({ "kind": "WRITE", "substeps": ["TO result"] })]));
+    stages.push((
+        "Output",
+        vec![json!({ "kind": "WRITE", "substeps": ["TO result"] })],
+    ));
     let stage = |(id, (name, steps)): (usize, (&str, Vec<Value>))| {
-        let inputs: Vec<String> = id.checked_sub(1).map(|before| before.to_string()).into_iter().collect();
+        let inputs: Vec<String> = id
+            .checked_sub(1)
+            .map(|before| before.to_string())
+            .into_iter()
+            .collect();
         json!({
             "id": id.to_string(),
             "name": format!("S{id:02}: {name}"),
@@ -127,7 +140,13 @@ mod tests {
     use super::*;
 
     fn table(own: bool, rows: u64, size_bytes: u64) -> TableSize {
-        TableSize { name: "registry.planes".to_owned(), own, rows, size_bytes, row_width_bytes: 24 }
+        TableSize {
+            name: "registry.planes".to_owned(),
+            own,
+            rows,
+            size_bytes,
+            row_width_bytes: 24,
+        }
     }
 
     #[test]
@@ -157,13 +176,21 @@ mod tests {
         assert_eq!(at(1), at(1000));
         assert_eq!(at(1001)[0]["elapsedMs"], "2000");
         assert!(at(1)[0].get("totalSlotMs").is_none());
-        assert_eq!(timeline(Duration::from_millis(1), Duration::from_millis(77), false)[0]["totalSlotMs"], "77");
+        assert_eq!(
+            timeline(Duration::from_millis(1), Duration::from_millis(77), false)[0]["totalSlotMs"],
+            "77"
+        );
     }
 
     #[test]
     fn stages_follow_each_other() {
         let plan = stages(&[table(false, 1, 1)], true);
-        let names: Vec<_> = plan.as_array().unwrap().iter().map(|stage| stage["name"].as_str().unwrap()).collect();
+        let names: Vec<_> = plan
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|stage| stage["name"].as_str().unwrap())
+            .collect();
         assert_eq!(names, ["S00: Input", "S01: Release", "S02: Output"]);
         assert_eq!(plan[2]["inputStages"], json!(["1"]));
         assert_eq!(stages(&[], false).as_array().unwrap().len(), 1);

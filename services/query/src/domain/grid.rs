@@ -26,10 +26,16 @@ mod tests {
     fn ends_fall_on_steps() {
         assert_eq!(next_step(Duration::ZERO), FLOOR);
         assert_eq!(next_step(FLOOR), FLOOR);
-        assert_eq!(next_step(Duration::from_millis(51)), Duration::from_micros(62_500));
+        assert_eq!(
+            next_step(Duration::from_millis(51)),
+            Duration::from_micros(62_500)
+        );
         let hour = Duration::from_secs(3600);
         assert!(next_step(hour) >= hour && next_step(hour) < hour.mul_f64(STEP));
         // Two runs within one step end alike.
-        assert_eq!(next_step(Duration::from_millis(63)), next_step(Duration::from_millis(78)));
+        assert_eq!(
+            next_step(Duration::from_millis(63)),
+            next_step(Duration::from_millis(78))
+        );
     }
 }

@@ -2,9 +2,12 @@
 //!
 //! A Struct has one kind of number, a double. What a double does not hold exactly is text.
 
-use arrow::array::{Array as _, ArrayRef, AsArray as _, BinaryArray, BooleanArray, Float64Array, Int64Array, ListArray, RecordBatch, StringArray};
+use arrow::array::{
+    Array as _, ArrayRef, AsArray as _, BinaryArray, BooleanArray, Float64Array, Int64Array, ListArray,
+    RecordBatch, StringArray,
+};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Int64Type, Float64Type};
+use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use arrow::error::ArrowError;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -20,9 +23,18 @@ const EXACT: u64 = 1 << 53;
 /// A type that results do not have.
 pub(crate) fn rows(batch: &RecordBatch) -> Result<Vec<Struct>, ArrowError> {
     let schema = batch.schema();
-    let columns = batch.columns().iter().map(Cells::new).collect::<Result<Vec<_>, _>>()?;
+    let columns = batch
+        .columns()
+        .iter()
+        .map(Cells::new)
+        .collect::<Result<Vec<_>, _>>()?;
     let row = |at| Struct {
-        fields: schema.fields().iter().zip(&columns).map(|(field, cells)| (field.name().clone(), cells.value(at))).collect(),
+        fields: schema
+            .fields()
+            .iter()
+            .zip(&columns)
+            .map(|(field, cells)| (field.name().clone(), cells.value(at)))
+            .collect(),
     };
     Ok((0..batch.num_rows()).map(row).collect())
 }
@@ -44,9 +56,11 @@ impl Cells {
             DataType::Int16 | DataType::Int32 | DataType::Int64 => {
                 Self::Integer(cast(array, &DataType::Int64)?.as_primitive::<Int64Type>().clone())
             }
-            DataType::Float32 | DataType::Float64 => {
-                Self::Double(cast(array, &DataType::Float64)?.as_primitive::<Float64Type>().clone())
-            }
+            DataType::Float32 | DataType::Float64 => Self::Double(
+                cast(array, &DataType::Float64)?
+                    .as_primitive::<Float64Type>()
+                    .clone(),
+            ),
             DataType::Binary => Self::Binary(array.as_binary().clone()),
             DataType::List(_) => {
                 let lists = array.as_list::<i32>().clone();
@@ -63,21 +77,33 @@ impl Cells {
             Self::Boolean(cells) => cells.is_valid(at).then(|| Kind::BoolValue(cells.value(at))),
             Self::Integer(cells) => cells.is_valid(at).then(|| integer(cells.value(at))),
             Self::Double(cells) => cells.is_valid(at).then(|| double(cells.value(at))),
-            Self::Binary(cells) => cells.is_valid(at).then(|| Kind::StringValue(STANDARD.encode(cells.value(at)))),
-            Self::Text(cells) => cells.is_valid(at).then(|| Kind::StringValue(cells.value(at).to_owned())),
+            Self::Binary(cells) => cells
+                .is_valid(at)
+                .then(|| Kind::StringValue(STANDARD.encode(cells.value(at)))),
+            Self::Text(cells) => cells
+                .is_valid(at)
+                .then(|| Kind::StringValue(cells.value(at).to_owned())),
             Self::List(lists, items) => lists.is_valid(at).then(|| {
                 let offsets = lists.value_offsets();
                 let range = offsets[at] as usize..offsets[at + 1] as usize;
-                Kind::ListValue(ListValue { values: range.map(|item| items.value(item)).collect() })
+                Kind::ListValue(ListValue {
+                    values: range.map(|item| items.value(item)).collect(),
+                })
             }),
         };
-        Value { kind: Some(kind.unwrap_or(Kind::NullValue(0))) }
+        Value {
+            kind: Some(kind.unwrap_or(Kind::NullValue(0))),
+        }
     }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "only where a double holds the integer")]
 fn integer(value: i64) -> Kind {
-    if value.unsigned_abs() <= EXACT { Kind::NumberValue(value as f64) } else { Kind::StringValue(value.to_string()) }
+    if value.unsigned_abs() <= EXACT {
+        Kind::NumberValue(value as f64)
+    } else {
+        Kind::StringValue(value.to_string())
+    }
 }
 
 /// The words of JSON's mapping of protobuf for what JSON has no numbers for.
@@ -101,7 +127,11 @@ mod tests {
 
     fn cells(column: ArrayRef) -> Vec<Kind> {
         let batch = RecordBatch::try_from_iter([("c", column)]).unwrap();
-        rows(&batch).unwrap().into_iter().map(|mut row| row.fields.remove("c").unwrap().kind.unwrap()).collect()
+        rows(&batch)
+            .unwrap()
+            .into_iter()
+            .map(|mut row| row.fields.remove("c").unwrap().kind.unwrap())
+            .collect()
     }
 
     fn text(text: &str) -> Kind {
@@ -121,25 +151,43 @@ mod tests {
                 Kind::NullValue(0)
             ]
         );
-        let decimal = Decimal128Array::from(vec![12345]).with_precision_and_scale(10, 2).unwrap();
+        let decimal = Decimal128Array::from(vec![12345])
+            .with_precision_and_scale(10, 2)
+            .unwrap();
         assert_eq!(cells(Arc::new(decimal)), [text("123.45")]);
         let doubles = Float64Array::from(vec![0.1, f64::NAN, f64::NEG_INFINITY]);
-        assert_eq!(cells(Arc::new(doubles)), [Kind::NumberValue(0.1), text("NaN"), text("-Infinity")]);
+        assert_eq!(
+            cells(Arc::new(doubles)),
+            [Kind::NumberValue(0.1), text("NaN"), text("-Infinity")]
+        );
     }
 
     #[test]
     fn times_are_iso_8601() {
-        assert_eq!(cells(Arc::new(Date32Array::from(vec![15_706]))), [text("2013-01-01")]);
+        assert_eq!(
+            cells(Arc::new(Date32Array::from(vec![15_706]))),
+            [text("2013-01-01")]
+        );
         let instant = TimestampMicrosecondArray::from(vec![1_357_016_400_000_000]).with_timezone("+00:00");
         assert_eq!(cells(Arc::new(instant)), [text("2013-01-01T05:00:00Z")]);
     }
 
     #[test]
     fn bytes_and_lists() {
-        assert_eq!(cells(Arc::new(BinaryArray::from(vec![b"\x00\xff".as_slice()]))), [text("AP8=")]);
-        let lists = ListArray::from_iter_primitive::<Int32Type, _, _>(vec![Some(vec![Some(1), None]), None, Some(vec![Some(2)])]);
+        assert_eq!(
+            cells(Arc::new(BinaryArray::from(vec![b"\x00\xff".as_slice()]))),
+            [text("AP8=")]
+        );
+        let lists = ListArray::from_iter_primitive::<Int32Type, _, _>(vec![
+            Some(vec![Some(1), None]),
+            None,
+            Some(vec![Some(2)]),
+        ]);
         let list = |values: Vec<Kind>| {
-            let values = values.into_iter().map(|kind| Value { kind: Some(kind) }).collect();
+            let values = values
+                .into_iter()
+                .map(|kind| Value { kind: Some(kind) })
+                .collect();
             Kind::ListValue(ListValue { values })
         };
         assert_eq!(
@@ -151,7 +199,13 @@ mod tests {
                 list(vec![Kind::NumberValue(2.0)])
             ]
         );
-        assert_eq!(cells(Arc::new(lists.slice(2, 1))), [list(vec![Kind::NumberValue(2.0)])]);
-        assert_eq!(cells(Arc::new(Int32Array::from(vec![5]))), [Kind::NumberValue(5.0)]);
+        assert_eq!(
+            cells(Arc::new(lists.slice(2, 1))),
+            [list(vec![Kind::NumberValue(2.0)])]
+        );
+        assert_eq!(
+            cells(Arc::new(Int32Array::from(vec![5]))),
+            [Kind::NumberValue(5.0)]
+        );
     }
 }

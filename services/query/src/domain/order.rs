@@ -24,7 +24,11 @@ pub(crate) fn with_total_order(plan: LogicalPlan) -> Result<LogicalPlan> {
             other => Transformed::no(other),
         })
     })?;
-    Ok(if is_sorted(&plan.data) { plan.data } else { sort_by_all(plan.data) })
+    Ok(if is_sorted(&plan.data) {
+        plan.data
+    } else {
+        sort_by_all(plan.data)
+    })
 }
 
 /// Whether the rows come from a sort with nothing between that could mix them.
@@ -40,7 +44,8 @@ fn is_sorted(plan: &LogicalPlan) -> bool {
 
 fn break_ties(mut sort: Sort) -> Sort {
     let given: Vec<Expr> = sort.expr.iter().map(|key| key.expr.clone()).collect();
-    sort.expr.extend(all_columns(&sort.input).filter(|key| !given.contains(&key.expr)));
+    sort.expr
+        .extend(all_columns(&sort.input).filter(|key| !given.contains(&key.expr)));
     sort
 }
 
@@ -49,12 +54,19 @@ fn sort_by_all(plan: LogicalPlan) -> LogicalPlan {
     if keys.is_empty() {
         return plan;
     }
-    LogicalPlan::Sort(Sort { expr: keys, input: Arc::new(plan), fetch: None })
+    LogicalPlan::Sort(Sort {
+        expr: keys,
+        input: Arc::new(plan),
+        fetch: None,
+    })
 }
 
 fn all_columns(plan: &LogicalPlan) -> impl Iterator<Item = SortExpr> {
     let nulls_first = false;
-    plan.schema().columns().into_iter().map(move |column| Expr::Column(column).sort(true, nulls_first))
+    plan.schema()
+        .columns()
+        .into_iter()
+        .map(move |column| Expr::Column(column).sort(true, nulls_first))
 }
 
 #[cfg(test)]
@@ -69,12 +81,21 @@ mod tests {
         let plan = context.sql(sql).await.unwrap().into_unoptimized_plan();
         let plan = with_total_order(plan).unwrap();
         // It is a plan that can run.
-        context.execute_logical_plan(plan.clone()).await.unwrap().collect().await.unwrap();
+        context
+            .execute_logical_plan(plan.clone())
+            .await
+            .unwrap()
+            .collect()
+            .await
+            .unwrap();
         plan.display().to_string() + "\n" + &plan.display_indent().to_string()
     }
 
     fn sorts(plan: &str) -> Vec<&str> {
-        plan.lines().skip(1).filter_map(|line| line.trim().strip_prefix("Sort: ")).collect()
+        plan.lines()
+            .skip(1)
+            .filter_map(|line| line.trim().strip_prefix("Sort: "))
+            .collect()
     }
 
     #[tokio::test]

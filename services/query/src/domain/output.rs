@@ -60,7 +60,10 @@ pub(crate) fn shape(result: &SchemaRef, batches: &[RecordBatch]) -> Result<Vec<R
 }
 
 fn shape_batch(result: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
-    let options = CastOptions { safe: false, ..CastOptions::default() };
+    let options = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
     let columns = batch.columns().iter().zip(result.fields());
     let columns = columns.map(|(column, field)| cast_with_options(column, field.data_type(), &options));
     let columns = columns.collect::<Result<Vec<_>, _>>()?;
@@ -150,16 +153,29 @@ mod tests {
             Field::new("l", list, true),
             Field::new("nothing", DataType::Null, true),
         ]);
-        let types: Vec<_> = columns(&result_schema(&plan)).into_iter().map(|it| it.sql_type).collect();
+        let types: Vec<_> = columns(&result_schema(&plan))
+            .into_iter()
+            .map(|it| it.sql_type)
+            .collect();
         assert_eq!(types, ["BIGINT", "DECIMAL(20,2)", "VARCHAR[]", "VARCHAR"]);
     }
 
     #[test]
     fn a_value_too_large_for_its_plain_type_is_an_error_and_no_null() {
         let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::UInt64, false)]));
-        let batch = |value| RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(UInt64Array::from(vec![value]))]);
+        let batch = |value| {
+            RecordBatch::try_new(
+                Arc::clone(&schema),
+                vec![Arc::new(UInt64Array::from(vec![value]))],
+            )
+        };
         let result = result_schema(&schema);
-        assert_eq!(shape(&result, &[batch(7).unwrap()]).unwrap()[0].column(0).as_ref(), &Int64Array::from(vec![7]));
+        assert_eq!(
+            shape(&result, &[batch(7).unwrap()]).unwrap()[0]
+                .column(0)
+                .as_ref(),
+            &Int64Array::from(vec![7])
+        );
         assert!(shape(&result, &[batch(u64::MAX).unwrap()]).is_err());
     }
 }

@@ -28,7 +28,8 @@ pub(crate) struct ReadRequest {
 impl ReadRequest {
     /// Number of the first row that is not asked for; it may lie behind the end.
     pub(crate) fn end_row(&self) -> u64 {
-        self.max_rows.map_or(u64::MAX, |rows| self.start_row.saturating_add(rows))
+        self.max_rows
+            .map_or(u64::MAX, |rows| self.start_row.saturating_add(rows))
     }
 }
 

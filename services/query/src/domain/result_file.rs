@@ -92,8 +92,12 @@ impl BatchPlace {
     pub(crate) fn range(&self) -> Result<Range<u64>, ArrowError> {
         let number = |value: i64| u64::try_from(value).map_err(|_| damaged());
         let start = number(self.block.offset())?;
-        let length = number(self.block.metaDataLength().into())?.checked_add(number(self.block.bodyLength())?);
-        Ok(start..length.and_then(|length| start.checked_add(length)).ok_or_else(damaged)?)
+        let length =
+            number(self.block.metaDataLength().into())?.checked_add(number(self.block.bodyLength())?);
+        Ok(start
+            ..length
+                .and_then(|length| start.checked_add(length))
+                .ok_or_else(damaged)?)
     }
 }
 
@@ -106,21 +110,34 @@ impl ResultFile {
         let footer = root_as_footer(footer).map_err(|_| damaged())?;
         let schema = Arc::new(fb_to_schema(footer.schema().ok_or_else(damaged)?));
         let metadata = footer.custom_metadata().into_iter().flatten();
-        let starts = metadata.filter(|pair| pair.key() == Some(STARTS)).find_map(|pair| pair.value());
+        let starts = metadata
+            .filter(|pair| pair.key() == Some(STARTS))
+            .find_map(|pair| pair.value());
         let starts = starts.ok_or_else(damaged)?.split_whitespace().map(str::parse);
         let starts = starts.collect::<Result<Vec<usize>, _>>().map_err(|_| damaged())?;
         let blocks: Vec<Block> = footer.recordBatches().into_iter().flatten().copied().collect();
         if starts.len() != blocks.len() {
             return Err(damaged());
         }
-        let batches = starts.into_iter().zip(blocks).map(|(start, block)| BatchPlace { start, block }).collect();
-        Ok(Self { decoder: FileDecoder::new(Arc::clone(&schema), footer.version()), schema, batches })
+        let batches = starts
+            .into_iter()
+            .zip(blocks)
+            .map(|(start, block)| BatchPlace { start, block })
+            .collect();
+        Ok(Self {
+            decoder: FileDecoder::new(Arc::clone(&schema), footer.version()),
+            schema,
+            batches,
+        })
     }
 
     /// The batch that holds the row of this number, and those after it.
     #[must_use]
     pub(crate) fn holding(&self, row: usize) -> &[BatchPlace] {
-        let first = self.batches.partition_point(|batch| batch.start <= row).saturating_sub(1);
+        let first = self
+            .batches
+            .partition_point(|batch| batch.start <= row)
+            .saturating_sub(1);
         &self.batches[first..]
     }
 
@@ -131,7 +148,9 @@ impl ResultFile {
     pub(crate) fn decode(&self, place: &BatchPlace, bytes: &[u8]) -> Result<RecordBatch, ArrowError> {
         // Bytes of an object start anywhere, Arrow's buffers on multiples of 64.
         let aligned = Buffer::from(bytes);
-        self.decoder.read_record_batch(&place.block, &aligned)?.ok_or_else(damaged)
+        self.decoder
+            .read_record_batch(&place.block, &aligned)?
+            .ok_or_else(damaged)
     }
 }
 
@@ -202,7 +221,9 @@ mod tests {
         let file = open(bytes);
         let decode = |place: &BatchPlace| {
             let range = place.range().unwrap();
-            let batch = file.decode(place, &bytes[range.start as usize..range.end as usize]).unwrap();
+            let batch = file
+                .decode(place, &bytes[range.start as usize..range.end as usize])
+                .unwrap();
             let skip = row.saturating_sub(place.start);
             batch.slice(skip, batch.num_rows() - skip)
         };
@@ -254,7 +275,13 @@ mod tests {
         let mut bytes = stream.write(&rows.slice(0, 4)).unwrap();
         bytes.extend(stream.write(&rows.slice(4, 6)).unwrap());
         bytes.extend(stream.finish().unwrap());
-        let read: Vec<_> = StreamReader::try_new(bytes.as_slice(), None).unwrap().map(Result::unwrap).collect();
-        assert_eq!(arrow::compute::concat_batches(&rows.schema(), &read).unwrap(), rows);
+        let read: Vec<_> = StreamReader::try_new(bytes.as_slice(), None)
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(
+            arrow::compute::concat_batches(&rows.schema(), &read).unwrap(),
+            rows
+        );
     }
 }

@@ -11,7 +11,10 @@ pub(crate) fn check_text(field: &str, text: &str, violations: &mut Violations) {
         violations.add(field, "must be a SELECT statement");
     }
     if text.len() > MAX_TEXT_BYTES {
-        violations.add(field, format!("must be at most {MAX_TEXT_BYTES} bytes; it has {}", text.len()));
+        violations.add(
+            field,
+            format!("must be at most {MAX_TEXT_BYTES} bytes; it has {}", text.len()),
+        );
     }
     if text.contains('\0') {
         violations.add(field, "must not contain the character NUL");

@@ -55,8 +55,15 @@ impl Violation {
     /// As one sentence of a `BadRequest`: place, what is wrong, what would pass.
     #[must_use]
     pub(crate) fn sentence(&self) -> String {
-        let place = self.position.map(|at| format!("line {}, column {}: ", at.line, at.column)).unwrap_or_default();
-        let rewrite = self.rewrite.as_ref().map(|text| format!(" Write instead: {text}")).unwrap_or_default();
+        let place = self
+            .position
+            .map(|at| format!("line {}, column {}: ", at.line, at.column))
+            .unwrap_or_default();
+        let rewrite = self
+            .rewrite
+            .as_ref()
+            .map(|text| format!(" Write instead: {text}"))
+            .unwrap_or_default();
         format!("{place}{} ({}): {}{rewrite}", self.code, self.rule, self.message)
     }
 }
@@ -71,7 +78,10 @@ mod tests {
         let offset = Position::locate(text, 2, 6).offset as usize;
         assert_eq!(text.chars().skip(offset).collect::<String>(), " AS x,\n  y");
         assert_eq!(Position::locate(text, 1, 1).offset, 0);
-        assert_eq!(Position::locate(text, 99, 1).offset as usize, text.chars().count());
+        assert_eq!(
+            Position::locate(text, 99, 1).offset as usize,
+            text.chars().count()
+        );
         assert_eq!(Position::locate(text, 0, 0).line, 1);
     }
 

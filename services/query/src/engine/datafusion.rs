@@ -50,7 +50,9 @@ pub(crate) struct DataFusionEngine {
 
 impl fmt::Debug for DataFusionEngine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DataFusionEngine").field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("DataFusionEngine")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
     }
 }
 
@@ -70,7 +72,12 @@ impl DataFusionEngine {
             .map_err(io::Error::other)?;
         registry.register_store(store.as_ref(), objects);
         let permits = Arc::new(Semaphore::new(config.concurrency.get()));
-        Ok(Self { config, store, registry: Arc::new(registry), permits })
+        Ok(Self {
+            config,
+            store,
+            registry: Arc::new(registry),
+            permits,
+        })
     }
 
     /// A session that knows no catalog, no table function, no file format and no setting of the environment.
@@ -94,7 +101,9 @@ impl DataFusionEngine {
     fn runtime_env(&self) -> EngineResult<RuntimeEnv> {
         let share = self.config.concurrency.get() as u64;
         let disk = DiskManagerBuilder::default()
-            .with_mode(DiskManagerMode::Directories(vec![self.config.spill_folder.clone()]))
+            .with_mode(DiskManagerMode::Directories(vec![
+                self.config.spill_folder.clone(),
+            ]))
             .with_max_temp_directory_size(self.config.spill_bytes / share)
             .with_max_spill_merge_fan_in(SPILL_MERGE_FAN_IN);
         RuntimeEnvBuilder::new()
@@ -119,11 +128,18 @@ impl DataFusionEngine {
 
     fn prepare(&self, job: EngineJob) -> EngineResult<Prepared> {
         let session = self.session(&job.id, job.limits)?;
-        let providers = job.relations.into_iter().map(|(key, relation)| Ok((key, self.provider(relation)?)));
+        let providers = job
+            .relations
+            .into_iter()
+            .map(|(key, relation)| Ok((key, self.provider(relation)?)));
         let providers = providers.collect::<EngineResult<HashMap<_, _>>>()?;
         let plan = bind(job.plan, |key| providers.get(&key).map(Arc::clone));
         let plan = plan.map_err(|error| DataFusionError::Plan(error.to_string()))?;
-        Ok(Prepared { session, plan, limits: job.limits })
+        Ok(Prepared {
+            session,
+            plan,
+            limits: job.limits,
+        })
     }
 }
 
@@ -135,7 +151,9 @@ impl Engine for DataFusionEngine {
             () = cancel.cancelled() => return Err(EngineError::Cancelled),
             permit = Arc::clone(&self.permits).acquire_owned() => permit.map_err(|_| EngineError::Cancelled)?,
         };
-        let prepared = self.prepare(job).map_err(|error| failed(&job_id, &describe(&error)))?;
+        let prepared = self
+            .prepare(job)
+            .map_err(|error| failed(&job_id, &describe(&error)))?;
         let started = Instant::now();
         // Dropped with this future: then the work stops at its next yield.
         let threads = Threads::start(self.config.threads.get()).map_err(|_| failed(&job_id, "no threads"))?;
@@ -147,7 +165,8 @@ impl Engine for DataFusionEngine {
         metrics::histogram!("datacovey_engine_run_seconds").record(started.elapsed().as_secs_f64());
         match outcome {
             Ok(Ok(Ok(output))) => {
-                metrics::counter!("datacovey_engine_spilled_bytes_total").increment(output.statistics.spilled_bytes);
+                metrics::counter!("datacovey_engine_spilled_bytes_total")
+                    .increment(output.statistics.spilled_bytes);
                 Ok(output)
             }
             Ok(Ok(Err(error))) => Err(failed(&job_id, &describe(&error))),
@@ -220,7 +239,10 @@ impl Threads {
             .thread_name("datacovey-engine")
             .enable_all()
             .build()?;
-        Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
+        Ok(Self {
+            handle: runtime.handle().clone(),
+            runtime: Some(runtime),
+        })
     }
 }
 

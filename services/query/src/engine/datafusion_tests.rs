@@ -40,7 +40,11 @@ impl Bench {
         };
         let objects = Arc::new(InMemory::new());
         let engine = DataFusionEngine::start(config, Arc::clone(&objects) as _).unwrap();
-        Self { engine, objects, _spill: spill }
+        Self {
+            engine,
+            objects,
+            _spill: spill,
+        }
     }
 
     fn new() -> Self {
@@ -54,7 +58,11 @@ impl Bench {
         writer.close().unwrap();
         let size_bytes = bytes.len() as u64;
         self.objects.put(&path.into(), bytes.into()).await.unwrap();
-        PinnedFile { path: path.to_owned(), size_bytes, rows: batch.num_rows() as u64 }
+        PinnedFile {
+            path: path.to_owned(),
+            size_bytes,
+            rows: batch.num_rows() as u64,
+        }
     }
 
     async fn run(&self, job: EngineJob) -> Result<EngineOutput, EngineError> {
@@ -83,7 +91,10 @@ const TABLE: Uuid = Uuid::from_u128(1);
 
 /// A statement over the caller's own table `d.t`, compiled.
 fn job(sql: &str, schema: SchemaRef, relation: Relation) -> EngineJob {
-    let columns = schema.fields().iter().map(|it| CatalogColumn::new(it.name(), it.data_type().clone()));
+    let columns = schema
+        .fields()
+        .iter()
+        .map(|it| CatalogColumn::new(it.name(), it.data_type().clone()));
     let table = CatalogTable {
         id: TABLE,
         dataset: "d".to_owned(),
@@ -95,16 +106,33 @@ fn job(sql: &str, schema: SchemaRef, relation: Relation) -> EngineJob {
         policy_version: None,
         rows: None,
     };
-    let catalog = Catalog { analyst: Uuid::nil(), tables: vec![table] };
+    let catalog = Catalog {
+        analyst: Uuid::nil(),
+        tables: vec![table],
+    };
     let plan = compile(sql, &catalog, &Limits::default()).unwrap().top;
     let relations = HashMap::from([(ScanKey::Table(TABLE), relation)]);
-    EngineJob { id: "test".to_owned(), plan, relations, limits: LIMITS }
+    EngineJob {
+        id: "test".to_owned(),
+        plan,
+        relations,
+        limits: LIMITS,
+    }
 }
 
 fn job_over_rows(sql: &str, count: i64) -> EngineJob {
     let starts = (0..count).step_by(BATCH_ROWS);
-    let batches = starts.map(|start| numbers(start..count.min(start + BATCH_ROWS as i64))).collect();
-    job(sql, schema(), Relation::Rows { schema: schema(), batches })
+    let batches = starts
+        .map(|start| numbers(start..count.min(start + BATCH_ROWS as i64)))
+        .collect();
+    job(
+        sql,
+        schema(),
+        Relation::Rows {
+            schema: schema(),
+            batches,
+        },
+    )
 }
 
 fn single(output: &EngineOutput) -> i64 {
@@ -116,9 +144,15 @@ fn single(output: &EngineOutput) -> i64 {
 async fn reads_the_pinned_files_and_no_other() {
     let bench = Bench::new();
     let batch = numbers(0..1000);
-    let pinned = vec![bench.put("a.parquet", &batch).await, bench.put("b.parquet", &batch).await];
+    let pinned = vec![
+        bench.put("a.parquet", &batch).await,
+        bench.put("b.parquet", &batch).await,
+    ];
     bench.put("c.parquet", &batch).await;
-    let files = Relation::Files { schema: schema(), files: pinned };
+    let files = Relation::Files {
+        schema: schema(),
+        files: pinned,
+    };
     let sql = "SELECT count(*) FROM d.t a JOIN d.t b ON a.name = b.name WHERE a.name < 'name of the row 101'";
     let output = bench.run(job(sql, schema(), files)).await.unwrap();
     // The rows 0, 1, 10 and 100, each of two files with each of two files.
@@ -134,21 +168,28 @@ async fn a_column_that_a_file_lacks_is_null() {
         Field::new("added_later", DataType::Float64, true),
         Field::new("x", DataType::Int64, true),
     ]));
-    let files = Relation::Files { schema: Arc::clone(&schema), files: vec![file] };
+    let files = Relation::Files {
+        schema: Arc::clone(&schema),
+        files: vec![file],
+    };
     let sql = "SELECT count(*) FROM d.t WHERE added_later IS NULL";
     assert_eq!(single(&bench.run(job(sql, schema, files)).await.unwrap()), 10);
 }
 
 #[tokio::test]
 async fn a_table_without_files_is_empty() {
-    let files = Relation::Files { schema: schema(), files: vec![] };
+    let files = Relation::Files {
+        schema: schema(),
+        files: vec![],
+    };
     let job = job("SELECT count(*) FROM d.t WHERE x > 0", schema(), files);
     assert_eq!(single(&Bench::new().run(job).await.unwrap()), 0);
 }
 
 #[tokio::test]
 async fn too_little_memory_spills_and_too_little_disk_fails() {
-    let sorted = "SELECT CAST(max(n) AS BIGINT) FROM (SELECT row_number() OVER (ORDER BY name, x) AS n FROM d.t)";
+    let sorted =
+        "SELECT CAST(max(n) AS BIGINT) FROM (SELECT row_number() OVER (ORDER BY name, x) AS n FROM d.t)";
     let roomy = Bench::with(24 << 20, 256 << 20);
     let output = roomy.run(job_over_rows(sorted, 600_000)).await.unwrap();
     assert_eq!(single(&output), 600_000);
@@ -193,14 +234,19 @@ async fn a_cancel_ends_a_run_and_frees_its_place_for_who_waits() {
             tokio::task::yield_now().await;
         }
         // The only place is taken: the second waits, and can be cancelled as it waits.
-        let second = bench.engine.run(job_over_rows("SELECT x FROM d.t", 10), &waiting_cancel);
+        let second = bench
+            .engine
+            .run(job_over_rows("SELECT x FROM d.t", 10), &waiting_cancel);
         waiting_cancel.cancel();
         assert_eq!(second.await.unwrap_err(), EngineError::Cancelled);
         cancel.cancel();
     };
     let (ended, ()) = tokio::join!(first, while_it_runs);
     assert_eq!(ended.unwrap_err(), EngineError::Cancelled);
-    let third = bench.run(job_over_rows("SELECT count(*) FROM d.t", 10)).await.unwrap();
+    let third = bench
+        .run(job_over_rows("SELECT count(*) FROM d.t", 10))
+        .await
+        .unwrap();
     assert_eq!(single(&third), 10);
 }
 
@@ -215,7 +261,10 @@ async fn a_join_without_matches_stops_and_starves_nobody() {
         while bench.free_permits() > 1 {
             tokio::task::yield_now().await;
         }
-        let other = bench.run(job_over_rows("SELECT count(*) FROM d.t", 10)).await.unwrap();
+        let other = bench
+            .run(job_over_rows("SELECT count(*) FROM d.t", 10))
+            .await
+            .unwrap();
         assert_eq!(single(&other), 10);
         cancel.cancel();
     };
@@ -237,8 +286,16 @@ async fn a_scan_of_another_relation_fails() {
 async fn the_file_system_of_the_machine_is_out_of_reach() {
     let bench = Bench::new();
     let environment = bench.engine.runtime_env().unwrap();
-    assert!(environment.object_store(ObjectStoreUrl::local_filesystem()).is_err());
-    assert!(environment.object_store(ObjectStoreUrl::parse("http://localhost").unwrap()).is_err());
+    assert!(
+        environment
+            .object_store(ObjectStoreUrl::local_filesystem())
+            .is_err()
+    );
+    assert!(
+        environment
+            .object_store(ObjectStoreUrl::parse("http://localhost").unwrap())
+            .is_err()
+    );
     assert!(environment.object_store(&bench.engine.store).is_ok());
 }
 

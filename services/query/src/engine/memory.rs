@@ -21,7 +21,11 @@ pub(super) struct JobMemory {
 
 impl JobMemory {
     pub(super) fn new(size_bytes: usize) -> Self {
-        Self { size_bytes, spillable: FairSpillPool::new(size_bytes / 4 * 3), fixed_bytes: Mutex::new(0) }
+        Self {
+            size_bytes,
+            spillable: FairSpillPool::new(size_bytes / 4 * 3),
+            fixed_bytes: Mutex::new(0),
+        }
     }
 
     /// The lock is held over every change, so that two operators never both take the last bytes.

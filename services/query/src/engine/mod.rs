@@ -52,9 +52,15 @@ pub(crate) struct EngineJob {
 #[derive(Clone, Debug)]
 pub(crate) enum Relation {
     /// Parquet objects of the suite's store. A column that a file lacks is NULL.
-    Files { schema: SchemaRef, files: Vec<PinnedFile> },
+    Files {
+        schema: SchemaRef,
+        files: Vec<PinnedFile>,
+    },
     /// Rows at hand: a released relation.
-    Rows { schema: SchemaRef, batches: Vec<RecordBatch> },
+    Rows {
+        schema: SchemaRef,
+        batches: Vec<RecordBatch>,
+    },
 }
 
 /// An object of a pinned table version; it never changes.

@@ -20,9 +20,14 @@ pub(super) async fn collect(
     while let Some(batch) = stream.next().await {
         let batch = batch?;
         statistics.rows = statistics.rows.saturating_add(batch.num_rows() as u64);
-        statistics.bytes = statistics.bytes.saturating_add(batch.get_array_memory_size() as u64);
+        statistics.bytes = statistics
+            .bytes
+            .saturating_add(batch.get_array_memory_size() as u64);
         if statistics.rows > limits.output_rows || statistics.bytes > limits.output_bytes {
-            let text = format!("output of more than {} rows or {} bytes", limits.output_rows, limits.output_bytes);
+            let text = format!(
+                "output of more than {} rows or {} bytes",
+                limits.output_rows, limits.output_bytes
+            );
             return Err(DataFusionError::ResourcesExhausted(text));
         }
         if batch.num_rows() > 0 {

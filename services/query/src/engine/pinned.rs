@@ -64,7 +64,10 @@ impl TableProvider for PinnedTable {
             };
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
-        let files = self.files.iter().map(|file| PartitionedFile::new(&file.path, file.size_bytes));
+        let files = self
+            .files
+            .iter()
+            .map(|file| PartitionedFile::new(&file.path, file.size_bytes));
         let groups = FileGroup::new(files.collect()).split_files(state.config().target_partitions());
         let source = ParquetSource::new(self.schema())
             .with_table_parquet_options(state.table_options().parquet.clone());

@@ -27,7 +27,9 @@ pub(super) fn yielding(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn Execution
         if node.children().len() == 1 {
             return Ok(Transformed::no(node));
         }
-        Ok(Transformed::yes(Arc::new(Yielding(node)) as Arc<dyn ExecutionPlan>))
+        Ok(Transformed::yes(
+            Arc::new(Yielding(node)) as Arc<dyn ExecutionPlan>
+        ))
     })?;
     Ok(wrapped.data)
 }
@@ -78,7 +80,10 @@ impl ExecutionPlan for Yielding {
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let inner = self.0.execute(partition, context)?;
-        Ok(Box::pin(YieldingStream { inner, since: Instant::now() }))
+        Ok(Box::pin(YieldingStream {
+            inner,
+            since: Instant::now(),
+        }))
     }
 }
 

@@ -49,10 +49,19 @@ impl Handles {
     /// NOT_FOUND, PERMISSION_DENIED or FAILED_PRECONDITION where query or project cannot be queried.
     pub(crate) async fn check_query(&self, ctx: &Ctx, question: &Question) -> Result<Checked> {
         let asked = self.asked(ctx, question).await?;
-        Ok(match self.planner.plan_query(ctx, asked.project_id, &asked.text).await? {
-            Ok(planned) => checked(&planned),
-            Err(violations) => Checked { violations, ..Checked::default() },
-        })
+        Ok(
+            match self
+                .planner
+                .plan_query(ctx, asked.project_id, &asked.text)
+                .await?
+            {
+                Ok(planned) => checked(&planned),
+                Err(violations) => Checked {
+                    violations,
+                    ..Checked::default()
+                },
+            },
+        )
     }
 
     /// Queues a run of a query that may run.
@@ -66,24 +75,39 @@ impl Handles {
         replay: Option<Replay>,
     ) -> Result<QueryJobView> {
         let asked = self.asked(ctx, question).await?;
-        if let Err(violations) = self.planner.plan_query(ctx, asked.project_id, &asked.text).await? {
+        if let Err(violations) = self
+            .planner
+            .plan_query(ctx, asked.project_id, &asked.text)
+            .await?
+        {
             return Err(refused(violations));
         }
         // The text as it is now is what runs, whatever becomes of the query.
         let options = json!({ "query_text": asked.text, "request_id": ctx.request_id });
         let query = match asked.query_id {
             Some(id) => QueryOfJob::Stored(id),
-            None => QueryOfJob::New(NewQuery { project_id: asked.project_id, query_text: asked.text }),
+            None => QueryOfJob::New(NewQuery {
+                project_id: asked.project_id,
+                query_text: asked.text,
+            }),
         };
-        let new = NewQueryJob { query, options, traceparent: current_traceparent() };
-        self.database.query_job_create(ctx, new, self.runs.open_per_tenant.into(), replay).await
+        let new = NewQueryJob {
+            query,
+            options,
+            traceparent: current_traceparent(),
+        };
+        self.database
+            .query_job_create(ctx, new, self.runs.open_per_tenant.into(), replay)
+            .await
     }
 
     async fn asked(&self, ctx: &Ctx, question: &Question) -> Result<Asked> {
         match (&question.source, question.project_id) {
-            (Source::Text(text), Some(project_id)) => {
-                Ok(Asked { query_id: None, project_id, text: text.clone() })
-            }
+            (Source::Text(text), Some(project_id)) => Ok(Asked {
+                query_id: None,
+                project_id,
+                text: text.clone(),
+            }),
             (Source::Text(_), None) => Err(Error::invalid_field("project_id", "is required with query_text")),
             (Source::Query(id), project_id) => {
                 let row = self.database.query_get(ctx, *id).await?;
@@ -93,7 +117,11 @@ impl Handles {
                 if project_id.is_some_and(|given| given != row.project_id) {
                     return Err(Error::invalid_field("project_id", "is not that of the query"));
                 }
-                Ok(Asked { query_id: Some(*id), project_id: row.project_id, text: row.query_text })
+                Ok(Asked {
+                    query_id: Some(*id),
+                    project_id: row.project_id,
+                    text: row.query_text,
+                })
             }
         }
     }
@@ -121,8 +149,8 @@ fn checked(planned: &PlannedQuery) -> Checked {
 }
 
 fn refused(violations: Vec<Violation>) -> Error {
-    let told = violations.iter().map(|it| {
-        datacovey_error::Violation::new("query_text", it.sentence()).because(it.code.clone())
-    });
+    let told = violations
+        .iter()
+        .map(|it| datacovey_error::Violation::new("query_text", it.sentence()).because(it.code.clone()));
     Error::violated(ErrorReason::QueryRefused, "the query", told.collect::<Vec<_>>())
 }

@@ -22,10 +22,18 @@ impl Handles {
     ///
     /// # Errors
     /// NOT_FOUND.
-    pub(crate) async fn wait_query_job(&self, ctx: &Ctx, id: Uuid, timeout: Duration) -> Result<QueryJobView> {
+    pub(crate) async fn wait_query_job(
+        &self,
+        ctx: &Ctx,
+        id: Uuid,
+        timeout: Duration,
+    ) -> Result<QueryJobView> {
         let mut lookout = Lookout::new(Some(&self.listener));
         let until = Instant::now() + timeout;
-        let until = ctx.deadline.and_then(|it| it.checked_sub(MARGIN)).map_or(until, |it| it.min(until));
+        let until = ctx
+            .deadline
+            .and_then(|it| it.checked_sub(MARGIN))
+            .map_or(until, |it| it.min(until));
         loop {
             let view = self.database.query_job_get(ctx, id).await?;
             let left = until.saturating_duration_since(Instant::now());
@@ -47,9 +55,17 @@ impl Handles {
     ) -> Result<impl Stream<Item = Result<QueryJobView>> + Send + use<>> {
         let lookout = Lookout::new(Some(&self.listener));
         let first = self.database.query_job_get(&ctx, id).await?;
-        let state = Watch { handles: self.clone(), ctx, lookout, sent: None, next: Some(first) };
+        let state = Watch {
+            handles: self.clone(),
+            ctx,
+            lookout,
+            sent: None,
+            next: Some(first),
+        };
         Ok(stream::try_unfold(state, |mut watch| async move {
-            let Some(view) = watch.next().await? else { return Ok(None) };
+            let Some(view) = watch.next().await? else {
+                return Ok(None);
+            };
             Ok(Some((view, watch)))
         }))
     }
@@ -71,7 +87,9 @@ impl Watch {
             self.sent = Some(first.clone());
             return Ok(Some(first));
         }
-        let Some(sent) = self.sent.clone().filter(|sent| !has_ended(sent)) else { return Ok(None) };
+        let Some(sent) = self.sent.clone().filter(|sent| !has_ended(sent)) else {
+            return Ok(None);
+        };
         let id = sent.job.id;
         loop {
             self.lookout.change(JobKind::Query, id, POLL).await;

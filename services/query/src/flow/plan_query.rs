@@ -40,7 +40,13 @@ pub(crate) struct ReadTable {
 impl Planner {
     #[must_use]
     pub(crate) fn new(peers: Peers) -> Self {
-        Self { peers, limits: Limits { text_bytes: MAX_TEXT_BYTES, ..Limits::default() } }
+        Self {
+            peers,
+            limits: Limits {
+                text_bytes: MAX_TEXT_BYTES,
+                ..Limits::default()
+            },
+        }
     }
 
     /// Compiles a text for the caller over a project's tables, as of now. A query that is refused is
@@ -57,7 +63,11 @@ impl Planner {
     ) -> Result<std::result::Result<PlannedQuery, Vec<Violation>>> {
         let project = self.peers.resolve_project(ctx, project_id).await?;
         let named = may_be_named(&project, text);
-        let versions = self.peers.resolve_versions(ctx, &named).await.map_err(left_meanwhile)?;
+        let versions = self
+            .peers
+            .resolve_versions(ctx, &named)
+            .await
+            .map_err(left_meanwhile)?;
         let catalog = catalog(ctx.tenant_id(), &project, &versions);
         let (limits, sql) = (self.limits, text.to_owned());
         // Planning computes and recurses; calls that share the thread do not wait for it.
@@ -76,13 +86,22 @@ impl PlannedQuery {
         project: Project,
         mut versions: HashMap<Uuid, PinnedVersion>,
     ) -> Result<Self> {
-        let mut by_id: HashMap<Uuid, ProjectTable> = project.tables.into_iter().map(|it| (it.id, it)).collect();
+        let mut by_id: HashMap<Uuid, ProjectTable> =
+            project.tables.into_iter().map(|it| (it.id, it)).collect();
         let read = compiled.tables.iter().map(|used| {
             let found = by_id.remove(&used.table_id).zip(versions.remove(&used.table_id));
-            let (table, version) = found.ok_or_else(|| Error::internal("a plan reads a table that was not pinned"))?;
-            Ok(ReadTable { own: table.owner == analyst, table, version })
+            let (table, version) =
+                found.ok_or_else(|| Error::internal("a plan reads a table that was not pinned"))?;
+            Ok(ReadTable {
+                own: table.owner == analyst,
+                table,
+                version,
+            })
         });
-        Ok(Self { tables: read.collect::<Result<_>>()?, compiled })
+        Ok(Self {
+            tables: read.collect::<Result<_>>()?,
+            compiled,
+        })
     }
 
     /// What is public of the sizes of its tables.
@@ -103,13 +122,19 @@ impl PlannedQuery {
     pub(crate) fn relation(&self, key: ScanKey) -> Option<Relation> {
         let ScanKey::Table(id) = key else { return None };
         let read = self.tables.iter().find(|it| it.table.id == id)?;
-        Some(Relation::Files { schema: read.schema(), files: read.version.files.clone() })
+        Some(Relation::Files {
+            schema: read.schema(),
+            files: read.version.files.clone(),
+        })
     }
 }
 
 impl ReadTable {
     fn schema(&self) -> SchemaRef {
-        self.table.schema.as_ref().map_or_else(|| Schema::empty().into(), |schema| schema.arrow())
+        self.table
+            .schema
+            .as_ref()
+            .map_or_else(|| Schema::empty().into(), |schema| schema.arrow())
     }
 }
 
@@ -117,7 +142,12 @@ impl ReadTable {
 /// it is written otherwise in SQL, so it may always be meant.
 fn may_be_named(project: &Project, text: &str) -> Vec<Uuid> {
     let occurs = |table: &&ProjectTable| text.contains(&table.name) || table.name.contains(['"', '`']);
-    project.tables.iter().filter(occurs).map(|table| table.id).collect()
+    project
+        .tables
+        .iter()
+        .filter(occurs)
+        .map(|table| table.id)
+        .collect()
 }
 
 /// The transfer service does not find what the catalog has just named.
@@ -131,12 +161,16 @@ fn left_meanwhile(error: Error) -> Error {
 fn catalog(analyst: Uuid, project: &Project, versions: &HashMap<Uuid, PinnedVersion>) -> Catalog {
     let table = |table: &ProjectTable| {
         let version = versions.get(&table.id);
-        let columns = table.schema.iter().flat_map(|schema| schema.columns()).map(|column| CatalogColumn {
-            name: column.name.clone(),
-            data_type: column.column_type.arrow(),
-            nullable: column.nullable,
-            identity: column.identity.clone(),
-        });
+        let columns = table
+            .schema
+            .iter()
+            .flat_map(|schema| schema.columns())
+            .map(|column| CatalogColumn {
+                name: column.name.clone(),
+                data_type: column.column_type.arrow(),
+                nullable: column.nullable,
+                identity: column.identity.clone(),
+            });
         CatalogTable {
             id: table.id,
             dataset: table.dataset.clone(),
@@ -149,7 +183,10 @@ fn catalog(analyst: Uuid, project: &Project, versions: &HashMap<Uuid, PinnedVers
             rows: version.map(|version| version.rows),
         }
     };
-    Catalog { analyst, tables: project.tables.iter().map(table).collect() }
+    Catalog {
+        analyst,
+        tables: project.tables.iter().map(table).collect(),
+    }
 }
 
 fn violation(text: &str, found: datacovey_privacy::Violation) -> Violation {
@@ -159,7 +196,9 @@ fn violation(text: &str, found: datacovey_privacy::Violation) -> Violation {
         message: found.message,
         table: found.table,
         column: found.column,
-        position: found.position.map(|at| Position::locate(text, at.line, at.column)),
+        position: found
+            .position
+            .map(|at| Position::locate(text, at.line, at.column)),
         rewrite: found.rewrite,
     }
 }

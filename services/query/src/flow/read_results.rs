@@ -42,19 +42,39 @@ impl Handles {
             return Err(Error::wrong_offset(start_row, rows));
         }
         let result = StoredResult::open(self.store.clone(), ObjectPath::from(row.path)).await?;
-        Ok(Opened { result, total_rows: row.rows })
+        Ok(Opened {
+            result,
+            total_rows: row.rows,
+        })
     }
 }
 
 fn readable(view: QueryJobView) -> Result<QueryResultRow> {
     match view.job.status.parse() {
-        Ok(QueryJobStatus::Done) => view.result.filter(|row| row.expires_at > utc_now()).ok_or_else(expired),
+        Ok(QueryJobStatus::Done) => view
+            .result
+            .filter(|row| row.expires_at > utc_now())
+            .ok_or_else(expired),
         Ok(QueryJobStatus::Error) => {
-            let told = |name| view.job.error_result.as_ref().and_then(|error| error.get(name)?.as_str());
-            let (reason, message) = (told("reason").unwrap_or("ERROR"), told("message").unwrap_or("no more is known"));
-            Err(Error::wrong_state(format!("the run has no result; it failed: {message}")).with("job_error", reason))
+            let told = |name| {
+                view.job
+                    .error_result
+                    .as_ref()
+                    .and_then(|error| error.get(name)?.as_str())
+            };
+            let (reason, message) = (
+                told("reason").unwrap_or("ERROR"),
+                told("message").unwrap_or("no more is known"),
+            );
+            Err(
+                Error::wrong_state(format!("the run has no result; it failed: {message}"))
+                    .with("job_error", reason),
+            )
         }
-        _ => Err(Error::wrong_state(format!("the run is {}; its result can be read when it is DONE", view.job.status))),
+        _ => Err(Error::wrong_state(format!(
+            "the run is {}; its result can be read when it is DONE",
+            view.job.status
+        ))),
     }
 }
 
@@ -73,11 +93,18 @@ impl StoredResult {
     /// UNAVAILABLE if the object store is away.
     pub(crate) async fn open(store: Store, path: ObjectPath) -> Result<Self> {
         let size = store.size_bytes(&path).await.map_err(unreadable)?;
-        let trailer = store.get_range(&path, size.saturating_sub(TRAILER_BYTES)..size).await.map_err(unreadable)?;
+        let trailer = store
+            .get_range(&path, size.saturating_sub(TRAILER_BYTES)..size)
+            .await
+            .map_err(unreadable)?;
         let range = footer_range(size, &trailer).map_err(Error::internal)?;
         let footer = store.get_range(&path, range).await.map_err(unreadable)?;
         let file = ResultFile::parse(&footer).map_err(Error::internal)?;
-        Ok(Self { store, path, file: Arc::new(file) })
+        Ok(Self {
+            store,
+            path,
+            file: Arc::new(file),
+        })
     }
 
     #[must_use]
@@ -87,18 +114,30 @@ impl StoredResult {
 
     /// The rows from `start` up to and without `end`, in order.
     pub(crate) fn rows(&self, start: u64, end: u64) -> impl Stream<Item = Result<Rows>> + Send + use<> {
-        let places = self.file.holding(usize::try_from(start).unwrap_or(usize::MAX)).to_vec();
-        stream::try_unfold((self.clone(), places.into_iter()), move |(result, mut places)| async move {
-            let Some(place) = places.next() else { return Ok(None) };
-            let first = place.start as u64;
-            if first >= end || start >= end {
-                return Ok(None);
-            }
-            let range = place.range().map_err(Error::internal)?;
-            let bytes = result.store.get_range(&result.path, range).await.map_err(unreadable)?;
-            let batch = result.file.decode(&place, &bytes).map_err(Error::internal)?;
-            Ok(Some((cut(first, &batch, start, end), (result, places))))
-        })
+        let places = self
+            .file
+            .holding(usize::try_from(start).unwrap_or(usize::MAX))
+            .to_vec();
+        stream::try_unfold(
+            (self.clone(), places.into_iter()),
+            move |(result, mut places)| async move {
+                let Some(place) = places.next() else {
+                    return Ok(None);
+                };
+                let first = place.start as u64;
+                if first >= end || start >= end {
+                    return Ok(None);
+                }
+                let range = place.range().map_err(Error::internal)?;
+                let bytes = result
+                    .store
+                    .get_range(&result.path, range)
+                    .await
+                    .map_err(unreadable)?;
+                let batch = result.file.decode(&place, &bytes).map_err(Error::internal)?;
+                Ok(Some((cut(first, &batch, start, end), (result, places))))
+            },
+        )
     }
 }
 
@@ -108,7 +147,10 @@ fn cut(first: u64, batch: &RecordBatch, start: u64, end: u64) -> Rows {
     let skip = start.saturating_sub(first).min(rows);
     let count = end.saturating_sub(first).min(rows).saturating_sub(skip);
     let slice = |value: u64| usize::try_from(value).unwrap_or(batch.num_rows());
-    Rows { start: first + skip, batch: batch.slice(slice(skip), slice(count)) }
+    Rows {
+        start: first + skip,
+        batch: batch.slice(slice(skip), slice(count)),
+    }
 }
 
 /// A result that its row points to is there until it expires; without it, it has just expired.
@@ -145,16 +187,35 @@ mod tests {
     #[tokio::test]
     async fn rows_come_from_where_they_are_asked_to_where_they_are() {
         let (_folder, result) = stored(20_000).await;
-        for (start, end) in [(0, 20_000), (8191, 8193), (8192, 8192), (19_999, 30_000), (25_000, 30_000), (5, 3)] {
+        for (start, end) in [
+            (0, 20_000),
+            (8191, 8193),
+            (8192, 8192),
+            (19_999, 30_000),
+            (25_000, 30_000),
+            (5, 3),
+        ] {
             let rows: Vec<Rows> = result.rows(start, end).try_collect().await.unwrap();
-            let numbers: Vec<u64> = rows.iter().flat_map(|it| it.start..it.start + it.batch.num_rows() as u64).collect();
+            let numbers: Vec<u64> = rows
+                .iter()
+                .flat_map(|it| it.start..it.start + it.batch.num_rows() as u64)
+                .collect();
             let expected: Vec<u64> = (start..end.min(20_000)).collect();
             assert_eq!(numbers, expected, "{start}..{end}");
             let values = rows.iter().flat_map(|it| {
-                let column = it.batch.column(0).as_any().downcast_ref::<Int64Array>().unwrap().clone();
+                let column = it
+                    .batch
+                    .column(0)
+                    .as_any()
+                    .downcast_ref::<Int64Array>()
+                    .unwrap()
+                    .clone();
                 column.values().to_vec()
             });
-            assert!(values.eq(expected.iter().map(|number| *number as i64)), "{start}..{end}");
+            assert!(
+                values.eq(expected.iter().map(|number| *number as i64)),
+                "{start}..{end}"
+            );
         }
     }
 

@@ -66,7 +66,9 @@ impl Work for QueryWork {
     async fn run(&self, job: Job) -> Result<(), datacovey_jobs::JobFailure> {
         let started = Instant::now();
         let mut planned = None;
-        let outcome = AssertUnwindSafe(self.attempt(&job, started, &mut planned)).catch_unwind().await;
+        let outcome = AssertUnwindSafe(self.attempt(&job, started, &mut planned))
+            .catch_unwind()
+            .await;
         let failure = match outcome.unwrap_or(Err(Ended::For(JobFailure::Failed))) {
             Ok(()) | Err(Ended::Lost) => return Ok(()),
             Err(Ended::Away(failure)) => return Err(retry(&failure)),
@@ -76,7 +78,11 @@ impl Work for QueryWork {
             until_next_step(started).await;
         }
         let details = failure.error_details(request_id(&job));
-        match self.database.job_fail(&job.ctx, &job.lease, failure.error_result(), Some(details)).await {
+        match self
+            .database
+            .job_fail(&job.ctx, &job.lease, failure.error_result(), Some(details))
+            .await
+        {
             Err(error) if error.is_transient() => Err(retry(&failure)),
             // It has ended already or is another worker's.
             Ok(()) | Err(_) => Ok(()),
@@ -86,27 +92,50 @@ impl Work for QueryWork {
 
 impl QueryWork {
     /// `planned` is filled before anything is read, with what decides how an end is timed.
-    async fn attempt(&self, job: &Job, started: Instant, planned: &mut Option<Vec<TableSize>>) -> Result<(), Ended> {
+    async fn attempt(
+        &self,
+        job: &Job,
+        started: Instant,
+        planned: &mut Option<Vec<TableSize>>,
+    ) -> Result<(), Ended> {
         authorize(&job.ctx, Permission::Query).map_err(|_| Ended::For(JobFailure::CreatorGone))?;
         let query = self.plan(job).await?;
         let sizes = query.sizes();
         *planned = Some(sizes.clone());
         let engine_job_id = format!("datafusion-{}", job.lease.job_id.simple());
-        self.database.query_job_start(&job.ctx, job.lease.job_id, &engine_job_id).await.map_err(before_reading)?;
+        self.database
+            .query_job_start(&job.ctx, job.lease.job_id, &engine_job_id)
+            .await
+            .map_err(before_reading)?;
 
         let computed = self.compute(job, &engine_job_id, &query, &sizes).await?;
         let release = self.store(job, &query, &sizes, computed, started).await?;
         if figures::touches_others(&sizes) {
             until_next_step(started).await;
         }
-        self.database.query_release(&job.ctx, &job.lease, release).await.map_err(at_the_release)
+        self.database
+            .query_release(&job.ctx, &job.lease, release)
+            .await
+            .map_err(at_the_release)
     }
 
     /// The text as it was when the job was created, compiled by the tables and policies of now.
     async fn plan(&self, job: &Job) -> Result<PlannedQuery, Ended> {
-        let query = self.database.query_get(&job.ctx, job.parent_id).await.map_err(before_reading)?;
-        let text = job.options.get("query_text").and_then(|text| text.as_str()).unwrap_or(&query.query_text);
-        let planned = self.planner.plan_query(&job.ctx, query.project_id, text).await.map_err(before_reading)?;
+        let query = self
+            .database
+            .query_get(&job.ctx, job.parent_id)
+            .await
+            .map_err(before_reading)?;
+        let text = job
+            .options
+            .get("query_text")
+            .and_then(|text| text.as_str())
+            .unwrap_or(&query.query_text);
+        let planned = self
+            .planner
+            .plan_query(&job.ctx, query.project_id, text)
+            .await
+            .map_err(before_reading)?;
         planned.map_err(|violations| Ended::For(JobFailure::Refused(violations)))
     }
 
@@ -126,12 +155,19 @@ impl QueryWork {
         };
         let run = async |plan: LogicalPlan, released: &HashMap<ScanKey, Relation>| {
             let read = scans(&plan).into_iter();
-            let relations = read.filter_map(|key| {
-                Some((key, released.get(&key).cloned().or_else(|| query.relation(key))?))
-            });
+            let relations = read
+                .filter_map(|key| Some((key, released.get(&key).cloned().or_else(|| query.relation(key))?)));
             let relations = relations.collect();
-            let engine_job = EngineJob { id: engine_job_id.to_owned(), plan, relations, limits };
-            self.engine.run(engine_job, &job.stopped).await.map_err(|_| Ended::For(JobFailure::Failed))
+            let engine_job = EngineJob {
+                id: engine_job_id.to_owned(),
+                plan,
+                relations,
+                limits,
+            };
+            self.engine
+                .run(engine_job, &job.stopped)
+                .await
+                .map_err(|_| Ended::For(JobFailure::Failed))
         };
         let mut computed = Computed {
             batches: Vec::new(),
@@ -149,7 +185,13 @@ impl QueryWork {
             let left = rows.num_rows() as u64;
             computed.released_groups += left;
             computed.suppressed_groups += groups.statistics.rows.saturating_sub(left);
-            released.insert(key, Relation::Rows { schema, batches: vec![rows] });
+            released.insert(
+                key,
+                Relation::Rows {
+                    schema,
+                    batches: vec![rows],
+                },
+            );
         }
         let top = with_total_order(query.compiled.top.clone()).map_err(|_| Ended::For(JobFailure::Failed))?;
         let output = run(top, &released).await?;
@@ -187,7 +229,12 @@ impl QueryWork {
         let lifetime = chrono::Duration::from_std(self.runs.result_lifetime).unwrap_or(chrono::Duration::MAX);
         let releases = !query.compiled.releases.is_empty();
         Ok(Release {
-            tables: query.compiled.tables.iter().map(|used| (used.table_id, used.policy_version)).collect(),
+            tables: query
+                .compiled
+                .tables
+                .iter()
+                .map(|used| (used.table_id, used.policy_version))
+                .collect(),
             path: path.to_string(),
             rows: whole(rows as u64),
             bytes: whole(size as u64),
@@ -217,7 +264,9 @@ where
     E: std::fmt::Display + Send + 'static,
 {
     let done = tokio::task::spawn_blocking(work).await;
-    done.ok().and_then(Result::ok).ok_or(Ended::For(JobFailure::Failed))
+    done.ok()
+        .and_then(Result::ok)
+        .ok_or(Ended::For(JobFailure::Failed))
 }
 
 async fn until_next_step(started: Instant) {
@@ -227,7 +276,9 @@ async fn until_next_step(started: Instant) {
 /// Before the first read an error tells of the world only.
 fn before_reading(error: Error) -> Ended {
     match error.kind() {
-        Kind::NotFound | Kind::PermissionDenied | Kind::FailedPrecondition => Ended::For(JobFailure::WorldChanged),
+        Kind::NotFound | Kind::PermissionDenied | Kind::FailedPrecondition => {
+            Ended::For(JobFailure::WorldChanged)
+        }
         Kind::Unavailable | Kind::Aborted | Kind::ResourceExhausted | Kind::DeadlineExceeded => {
             tracing::warn!(cause = ?error, "a run could not begin");
             Ended::Away(JobFailure::Failed)
@@ -257,7 +308,10 @@ fn retry(failure: &JobFailure) -> datacovey_jobs::JobFailure {
 }
 
 fn request_id(job: &Job) -> &str {
-    job.options.get("request_id").and_then(|id| id.as_str()).unwrap_or(&job.ctx.request_id)
+    job.options
+        .get("request_id")
+        .and_then(|id| id.as_str())
+        .unwrap_or(&job.ctx.request_id)
 }
 
 fn whole(value: u64) -> i64 {

@@ -18,7 +18,11 @@ const GRACE: Duration = Duration::from_secs(600);
 /// Sweeps from time to time until `stop`.
 pub(crate) async fn sweep_for_ever(database: Database, store: Store, stop: CancellationToken) {
     let mut swept = (Vec::new(), Vec::new());
-    while stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
+    while stop
+        .run_until_cancelled(tokio::time::sleep(EVERY))
+        .await
+        .is_some()
+    {
         if let Err(error) = sweep_once(&database, &store, &mut swept).await {
             tracing::warn!(%error, "the sweep of results will go on later");
         }
@@ -44,10 +48,18 @@ async fn sweep_once(database: &Database, store: &Store, swept: &mut (Vec<Uuid>, 
                     delete(store, &path).await.map_err(away)?;
                     swept.1.push(path);
                 }
-                Swept::Job { tenant_id, job_id, last_attempt, completed } => {
-                    let kept = completed
-                        .then(|| layout::result_file(tenant_id, job_id, last_attempt, result_file::EXTENSION));
-                    delete_others(store, &layout::result(tenant_id, job_id), kept.as_ref()).await.map_err(away)?;
+                Swept::Job {
+                    tenant_id,
+                    job_id,
+                    last_attempt,
+                    completed,
+                } => {
+                    let kept = completed.then(|| {
+                        layout::result_file(tenant_id, job_id, last_attempt, result_file::EXTENSION)
+                    });
+                    delete_others(store, &layout::result(tenant_id, job_id), kept.as_ref())
+                        .await
+                        .map_err(away)?;
                     swept.0.push(job_id);
                 }
             }
@@ -65,7 +77,11 @@ async fn delete(store: &Store, path: &str) -> Result<(), StoreError> {
     }
 }
 
-async fn delete_others(store: &Store, folder: &ObjectPath, kept: Option<&ObjectPath>) -> Result<(), StoreError> {
+async fn delete_others(
+    store: &Store,
+    folder: &ObjectPath,
+    kept: Option<&ObjectPath>,
+) -> Result<(), StoreError> {
     let paths: Vec<ObjectPath> = store.list(folder).try_collect().await?;
     for path in paths.iter().filter(|path| Some(*path) != kept) {
         store.delete(path).await?;
@@ -90,10 +106,14 @@ mod tests {
         for number in 1..=3 {
             store.put(&attempt(number), "x".into()).await.unwrap();
         }
-        delete_others(&store, &layout::result(tenant, job), Some(&attempt(3))).await.unwrap();
+        delete_others(&store, &layout::result(tenant, job), Some(&attempt(3)))
+            .await
+            .unwrap();
         assert!(store.size_bytes(&attempt(2)).await.is_err());
         assert_eq!(store.size_bytes(&attempt(3)).await.unwrap(), 1);
-        delete(&store, &format!("{}/", layout::result(tenant, job))).await.unwrap();
+        delete(&store, &format!("{}/", layout::result(tenant, job)))
+            .await
+            .unwrap();
         assert!(store.size_bytes(&attempt(3)).await.is_err());
     }
 }

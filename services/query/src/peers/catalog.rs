@@ -37,9 +37,13 @@ impl Peers {
     /// archived, UNAVAILABLE if the catalog is away.
     pub(crate) async fn resolve_project(&self, ctx: &Ctx, project_id: Uuid) -> Result<Project> {
         let mut client = ResolverServiceClient::new(self.catalog.on_behalf_of(ctx));
-        let request = ResolveProjectRequest { project_id: project_id.to_string() };
+        let request = ResolveProjectRequest {
+            project_id: project_id.to_string(),
+        };
         let answer = client.resolve_project(request).await;
-        let answer = answer.map_err(|status| error_of_peer("the catalog", status))?.into_inner();
+        let answer = answer
+            .map_err(|status| error_of_peer("the catalog", status))?
+            .into_inner();
         if answer.state() != ProjectState::Active {
             return Err(Error::archived("project", project_id));
         }
@@ -60,7 +64,9 @@ fn table(sent: ResolvedTable) -> Result<ProjectTable> {
         dataset: sent.dataset_name,
         name: sent.table_name,
         owner: self::id(&sent.owner_tenant_id)?,
-        schema: sent.schema.and_then(|schema| TableSchema::parse(&json::object(schema)).ok()),
+        schema: sent
+            .schema
+            .and_then(|schema| TableSchema::parse(&json::object(schema)).ok()),
         policy_version: policy.is_some().then(|| sent.policy_version.into()),
         policy,
     })

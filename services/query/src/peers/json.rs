@@ -7,7 +7,11 @@ use prost_types::{Struct, Value};
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
 pub(super) fn object(sent: Struct) -> serde_json::Value {
-    sent.fields.into_iter().map(|(key, value)| (key, json(value))).collect::<serde_json::Map<_, _>>().into()
+    sent.fields
+        .into_iter()
+        .map(|(key, value)| (key, json(value)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 fn json(sent: Value) -> serde_json::Value {
@@ -24,7 +28,11 @@ fn json(sent: Value) -> serde_json::Value {
 /// A Struct does not tell 1 from 1.0; JSON Schema means the same by both.
 #[expect(clippy::cast_possible_truncation, reason = "only whole numbers that fit")]
 fn number(value: f64) -> serde_json::Value {
-    if value.fract() == 0.0 && value.abs() <= EXACT { (value as i64).into() } else { value.into() }
+    if value.fract() == 0.0 && value.abs() <= EXACT {
+        (value as i64).into()
+    } else {
+        value.into()
+    }
 }
 
 #[cfg(test)]

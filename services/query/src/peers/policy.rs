@@ -15,7 +15,10 @@ use uuid::Uuid;
 
 /// The policy, or nothing where a part of it is not understood.
 pub(super) fn policy(sent: pb::Policy) -> Option<Policy> {
-    let columns = sent.columns.into_iter().map(|(name, sent)| Some((name, column(sent)?)));
+    let columns = sent
+        .columns
+        .into_iter()
+        .map(|(name, sent)| Some((name, column(sent)?)));
     Some(Policy {
         reference: sent.reference.unwrap_or_default(),
         privacy_unit: optional(sent.privacy_unit, unit)?,
@@ -54,7 +57,11 @@ fn unit(sent: pb::PrivacyUnit) -> Option<PrivacyUnit> {
 
 fn column(sent: pb::ColumnPolicy) -> Option<ColumnPolicy> {
     Some(ColumnPolicy {
-        uses: sent.uses.iter().map(|code| column_use(*code)).collect::<Option<_>>()?,
+        uses: sent
+            .uses
+            .iter()
+            .map(|code| column_use(*code))
+            .collect::<Option<_>>()?,
         identity: sent.identity,
         filter: sent.filter.unwrap_or_default(),
         bins: sent.bins,
@@ -167,14 +174,20 @@ fn differential_privacy(sent: pb::DifferentialPrivacy) -> Option<DifferentialPri
         delta_per_query: sent.delta_per_query,
         max_groups: u32::try_from(sent.max_groups).ok()?,
         max_rows: u32::try_from(sent.max_rows).ok()?,
-        epsilon_budget: EpsilonBudget { tenant: budget.tenant, total: budget.total },
+        epsilon_budget: EpsilonBudget {
+            tenant: budget.tenant,
+            total: budget.total,
+        },
         delta_budget: sent.delta_budget,
         window: window(sent.window)?,
     })
 }
 
 fn access_budget(sent: pb::AccessBudget) -> Option<AccessBudget> {
-    Some(AccessBudget { uses: u64::try_from(sent.uses).ok()?, window: window(sent.window)? })
+    Some(AccessBudget {
+        uses: u64::try_from(sent.uses).ok()?,
+        window: window(sent.window)?,
+    })
 }
 
 fn window(code: i32) -> Option<Window> {
@@ -209,7 +222,10 @@ mod tests {
                 unit: Some(pb::privacy_unit::Unit::Column("email".to_owned())),
             }),
             columns: [("email".to_owned(), email)].into(),
-            threshold: Some(pb::Threshold { min_units: Some(50), ..pb::Threshold::default() }),
+            threshold: Some(pb::Threshold {
+                min_units: Some(50),
+                ..pb::Threshold::default()
+            }),
             analysts: vec![Uuid::nil().to_string()],
             ..pb::Policy::default()
         }
@@ -218,7 +234,13 @@ mod tests {
     #[test]
     fn parts_left_out_have_their_defaults() {
         let policy = policy(sent()).unwrap();
-        assert_eq!(policy.threshold, Threshold { min_units: 50, ..Threshold::default() });
+        assert_eq!(
+            policy.threshold,
+            Threshold {
+                min_units: 50,
+                ..Threshold::default()
+            }
+        );
         assert_eq!(policy.joins, JoinPolicy::default());
         assert_eq!(policy.aggregates, AggregateKind::all());
         assert_eq!(policy.analysts, BTreeSet::from([Uuid::nil()]));

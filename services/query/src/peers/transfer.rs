@@ -28,17 +28,26 @@ impl Peers {
     ///
     /// # Errors
     /// NOT_FOUND if one of them can no longer be queried, UNAVAILABLE if the peer is away.
-    pub(crate) async fn resolve_versions(&self, ctx: &Ctx, tables: &[Uuid]) -> Result<HashMap<Uuid, PinnedVersion>> {
+    pub(crate) async fn resolve_versions(
+        &self,
+        ctx: &Ctx,
+        tables: &[Uuid],
+    ) -> Result<HashMap<Uuid, PinnedVersion>> {
         let mut client = VersionResolverServiceClient::new(self.transfer.on_behalf_of(ctx))
             // Tables of many files have long lists of them; the peer is one of ours.
             .max_decoding_message_size(usize::MAX);
         let mut pinned = HashMap::with_capacity(tables.len());
         for tables in tables.chunks(TABLES_PER_CALL) {
-            let request = ResolveVersionsRequest { table_ids: tables.iter().map(Uuid::to_string).collect() };
+            let request = ResolveVersionsRequest {
+                table_ids: tables.iter().map(Uuid::to_string).collect(),
+            };
             let answer = client.resolve_versions(request).await;
             let answer = answer.map_err(|status| error_of_peer("the transfer service", status))?;
             for version in answer.into_inner().versions {
-                pinned.insert(Uuid::parse_str(&version.table_id).map_err(Error::internal)?, pin(version)?);
+                pinned.insert(
+                    Uuid::parse_str(&version.table_id).map_err(Error::internal)?,
+                    pin(version)?,
+                );
             }
         }
         Ok(pinned)
@@ -48,7 +57,11 @@ impl Peers {
 fn pin(sent: ResolvedVersion) -> Result<PinnedVersion> {
     let count = |sent: i64| u64::try_from(sent).map_err(Error::internal);
     let files = sent.files.into_iter().map(|file| {
-        Ok(PinnedFile { path: file.path, size_bytes: count(file.size_bytes)?, rows: count(file.rows)? })
+        Ok(PinnedFile {
+            path: file.path,
+            size_bytes: count(file.size_bytes)?,
+            rows: count(file.rows)?,
+        })
     });
     Ok(PinnedVersion {
         rows: count(sent.rows)?,

@@ -10,7 +10,10 @@ pub(crate) struct Budgets;
 
 #[tonic::async_trait]
 impl BudgetService for Budgets {
-    async fn get_budget(&self, _: Request<pb::GetBudgetRequest>) -> Result<Response<pb::GetBudgetResponse>, Status> {
+    async fn get_budget(
+        &self,
+        _: Request<pb::GetBudgetRequest>,
+    ) -> Result<Response<pb::GetBudgetResponse>, Status> {
         Err(Error::not_implemented("GetBudget").into())
     }
 

@@ -26,10 +26,21 @@ pub(super) fn query(row: QueryRow) -> Result<pb::Query> {
 }
 
 pub(super) fn query_job(view: QueryJobView) -> pb::QueryJob {
-    let QueryJobView { job, project_id, query_text, run, result } = view;
+    let QueryJobView {
+        job,
+        project_id,
+        query_text,
+        run,
+        result,
+    } = view;
     let asked = |name| run.as_ref().and_then(|run| run.options.get(name));
-    let text = asked("query_text").and_then(|text| text.as_str()).map_or(query_text, ToOwned::to_owned);
-    let columns = result.as_ref().map(|result| columns(&result.schema)).unwrap_or_default();
+    let text = asked("query_text")
+        .and_then(|text| text.as_str())
+        .map_or(query_text, ToOwned::to_owned);
+    let columns = result
+        .as_ref()
+        .map(|result| columns(&result.schema))
+        .unwrap_or_default();
     let violations = job.error_details.as_ref().map(violations).unwrap_or_default();
     pb::QueryJob {
         id: job.id.to_string(),
@@ -59,7 +70,10 @@ pub(super) fn query_job(view: QueryJobView) -> pb::QueryJob {
         reservation_usage: job.reservation_usage.map(json),
         created_at: job.created_at.map(timestamp),
         updated_at: job.updated_at.map(timestamp),
-        created_by: run.as_ref().map(|run| run.created_by.to_string()).unwrap_or_default(),
+        created_by: run
+            .as_ref()
+            .map(|run| run.created_by.to_string())
+            .unwrap_or_default(),
         parameters: None,
         output_schema: columns,
         results_expire_at: result.map(|result| timestamp(result.expires_at)),
@@ -68,7 +82,11 @@ pub(super) fn query_job(view: QueryJobView) -> pb::QueryJob {
 }
 
 pub(super) fn output_column(column: OutputColumn) -> pb::OutputColumn {
-    pb::OutputColumn { name: column.name, r#type: column.sql_type, nullable: column.nullable }
+    pb::OutputColumn {
+        name: column.name,
+        r#type: column.sql_type,
+        nullable: column.nullable,
+    }
 }
 
 pub(super) fn violation(violation: Violation) -> pb::Violation {
@@ -181,12 +199,15 @@ fn json(value: serde_json::Value) -> Value {
         serde_json::Value::Bool(value) => Kind::BoolValue(value),
         serde_json::Value::Number(value) => Kind::NumberValue(value.as_f64().unwrap_or(f64::NAN)),
         serde_json::Value::String(value) => Kind::StringValue(value),
-        serde_json::Value::Array(values) => {
-            Kind::ListValue(ListValue { values: values.into_iter().map(json).collect() })
-        }
-        serde_json::Value::Object(fields) => {
-            Kind::StructValue(Struct { fields: fields.into_iter().map(|(key, value)| (key, json(value))).collect() })
-        }
+        serde_json::Value::Array(values) => Kind::ListValue(ListValue {
+            values: values.into_iter().map(json).collect(),
+        }),
+        serde_json::Value::Object(fields) => Kind::StructValue(Struct {
+            fields: fields
+                .into_iter()
+                .map(|(key, value)| (key, json(value)))
+                .collect(),
+        }),
     };
     Value { kind: Some(kind) }
 }
@@ -204,13 +225,25 @@ mod tests {
     #[test]
     fn every_code_of_the_compiler_has_a_number() {
         for code in ViolationCode::ALL {
-            assert_ne!(violation_code(code.as_str()), pb::ViolationCode::Unspecified, "{code}");
+            assert_ne!(
+                violation_code(code.as_str()),
+                pb::ViolationCode::Unspecified,
+                "{code}"
+            );
         }
     }
 
     #[test]
     fn times_are_utc() {
-        let at = chrono::DateTime::from_timestamp(1_700_000_000, 5_000).unwrap().naive_utc();
-        assert_eq!(timestamp(at), Timestamp { seconds: 1_700_000_000, nanos: 5_000 });
+        let at = chrono::DateTime::from_timestamp(1_700_000_000, 5_000)
+            .unwrap()
+            .naive_utc();
+        assert_eq!(
+            timestamp(at),
+            Timestamp {
+                seconds: 1_700_000_000,
+                nanos: 5_000
+            }
+        );
     }
 }

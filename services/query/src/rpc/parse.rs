@@ -32,7 +32,10 @@ pub(super) fn new_query(request: pb::CreateQueryRequest) -> Result<(NewQuery, Op
     };
     let project_id = take_id("query.project_id", &query.project_id, &mut violations);
     check_text("query.query_text", &query.query_text, &mut violations);
-    let new = project_id.map(|project_id| NewQuery { project_id, query_text: query.query_text });
+    let new = project_id.map(|project_id| NewQuery {
+        project_id,
+        query_text: query.query_text,
+    });
     done(new.map(|new| (new, replay)), violations)
 }
 
@@ -70,7 +73,10 @@ pub(super) fn list_queries(request: &pb::ListQueriesRequest) -> Result<(QueryFil
         .with("order_by", &request.order_by)
         .with("show_archived", request.show_archived);
     let paging = Paging::parse(binding, request.page_size, &request.page_token, &mut violations);
-    let filter = QueryFilter { project_id, show_archived: request.show_archived };
+    let filter = QueryFilter {
+        project_id,
+        show_archived: request.show_archived,
+    };
     let listed = done(paging.map(|paging| (filter, paging)), violations)?;
     refuse_filter_and_order(&request.filter, &request.order_by)?;
     Ok(listed)
@@ -107,7 +113,9 @@ pub(super) fn wait(request: &pb::WaitQueryJobRequest) -> Result<(Uuid, Duration)
         None => Some(DEFAULT_WAIT),
         Some(given) => {
             let given = Duration::try_from(given).map(|timeout| timeout.min(MAX_WAIT));
-            given.map_err(|_| violations.add("timeout", "must not be negative")).ok()
+            given
+                .map_err(|_| violations.add("timeout", "must not be negative"))
+                .ok()
         }
     };
     done(id.zip(timeout), violations)
@@ -120,7 +128,10 @@ pub(super) fn read(request: &pb::ReadResultsRequest) -> Result<ReadRequest> {
         Ok(pb::ResultFormat::Unspecified | pb::ResultFormat::Json) => Some(ResultFormat::Json),
         Ok(pb::ResultFormat::ArrowIpc) => Some(ResultFormat::ArrowIpc),
         Err(_) => {
-            violations.add("format", "is no format; use RESULT_FORMAT_JSON or RESULT_FORMAT_ARROW_IPC");
+            violations.add(
+                "format",
+                "is no format; use RESULT_FORMAT_JSON or RESULT_FORMAT_ARROW_IPC",
+            );
             None
         }
     };
@@ -136,7 +147,12 @@ pub(super) fn read(request: &pb::ReadResultsRequest) -> Result<ReadRequest> {
         }
     };
     let request = (|| {
-        Some(ReadRequest { job_id: job_id?, format: format?, start_row: start_row?, max_rows: max_rows? })
+        Some(ReadRequest {
+            job_id: job_id?,
+            format: format?,
+            start_row: start_row?,
+            max_rows: max_rows?,
+        })
     })();
     done(request, violations)
 }
@@ -161,13 +177,23 @@ fn take_question(
             Source::Text(text)
         }
     };
-    Some(Question { project_id: given.flatten(), source })
+    Some(Question {
+        project_id: given.flatten(),
+        source,
+    })
 }
 
 fn take_id(field: &str, text: &str, violations: &mut Violations) -> Option<Uuid> {
     let id = Uuid::parse_str(text).ok();
     if id.is_none() {
-        violations.add(field, if text.is_empty() { "is required: a UUID" } else { "must be a UUID" });
+        violations.add(
+            field,
+            if text.is_empty() {
+                "is required: a UUID"
+            } else {
+                "must be a UUID"
+            },
+        );
     }
     id
 }
@@ -189,13 +215,18 @@ fn take_replay(
 
 fn check_request_id(text: &str, violations: &mut Violations) {
     if text.len() > MAX_REQUEST_ID || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        violations.add("request_id", format!("must be at most {MAX_REQUEST_ID} printable ASCII characters without blanks"));
+        violations.add(
+            "request_id",
+            format!("must be at most {MAX_REQUEST_ID} printable ASCII characters without blanks"),
+        );
     }
 }
 
 fn refuse_parameters(parameters: Option<&Struct>) -> Result<()> {
     match parameters {
-        Some(given) if !given.fields.is_empty() => Err(Error::not_implemented("the field \"parameters\" of a query")),
+        Some(given) if !given.fields.is_empty() => {
+            Err(Error::not_implemented("the field \"parameters\" of a query"))
+        }
         _ => Ok(()),
     }
 }
@@ -211,16 +242,27 @@ mod tests {
     use super::*;
 
     fn fields<T: std::fmt::Debug>(parsed: Result<T>) -> Vec<String> {
-        parsed.unwrap_err().violations().iter().map(|it| it.field.clone()).collect()
+        parsed
+            .unwrap_err()
+            .violations()
+            .iter()
+            .map(|it| it.field.clone())
+            .collect()
     }
 
     #[test]
     fn all_violations_come_at_once() {
         let request = pb::CreateQueryRequest {
-            query: Some(pb::Query { project_id: "x".to_owned(), ..pb::Query::default() }),
+            query: Some(pb::Query {
+                project_id: "x".to_owned(),
+                ..pb::Query::default()
+            }),
             request_id: "k".repeat(65),
         };
-        assert_eq!(fields(new_query(request)), ["request_id", "query.project_id", "query.query_text"]);
+        assert_eq!(
+            fields(new_query(request)),
+            ["request_id", "query.project_id", "query.query_text"]
+        );
         assert_eq!(fields(new_query(pb::CreateQueryRequest::default())), ["query"]);
         let request = pb::ReadResultsRequest {
             query_job_id: "1".to_owned(),
@@ -228,30 +270,53 @@ mod tests {
             start_row: -1,
             max_rows: Some(0),
         };
-        assert_eq!(fields(read(&request)), ["query_job_id", "format", "start_row", "max_rows"]);
+        assert_eq!(
+            fields(read(&request)),
+            ["query_job_id", "format", "start_row", "max_rows"]
+        );
     }
 
     #[test]
     fn a_text_needs_its_project() {
         let text = Some(pb::check_query_request::Query::QueryText("SELECT 1".to_owned()));
-        let request = pb::CheckQueryRequest { query: text, ..pb::CheckQueryRequest::default() };
+        let request = pb::CheckQueryRequest {
+            query: text,
+            ..pb::CheckQueryRequest::default()
+        };
         assert_eq!(fields(check(request)), ["project_id"]);
         let stored = Some(pb::check_query_request::Query::QueryId(Uuid::nil().to_string()));
-        let request = pb::CheckQueryRequest { query: stored, ..pb::CheckQueryRequest::default() };
+        let request = pb::CheckQueryRequest {
+            query: stored,
+            ..pb::CheckQueryRequest::default()
+        };
         assert_eq!(
             check(request).unwrap(),
-            Question { project_id: None, source: Source::Query(Uuid::nil()) }
+            Question {
+                project_id: None,
+                source: Source::Query(Uuid::nil())
+            }
         );
         assert_eq!(fields(check(pb::CheckQueryRequest::default())), ["query"]);
     }
 
     #[test]
     fn waiting_is_bounded() {
-        let wait = |timeout| wait(&pb::WaitQueryJobRequest { id: Uuid::nil().to_string(), timeout });
+        let wait = |timeout| {
+            wait(&pb::WaitQueryJobRequest {
+                id: Uuid::nil().to_string(),
+                timeout,
+            })
+        };
         assert_eq!(wait(None).unwrap().1, DEFAULT_WAIT);
-        let long = prost_types::Duration { seconds: 9999, nanos: 0 };
+        let long = prost_types::Duration {
+            seconds: 9999,
+            nanos: 0,
+        };
         assert_eq!(wait(Some(long)).unwrap().1, MAX_WAIT);
-        let negative = prost_types::Duration { seconds: -1, nanos: 0 };
+        let negative = prost_types::Duration {
+            seconds: -1,
+            nanos: 0,
+        };
         assert_eq!(fields(wait(Some(negative))), ["timeout"]);
     }
 }

@@ -15,7 +15,10 @@ pub(crate) struct Queries(pub(crate) Handles);
 
 #[tonic::async_trait]
 impl QueryService for Queries {
-    async fn create_query(&self, request: Request<pb::CreateQueryRequest>) -> Result<Response<pb::Query>, Status> {
+    async fn create_query(
+        &self,
+        request: Request<pb::CreateQueryRequest>,
+    ) -> Result<Response<pb::Query>, Status> {
         let ctx = ctx(&request)?;
         authorize(&ctx, Permission::Query)?;
         let (new, replay) = parse::new_query(request.into_inner())?;
@@ -38,9 +41,16 @@ impl QueryService for Queries {
         let ctx = ctx(&request)?;
         authorize(&ctx, Permission::Read)?;
         let (filter, paging) = parse::list_queries(&request.into_inner())?;
-        let page = self.0.database.query_list(&ctx, filter.project_id, filter.show_archived, &paging).await?;
+        let page = self
+            .0
+            .database
+            .query_list(&ctx, filter.project_id, filter.show_archived, &paging)
+            .await?;
         let page = page.try_map(convert::query)?;
-        Ok(Response::new(pb::ListQueriesResponse { queries: page.rows, next_page_token: page.next_page_token }))
+        Ok(Response::new(pb::ListQueriesResponse {
+            queries: page.rows,
+            next_page_token: page.next_page_token,
+        }))
     }
 
     async fn check_query(
@@ -58,11 +68,17 @@ impl QueryService for Queries {
         Err(Error::not_implemented("UpdateQuery").into())
     }
 
-    async fn archive_query(&self, _: Request<pb::ArchiveQueryRequest>) -> Result<Response<pb::Query>, Status> {
+    async fn archive_query(
+        &self,
+        _: Request<pb::ArchiveQueryRequest>,
+    ) -> Result<Response<pb::Query>, Status> {
         Err(Error::not_implemented("ArchiveQuery").into())
     }
 
-    async fn restore_query(&self, _: Request<pb::RestoreQueryRequest>) -> Result<Response<pb::Query>, Status> {
+    async fn restore_query(
+        &self,
+        _: Request<pb::RestoreQueryRequest>,
+    ) -> Result<Response<pb::Query>, Status> {
         Err(Error::not_implemented("RestoreQuery").into())
     }
 

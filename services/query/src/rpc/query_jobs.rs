@@ -49,7 +49,11 @@ impl QueryJobService for QueryJobs {
         let ctx = ctx(&request)?;
         authorize(&ctx, Permission::Read)?;
         let (filter, paging) = parse::list_jobs(&request.into_inner())?;
-        let page = self.0.database.query_job_list(&ctx, filter.query_id, filter.project_id, &paging).await?;
+        let page = self
+            .0
+            .database
+            .query_job_list(&ctx, filter.query_id, filter.project_id, &paging)
+            .await?;
         Ok(Response::new(pb::ListQueryJobsResponse {
             query_jobs: page.rows.into_iter().map(convert::query_job).collect(),
             next_page_token: page.next_page_token,

@@ -7,10 +7,10 @@ use datacovey_proto::query::v1::read_results_response::Part;
 use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 
 use super::convert::output_column;
+use crate::domain::json;
 use crate::domain::output;
 use crate::domain::request::ResultFormat;
 use crate::domain::result_file::IpcStream;
-use crate::domain::json;
 use crate::flow::read_results::Rows;
 
 /// Values of one message of JSON: with their names they stay far below what clients take.
@@ -38,7 +38,11 @@ fn json_messages(rows: Rows) -> impl Stream<Item = Result<pb::ReadResultsRespons
         let part = rows.batch.slice(first, step.min(rows.batch.num_rows() - first));
         let objects = json::rows(&part).map_err(Error::internal)?;
         let count = part.num_rows();
-        Ok(message(Part::JsonRows(pb::JsonRows { rows: objects }), rows.start + first as u64, count))
+        Ok(message(
+            Part::JsonRows(pb::JsonRows { rows: objects }),
+            rows.start + first as u64,
+            count,
+        ))
     })
 }
 
@@ -47,24 +51,30 @@ fn arrow_messages(
     rows: impl Stream<Item = Result<Rows>> + Send + 'static,
 ) -> impl Stream<Item = Result<pb::ReadResultsResponse>> + Send + 'static {
     let writer = IpcStream::new(schema).map_err(Error::internal);
-    stream::try_unfold((Some(writer), Box::pin(rows), 0), |(writer, mut rows, end)| async move {
-        // The writer ends the stream with itself.
-        let Some(writer) = writer else { return Ok(None) };
-        let mut writer = writer?;
-        match rows.next().await {
-            Some(next) => {
-                let next = next?;
-                let bytes = writer.write(&next.batch).map_err(Error::internal)?;
-                let count = next.batch.num_rows();
-                let sent = message(Part::ArrowIpc(bytes.into()), next.start, count);
-                Ok(Some((sent, (Some(Ok(writer)), rows, next.start + count as u64))))
+    stream::try_unfold(
+        (Some(writer), Box::pin(rows), 0),
+        |(writer, mut rows, end)| async move {
+            // The writer ends the stream with itself.
+            let Some(writer) = writer else { return Ok(None) };
+            let mut writer = writer?;
+            match rows.next().await {
+                Some(next) => {
+                    let next = next?;
+                    let bytes = writer.write(&next.batch).map_err(Error::internal)?;
+                    let count = next.batch.num_rows();
+                    let sent = message(Part::ArrowIpc(bytes.into()), next.start, count);
+                    Ok(Some((sent, (Some(Ok(writer)), rows, next.start + count as u64))))
+                }
+                None => {
+                    let bytes = writer.finish().map_err(Error::internal)?;
+                    Ok(Some((
+                        message(Part::ArrowIpc(bytes.into()), end, 0),
+                        (None, rows, end),
+                    )))
+                }
             }
-            None => {
-                let bytes = writer.finish().map_err(Error::internal)?;
-                Ok(Some((message(Part::ArrowIpc(bytes.into()), end, 0), (None, rows, end))))
-            }
-        }
-    })
+        },
+    )
 }
 
 fn message(part: Part, row_offset: u64, row_count: usize) -> pb::ReadResultsResponse {
@@ -87,7 +97,10 @@ mod tests {
 
     fn rows(start: u64, count: i64) -> Rows {
         let n = Arc::new(Int64Array::from_iter_values(0..count));
-        Rows { start, batch: RecordBatch::try_from_iter([("n", n as _)]).unwrap() }
+        Rows {
+            start,
+            batch: RecordBatch::try_from_iter([("n", n as _)]).unwrap(),
+        }
     }
 
     async fn sent(format: ResultFormat, parts: Vec<Rows>) -> Vec<pb::ReadResultsResponse> {
@@ -102,7 +115,9 @@ mod tests {
         assert!(matches!(&sent[0].part, Some(Part::Header(header)) if header.total_rows == 42));
         let places: Vec<_> = sent[1..].iter().map(|it| (it.row_offset, it.row_count)).collect();
         assert_eq!(places, [(7, 16_384), (16_391, 3616)]);
-        let Some(Part::JsonRows(first)) = &sent[2].part else { panic!("{:?}", sent[2].part) };
+        let Some(Part::JsonRows(first)) = &sent[2].part else {
+            panic!("{:?}", sent[2].part)
+        };
         assert_eq!(first.rows.len(), 3616);
     }
 
@@ -111,10 +126,13 @@ mod tests {
         for parts in [vec![], vec![rows(5, 3), rows(8, 2)]] {
             let count: usize = parts.iter().map(|it| it.batch.num_rows()).sum();
             let sent = sent(ResultFormat::ArrowIpc, parts).await;
-            let bytes: Vec<u8> = sent[1..].iter().flat_map(|it| match &it.part {
-                Some(Part::ArrowIpc(bytes)) => bytes.to_vec(),
-                other => panic!("{other:?}"),
-            }).collect();
+            let bytes: Vec<u8> = sent[1..]
+                .iter()
+                .flat_map(|it| match &it.part {
+                    Some(Part::ArrowIpc(bytes)) => bytes.to_vec(),
+                    other => panic!("{other:?}"),
+                })
+                .collect();
             let read = StreamReader::try_new(bytes.as_slice(), None).unwrap();
             assert_eq!(read.map(|batch| batch.unwrap().num_rows()).sum::<usize>(), count);
         }

@@ -42,9 +42,18 @@ impl Caller {
     pub(crate) async fn end(&self, id: &str) -> pb::QueryJob {
         let request = pb::WaitQueryJobRequest {
             id: id.to_owned(),
-            timeout: Some(prost_types::Duration { seconds: 60, nanos: 0 }),
+            timeout: Some(prost_types::Duration {
+                seconds: 60,
+                nanos: 0,
+            }),
         };
-        let job = self.jobs.clone().wait_query_job(request).await.unwrap().into_inner();
+        let job = self
+            .jobs
+            .clone()
+            .wait_query_job(request)
+            .await
+            .unwrap()
+            .into_inner();
         assert!(job.ended.is_some(), "the run has not ended: {job:?}");
         job
     }
@@ -59,7 +68,10 @@ impl Caller {
     pub(crate) async fn rows(&self, text: &str) -> Vec<Struct> {
         let job = self.run(text).await;
         assert_eq!(job.state(), pb::QueryJobState::Done, "{job:?}");
-        self.read(&job.id, pb::ResultFormat::Json, 0, None).await.unwrap().rows
+        self.read(&job.id, pb::ResultFormat::Json, 0, None)
+            .await
+            .unwrap()
+            .rows
     }
 
     pub(crate) async fn read(
@@ -69,8 +81,12 @@ impl Caller {
         start_row: i64,
         max_rows: Option<i64>,
     ) -> Result<Sent, Status> {
-        let request =
-            pb::ReadResultsRequest { query_job_id: job_id.to_owned(), format: format.into(), start_row, max_rows };
+        let request = pb::ReadResultsRequest {
+            query_job_id: job_id.to_owned(),
+            format: format.into(),
+            start_row,
+            max_rows,
+        };
         let mut stream = self.jobs.clone().read_results(request).await?.into_inner();
         let mut sent = Sent::default();
         while let Some(message) = stream.message().await? {
@@ -115,10 +131,17 @@ pub(crate) fn text<'a>(row: &'a Struct, column: &str) -> &'a str {
 }
 
 pub(crate) fn reason(status: &Status) -> String {
-    status.get_error_details().error_info().map(|info| info.reason.clone()).unwrap_or_default()
+    status
+        .get_error_details()
+        .error_info()
+        .map(|info| info.reason.clone())
+        .unwrap_or_default()
 }
 
 pub(crate) fn fields(status: &Status) -> Vec<String> {
     let details: ErrorDetails = status.get_error_details();
-    details.bad_request().map(|it| it.field_violations.iter().map(|it| it.field.clone()).collect()).unwrap_or_default()
+    details
+        .bad_request()
+        .map(|it| it.field_violations.iter().map(|it| it.field.clone()).collect())
+        .unwrap_or_default()
 }

@@ -134,7 +134,10 @@ impl Bench {
         let stop = CancellationToken::new();
         let (limits, token) = (config.server.limits, stop.clone());
         let served = tokio::spawn(async move {
-            let listeners = Listeners { grpc: listener, admin: None };
+            let listeners = Listeners {
+                grpc: listener,
+                admin: None,
+            };
             serve(SERVICE, app, limits, listeners, None, token).await.unwrap();
         });
         let signer = InternalSigner::new("gateway", gateway_key);
@@ -199,11 +202,26 @@ async fn flights(sql: &Sql, store: &Store, owner: Tenant, analyst: Tenant, proje
     let flown = |airport: &'static str, planes: usize| {
         (0..planes * 2).map(move |at| (tail(at / 2), airport, (at % 2) as f64 * 10.0))
     };
-    let rows: Vec<_> = flown("EWR", 60).chain(flown("JFK", 20)).chain(flown("LGA", 3)).collect();
+    let rows: Vec<_> = flown("EWR", 60)
+        .chain(flown("JFK", 20))
+        .chain(flown("LGA", 3))
+        .collect();
     let batch = RecordBatch::try_from_iter_with_nullable([
-        ("tailnum", Arc::new(StringArray::from_iter_values(rows.iter().map(|it| &it.0))) as _, true),
-        ("origin", Arc::new(StringArray::from_iter_values(rows.iter().map(|it| it.1))) as _, true),
-        ("delay", Arc::new(Float64Array::from_iter_values(rows.iter().map(|it| it.2))) as _, true),
+        (
+            "tailnum",
+            Arc::new(StringArray::from_iter_values(rows.iter().map(|it| &it.0))) as _,
+            true,
+        ),
+        (
+            "origin",
+            Arc::new(StringArray::from_iter_values(rows.iter().map(|it| it.1))) as _,
+            true,
+        ),
+        (
+            "delay",
+            Arc::new(Float64Array::from_iter_values(rows.iter().map(|it| it.2))) as _,
+            true,
+        ),
     ])
     .unwrap();
     let schema = json!({
@@ -243,7 +261,10 @@ async fn flights(sql: &Sql, store: &Store, owner: Tenant, analyst: Tenant, proje
                 unit: Some(policy_pb::privacy_unit::Unit::Column("tailnum".to_owned())),
             }),
             columns: [
-                ("tailnum".to_owned(), column(policy_pb::ColumnUse::Join, Some("tail_number"))),
+                (
+                    "tailnum".to_owned(),
+                    column(policy_pb::ColumnUse::Join, Some("tail_number")),
+                ),
                 ("origin".to_owned(), column(policy_pb::ColumnUse::Dimension, None)),
                 ("delay".to_owned(), column(policy_pb::ColumnUse::Measure, None)),
             ]
@@ -269,8 +290,16 @@ async fn planes(sql: &Sql, store: &Store, owner: Tenant, project_id: Uuid) -> Ta
         _ => "Boeing",
     };
     let batch = RecordBatch::try_from_iter_with_nullable([
-        ("tailnum", Arc::new(StringArray::from_iter_values((0..PLANES).map(tail))) as _, true),
-        ("maker", Arc::new(StringArray::from_iter_values((0..PLANES).map(maker))) as _, true),
+        (
+            "tailnum",
+            Arc::new(StringArray::from_iter_values((0..PLANES).map(tail))) as _,
+            true,
+        ),
+        (
+            "maker",
+            Arc::new(StringArray::from_iter_values((0..PLANES).map(maker))) as _,
+            true,
+        ),
     ])
     .unwrap();
     let schema = json!({
@@ -306,5 +335,10 @@ async fn write(store: &Store, path: &str, batch: &RecordBatch) -> TableFile {
     writer.close().unwrap();
     let size_bytes = bytes.len().try_into().unwrap();
     store.put(&ObjectPath::from(path), bytes.into()).await.unwrap();
-    TableFile { path: path.to_owned(), rows: batch.num_rows() as i64, size_bytes, checksum: "0".repeat(64) }
+    TableFile {
+        path: path.to_owned(),
+        rows: batch.num_rows() as i64,
+        size_bytes,
+        checksum: "0".repeat(64),
+    }
 }

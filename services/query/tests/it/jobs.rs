@@ -7,11 +7,8 @@ use tonic_types::StatusExt as _;
 use crate::clients::{fields, number, reason, text};
 use crate::fixture::Bench;
 
-/// Longer than any test waits.
-const ENDLESS: &str = "SELECT count(*) AS n FROM registry.planes a, registry.planes b, registry.planes c
-                       WHERE a.maker || b.maker || c.maker = 'nothing'";
-
-fn error(job: &pb::QueryJob, key: &str) -> String {
+/// A field of the error of a run that failed.
+pub(crate) fn error(job: &pb::QueryJob, key: &str) -> String {
     match &job.error_result.as_ref().unwrap().kind {
         Some(Kind::StructValue(error)) => text(error, key).to_owned(),
         other => panic!("{other:?}"),
@@ -34,18 +31,31 @@ async fn groups_below_the_threshold_are_absent() {
                    GROUP BY origin ORDER BY n";
     let job = bench.as_registry().run(grouped).await;
     assert_eq!(job.state(), QueryJobState::Done, "{job:?}");
-    let sent = bench.as_registry().read(&job.id, pb::ResultFormat::Json, 0, None).await.unwrap();
-    let rows: Vec<_> =
-        sent.rows.iter().map(|it| (text(it, "origin"), number(it, "n"), number(it, "delay"))).collect();
+    let sent = bench
+        .as_registry()
+        .read(&job.id, pb::ResultFormat::Json, 0, None)
+        .await
+        .unwrap();
+    let rows: Vec<_> = sent
+        .rows
+        .iter()
+        .map(|it| (text(it, "origin"), number(it, "n"), number(it, "delay")))
+        .collect();
     // LGA, of three planes, is not there.
     assert_eq!(rows, [("JFK", 40.0, 5.0), ("EWR", 120.0, 5.0)]);
 
-    let own = bench.as_alliance().rows("SELECT origin, count(*) AS n FROM alliance.flights GROUP BY origin").await;
+    let own = bench
+        .as_alliance()
+        .rows("SELECT origin, count(*) AS n FROM alliance.flights GROUP BY origin")
+        .await;
     assert_eq!(own.len(), 3, "the owner sees its own");
 
     let audit = "SELECT tenant_id || ' ' || analyst_tenant_id || ' ' || released_groups FROM release_audit";
     let audited = bench.sql.column(audit).await.unwrap();
-    assert_eq!(audited, [format!("{} {} 2", bench.alliance.id, bench.registry.id)]);
+    assert_eq!(
+        audited,
+        [format!("{} {} 2", bench.alliance.id, bench.registry.id)]
+    );
 }
 
 #[tokio::test]
@@ -62,7 +72,10 @@ async fn own_groups_select_over_a_unique_table() {
 #[tokio::test]
 async fn the_columns_say_what_an_analyst_may_know() {
     let bench = Bench::new().await;
-    let job = bench.as_registry().run("SELECT origin, count(*) FROM alliance.flights GROUP BY origin").await;
+    let job = bench
+        .as_registry()
+        .run("SELECT origin, count(*) FROM alliance.flights GROUP BY origin")
+        .await;
     assert_eq!(job.total_rows, Some(2));
     // 166 rows are told as 256 of two texts and a number.
     assert_eq!(job.total_bytes_processed, Some(256 * (16 + 16 + 8)));
@@ -76,7 +89,10 @@ async fn the_columns_say_what_an_analyst_may_know() {
     assert_eq!(job.output_schema.len(), 2);
     assert!(job.results_expire_at.is_some());
 
-    let own = bench.as_registry().run("SELECT count(*) FROM registry.planes").await;
+    let own = bench
+        .as_registry()
+        .run("SELECT count(*) FROM registry.planes")
+        .await;
     assert!(own.total_slot_ms.is_some());
 }
 
@@ -93,11 +109,25 @@ async fn what_would_leak_is_refused_before_there_is_a_job() {
     ];
     for text in refused {
         let error = bench.as_registry().start(text).await.unwrap_err();
-        assert_eq!((error.code(), reason(&error).as_str()), (Code::InvalidArgument, "QUERY_REFUSED"), "{text}");
+        assert_eq!(
+            (error.code(), reason(&error).as_str()),
+            (Code::InvalidArgument, "QUERY_REFUSED"),
+            "{text}"
+        );
         assert!(fields(&error).iter().all(|field| field == "query_text"));
-        assert!(!error.get_error_details().bad_request().unwrap().field_violations.is_empty());
+        assert!(
+            !error
+                .get_error_details()
+                .bad_request()
+                .unwrap()
+                .field_violations
+                .is_empty()
+        );
     }
-    assert_eq!(bench.sql.value("SELECT count(*) FROM query_job").await.unwrap(), "0");
+    assert_eq!(
+        bench.sql.value("SELECT count(*) FROM query_job").await.unwrap(),
+        "0"
+    );
     assert_eq!(bench.sql.value("SELECT count(*) FROM query").await.unwrap(), "0");
 }
 
@@ -105,20 +135,50 @@ async fn what_would_leak_is_refused_before_there_is_a_job() {
 async fn a_stored_query_runs_as_it_was() {
     let bench = Bench::new().await;
     let caller = bench.as_registry();
-    let id = bench.sql.query(bench.registry.id, bench.world.project_id, "SELECT 7 AS seven").await;
+    let id = bench
+        .sql
+        .query(bench.registry.id, bench.world.project_id, "SELECT 7 AS seven")
+        .await;
     let request = pb::CreateQueryJobRequest {
         query: Some(pb::create_query_job_request::Query::QueryId(id.to_string())),
         request_id: "once".to_owned(),
         ..pb::CreateQueryJobRequest::default()
     };
-    let job = caller.jobs.clone().create_query_job(request.clone()).await.unwrap().into_inner();
-    let again = caller.jobs.clone().create_query_job(request).await.unwrap().into_inner();
-    assert_eq!((job.id.as_str(), job.query_id), (again.id.as_str(), id.to_string()));
+    let job = caller
+        .jobs
+        .clone()
+        .create_query_job(request.clone())
+        .await
+        .unwrap()
+        .into_inner();
+    let again = caller
+        .jobs
+        .clone()
+        .create_query_job(request)
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(
+        (job.id.as_str(), job.query_id),
+        (again.id.as_str(), id.to_string())
+    );
     let ended = caller.end(&job.id).await;
-    assert_eq!((ended.state(), ended.query_text.as_str()), (QueryJobState::Done, "SELECT 7 AS seven"));
+    assert_eq!(
+        (ended.state(), ended.query_text.as_str()),
+        (QueryJobState::Done, "SELECT 7 AS seven")
+    );
 
-    let request = pb::ListQueryJobsRequest { query_id: Some(id.to_string()), ..pb::ListQueryJobsRequest::default() };
-    let listed = caller.jobs.clone().list_query_jobs(request).await.unwrap().into_inner();
+    let request = pb::ListQueryJobsRequest {
+        query_id: Some(id.to_string()),
+        ..pb::ListQueryJobsRequest::default()
+    };
+    let listed = caller
+        .jobs
+        .clone()
+        .list_query_jobs(request)
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!(listed.query_jobs, [ended]);
 }
 
@@ -126,14 +186,27 @@ async fn a_stored_query_runs_as_it_was() {
 async fn a_failure_after_the_first_read_says_one_thing() {
     let bench = Bench::new().await;
     // Every tail number begins with a letter.
-    let job = bench.as_registry().run("SELECT sum(CAST(tailnum AS BIGINT)) FROM registry.planes").await;
+    let job = bench
+        .as_registry()
+        .run("SELECT sum(CAST(tailnum AS BIGINT)) FROM registry.planes")
+        .await;
     assert_eq!(job.state(), QueryJobState::Error);
     assert_eq!(error(&job, "reason"), "QUERY_FAILED");
     assert!(!format!("{job:?}").contains("N0000"), "a value left: {job:?}");
-    let read = bench.as_registry().read(&job.id, pb::ResultFormat::Json, 0, None).await.unwrap_err();
-    assert_eq!((read.code(), reason(&read).as_str()), (Code::FailedPrecondition, "WRONG_STATE"));
+    let read = bench
+        .as_registry()
+        .read(&job.id, pb::ResultFormat::Json, 0, None)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (read.code(), reason(&read).as_str()),
+        (Code::FailedPrecondition, "WRONG_STATE")
+    );
     let details = read.get_error_details();
-    assert_eq!(details.error_info().unwrap().metadata["job_error"], "QUERY_FAILED");
+    assert_eq!(
+        details.error_info().unwrap().metadata["job_error"],
+        "QUERY_FAILED"
+    );
 }
 
 #[tokio::test]
@@ -142,105 +215,24 @@ async fn a_changed_policy_releases_nothing() {
     // The catalog still answers with the version before.
     let flights = bench.world.tables.lock().unwrap()[0].clone();
     let stricter = serde_json::json!({ "privacy_unit": "tailnum", "analysts": [bench.registry.id] });
-    bench.sql.table_policy(bench.alliance, flights.id, &stricter).await;
-    let job = bench.as_registry().run("SELECT count(*) AS n FROM alliance.flights").await;
-    assert_eq!((job.state(), error(&job, "reason").as_str()), (QueryJobState::Error, "WORLD_CHANGED"));
-    assert_eq!(bench.sql.value("SELECT count(*) FROM query_result").await.unwrap(), "0");
-}
-
-#[tokio::test]
-async fn a_cancel_reaches_a_running_worker() {
-    let bench = Bench::new().await;
-    let caller = bench.as_registry();
-    let job = caller.start(ENDLESS).await.unwrap();
-    let watch = pb::WatchQueryJobRequest { id: job.id.clone() };
-    let mut states = caller.jobs.clone().watch_query_job(watch).await.unwrap().into_inner();
-    let mut seen = Vec::new();
-    while let Some(job) = states.message().await.unwrap() {
-        if job.state() == QueryJobState::Running && seen.last() != Some(&QueryJobState::Running) {
-            let error = caller.read(&job.id, pb::ResultFormat::Json, 0, None).await.unwrap_err();
-            assert_eq!((error.code(), reason(&error).as_str()), (Code::FailedPrecondition, "WRONG_STATE"));
-            let cancel = pb::CancelQueryJobRequest { id: job.id.clone(), request_id: String::new() };
-            let cancelled = caller.jobs.clone().cancel_query_job(cancel.clone()).await.unwrap().into_inner();
-            assert_eq!(cancelled.state(), QueryJobState::Error);
-            // Once more changes nothing.
-            assert_eq!(caller.jobs.clone().cancel_query_job(cancel).await.unwrap().into_inner(), cancelled);
-        }
-        seen.push(job.state());
-    }
-    assert_eq!(seen.last(), Some(&QueryJobState::Error));
-    assert!(seen.contains(&QueryJobState::Running), "{seen:?}");
-    let ended = caller.end(&job.id).await;
-    assert_eq!(error(&ended, "reason"), "CANCELLED");
-    // Both places are free again: a third run gets one.
-    assert_eq!(caller.rows("SELECT 1 AS one").await.len(), 1);
-}
-
-#[tokio::test]
-async fn a_wait_ends_with_its_time() {
-    let bench = Bench::new().await;
-    let caller = bench.as_registry();
-    let job = caller.start(ENDLESS).await.unwrap();
-    let timeout = Some(prost_types::Duration { seconds: 0, nanos: 50_000_000 });
-    let request = pb::WaitQueryJobRequest { id: job.id.clone(), timeout };
-    let waited = caller.jobs.clone().wait_query_job(request).await.unwrap().into_inner();
-    assert!(waited.ended.is_none());
-    let cancel = pb::CancelQueryJobRequest { id: job.id, request_id: String::new() };
-    caller.jobs.clone().cancel_query_job(cancel).await.unwrap();
-}
-
-#[tokio::test]
-async fn a_job_of_others_is_not_there() {
-    let bench = Bench::new().await;
-    let job = bench.as_registry().run("SELECT 1 AS one").await;
-    // The partner of the project sees as little as a stranger.
-    for other in [bench.as_alliance(), bench.as_stranger()] {
-        let id = job.id.clone();
-        let mut jobs = other.jobs.clone();
-        let codes = [
-            jobs.get_query_job(pb::GetQueryJobRequest { id: id.clone() }).await.unwrap_err().code(),
-            jobs.cancel_query_job(pb::CancelQueryJobRequest { id: id.clone(), ..Default::default() })
-                .await
-                .unwrap_err()
-                .code(),
-            jobs.wait_query_job(pb::WaitQueryJobRequest { id: id.clone(), timeout: None }).await.unwrap_err().code(),
-            jobs.watch_query_job(pb::WatchQueryJobRequest { id: id.clone() }).await.unwrap_err().code(),
-            other.read(&id, pb::ResultFormat::Json, 0, None).await.unwrap_err().code(),
-        ];
-        assert_eq!(codes, [Code::NotFound; 5]);
-        let listed = jobs.list_query_jobs(pb::ListQueryJobsRequest::default()).await.unwrap().into_inner();
-        assert!(listed.query_jobs.is_empty());
-    }
-}
-
-#[tokio::test]
-async fn a_tenant_has_so_many_open_jobs_and_no_more() {
-    let bench = Bench::with_open_jobs(1).await;
-    let caller = bench.as_registry();
-    let job = caller.start(ENDLESS).await.unwrap();
-    let error = caller.start("SELECT 1").await.unwrap_err();
-    assert_eq!((error.code(), reason(&error).as_str()), (Code::ResourceExhausted, "QUOTA_EXCEEDED"));
-    // Others are not concerned.
-    bench.as_alliance().rows("SELECT 1 AS one").await;
-    let cancel = pb::CancelQueryJobRequest { id: job.id, request_id: String::new() };
-    caller.jobs.clone().cancel_query_job(cancel).await.unwrap();
-    caller.rows("SELECT 1 AS one").await;
-}
-
-#[tokio::test]
-async fn a_stopped_service_hands_its_jobs_back() {
-    let mut bench = Bench::new().await;
-    let caller = bench.as_registry();
-    let job = caller.start(ENDLESS).await.unwrap();
-    let mut states =
-        caller.jobs.clone().watch_query_job(pb::WatchQueryJobRequest { id: job.id.clone() }).await.unwrap().into_inner();
-    while let Some(job) = states.message().await.unwrap() {
-        if job.state() == QueryJobState::Running {
-            break;
-        }
-    }
-    drop((states, caller));
-    bench.stop().await;
-    let runs = "SELECT holder IS NULL AND ended_at IS NULL FROM query_run";
-    assert_eq!(bench.sql.column(runs).await.unwrap(), ["t"], "another worker may take it at once");
+    bench
+        .sql
+        .table_policy(bench.alliance, flights.id, &stricter)
+        .await;
+    let job = bench
+        .as_registry()
+        .run("SELECT count(*) AS n FROM alliance.flights")
+        .await;
+    assert_eq!(
+        (job.state(), error(&job, "reason").as_str()),
+        (QueryJobState::Error, "WORLD_CHANGED")
+    );
+    assert_eq!(
+        bench
+            .sql
+            .value("SELECT count(*) FROM query_result")
+            .await
+            .unwrap(),
+        "0"
+    );
 }

@@ -1,10 +1,16 @@
 //! The query service over a real server, a database of its own and peers of the test's own.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::future_not_send, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::future_not_send,
+    reason = "tests"
+)]
 
 mod clients;
 mod fixture;
 mod jobs;
+mod lifecycle;
 mod peers;
 mod queries;
 mod results;

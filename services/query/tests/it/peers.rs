@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use datacovey_auth::{InternalVerifier, TrustedService};
 use datacovey_proto::catalog::v1::Policy;
-use datacovey_proto::internal::catalog::v1::resolver_service_server::{ResolverService, ResolverServiceServer};
+use datacovey_proto::internal::catalog::v1::resolver_service_server::{
+    ResolverService, ResolverServiceServer,
+};
 use datacovey_proto::internal::catalog::v1::{
     ProjectState, ResolveProjectRequest, ResolveProjectResponse, ResolvedTable,
 };
@@ -53,7 +55,10 @@ struct Peer {
 
 impl Peer {
     fn caller<T>(&self, request: &Request<T>) -> Result<Principal, Status> {
-        let header = request.metadata().get("authorization").ok_or_else(|| Status::unauthenticated("no token"))?;
+        let header = request
+            .metadata()
+            .get("authorization")
+            .ok_or_else(|| Status::unauthenticated("no token"))?;
         let token = header.to_str().unwrap().strip_prefix("Bearer ").unwrap();
         let caller = self.verifier.verify(token)?;
         assert_eq!(caller.service, "query");
@@ -69,7 +74,9 @@ impl ResolverService for Peer {
     ) -> Result<Response<ResolveProjectResponse>, Status> {
         let caller = self.caller(&request)?;
         let project_id = request.into_inner().project_id;
-        if project_id != self.world.project_id.to_string() || !self.world.participants.contains(&caller.tenant_id) {
+        if project_id != self.world.project_id.to_string()
+            || !self.world.participants.contains(&caller.tenant_id)
+        {
             return Err(datacovey_error::Error::not_found("project", project_id).into());
         }
         let tables = self.world.tables.lock().unwrap();
@@ -111,10 +118,18 @@ impl VersionResolverService for Peer {
                 rows: table.files.iter().map(|file| file.rows).sum(),
                 size_bytes: table.files.iter().map(|file| file.size_bytes).sum(),
                 files: table.files.clone(),
-                unique_columns: table.unique.iter().map(|it| ColumnSet { columns: vec![(*it).to_owned()] }).collect(),
+                unique_columns: table
+                    .unique
+                    .iter()
+                    .map(|it| ColumnSet {
+                        columns: vec![(*it).to_owned()],
+                    })
+                    .collect(),
             })
         });
-        Ok(Response::new(ResolveVersionsResponse { versions: versions.collect::<Result<_, _>>()? }))
+        Ok(Response::new(ResolveVersionsResponse {
+            versions: versions.collect::<Result<_, _>>()?,
+        }))
     }
 }
 
@@ -149,9 +164,9 @@ fn value(json: &serde_json::Value) -> prost_types::Value {
         serde_json::Value::Bool(it) => Kind::BoolValue(*it),
         serde_json::Value::Number(it) => Kind::NumberValue(it.as_f64().unwrap()),
         serde_json::Value::String(it) => Kind::StringValue(it.clone()),
-        serde_json::Value::Array(items) => {
-            Kind::ListValue(prost_types::ListValue { values: items.iter().map(value).collect() })
-        }
+        serde_json::Value::Array(items) => Kind::ListValue(prost_types::ListValue {
+            values: items.iter().map(value).collect(),
+        }),
         serde_json::Value::Object(fields) => Kind::StructValue(prost_types::Struct {
             fields: fields.iter().map(|(key, it)| (key.clone(), value(it))).collect(),
         }),

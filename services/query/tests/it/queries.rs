@@ -12,7 +12,10 @@ fn new(project_id: Uuid, text: &str) -> pb::CreateQueryRequest {
         query_text: text.to_owned(),
         ..pb::Query::default()
     };
-    pb::CreateQueryRequest { query: Some(query), request_id: String::new() }
+    pb::CreateQueryRequest {
+        query: Some(query),
+        request_id: String::new(),
+    }
 }
 
 #[tokio::test]
@@ -22,25 +25,44 @@ async fn queries_are_kept_as_written_and_listed_page_by_page() {
     let mut made = Vec::new();
     for number in 0..3 {
         let text = format!("SELECT {number} -- kept as written\n");
-        let query = registry.create_query(new(bench.world.project_id, &text)).await.unwrap().into_inner();
+        let query = registry
+            .create_query(new(bench.world.project_id, &text))
+            .await
+            .unwrap()
+            .into_inner();
         assert_eq!(query.query_text, text);
         assert_eq!(query.tenant_id, bench.registry.id.to_string());
-        let got = registry.get_query(pb::GetQueryRequest { id: query.id.clone() }).await.unwrap().into_inner();
+        let got = registry
+            .get_query(pb::GetQueryRequest { id: query.id.clone() })
+            .await
+            .unwrap()
+            .into_inner();
         assert_eq!(got, query);
         made.push(query.id);
     }
-    let mut request = pb::ListQueriesRequest { page_size: 2, ..pb::ListQueriesRequest::default() };
+    let mut request = pb::ListQueriesRequest {
+        page_size: 2,
+        ..pb::ListQueriesRequest::default()
+    };
     let first = registry.list_queries(request.clone()).await.unwrap().into_inner();
     request.page_token = first.next_page_token;
     let second = registry.list_queries(request.clone()).await.unwrap().into_inner();
-    let listed: Vec<_> = first.queries.into_iter().chain(second.queries).map(|it| it.id).collect();
+    let listed: Vec<_> = first
+        .queries
+        .into_iter()
+        .chain(second.queries)
+        .map(|it| it.id)
+        .collect();
     assert_eq!(listed, made);
     assert_eq!(second.next_page_token, "");
 
     // A token answers only the list that made it.
     request.project_id = Some(bench.world.project_id.to_string());
     let error = registry.list_queries(request).await.unwrap_err();
-    assert_eq!((error.code(), reason(&error).as_str()), (Code::InvalidArgument, "INVALID_PAGE_TOKEN"));
+    assert_eq!(
+        (error.code(), reason(&error).as_str()),
+        (Code::InvalidArgument, "INVALID_PAGE_TOKEN")
+    );
 }
 
 #[tokio::test]
@@ -66,13 +88,25 @@ async fn bad_requests_name_every_field() {
     request.request_id = "a b".to_owned();
     let error = registry.create_query(request).await.unwrap_err();
     assert_eq!(error.code(), Code::InvalidArgument);
-    assert_eq!(fields(&error), ["request_id", "query.project_id", "query.query_text"]);
+    assert_eq!(
+        fields(&error),
+        ["request_id", "query.project_id", "query.query_text"]
+    );
 
-    let error = registry.create_query(new(bench.world.project_id, &"x".repeat(100_001))).await.unwrap_err();
+    let error = registry
+        .create_query(new(bench.world.project_id, &"x".repeat(100_001)))
+        .await
+        .unwrap_err();
     assert_eq!(fields(&error), ["query.query_text"]);
-    let error = registry.create_query(pb::CreateQueryRequest::default()).await.unwrap_err();
+    let error = registry
+        .create_query(pb::CreateQueryRequest::default())
+        .await
+        .unwrap_err();
     assert_eq!(fields(&error), ["query"]);
-    let error = registry.check_query(pb::CheckQueryRequest::default()).await.unwrap_err();
+    let error = registry
+        .check_query(pb::CheckQueryRequest::default())
+        .await
+        .unwrap_err();
     assert_eq!(fields(&error), ["query"]);
 }
 
@@ -80,20 +114,43 @@ async fn bad_requests_name_every_field() {
 async fn what_others_have_is_not_there() {
     let bench = Bench::new().await;
     let (mut registry, mut stranger) = (bench.as_registry().queries, bench.as_stranger().queries);
-    let query = registry.create_query(new(bench.world.project_id, "SELECT 1")).await.unwrap().into_inner();
+    let query = registry
+        .create_query(new(bench.world.project_id, "SELECT 1"))
+        .await
+        .unwrap()
+        .into_inner();
 
-    let error = stranger.get_query(pb::GetQueryRequest { id: query.id.clone() }).await.unwrap_err();
-    assert_eq!((error.code(), reason(&error).as_str()), (Code::NotFound, "NOT_FOUND"));
-    let error = stranger.create_query(new(bench.world.project_id, "SELECT 1")).await.unwrap_err();
+    let error = stranger
+        .get_query(pb::GetQueryRequest { id: query.id.clone() })
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.code(), reason(&error).as_str()),
+        (Code::NotFound, "NOT_FOUND")
+    );
+    let error = stranger
+        .create_query(new(bench.world.project_id, "SELECT 1"))
+        .await
+        .unwrap_err();
     assert_eq!(error.code(), Code::NotFound);
-    let listed = stranger.list_queries(pb::ListQueriesRequest::default()).await.unwrap().into_inner();
+    let listed = stranger
+        .list_queries(pb::ListQueriesRequest::default())
+        .await
+        .unwrap()
+        .into_inner();
     assert!(listed.queries.is_empty());
     let request = pb::CheckQueryRequest {
         query: Some(pb::check_query_request::Query::QueryId(query.id)),
         ..pb::CheckQueryRequest::default()
     };
-    assert_eq!(stranger.check_query(request).await.unwrap_err().code(), Code::NotFound);
-    assert_eq!(bench.as_stranger().check("SELECT 1").await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(
+        stranger.check_query(request).await.unwrap_err().code(),
+        Code::NotFound
+    );
+    assert_eq!(
+        bench.as_stranger().check("SELECT 1").await.unwrap_err().code(),
+        Code::NotFound
+    );
 }
 
 #[tokio::test]
@@ -103,7 +160,11 @@ async fn a_check_tells_what_a_run_would_meet() {
                 JOIN registry.planes p ON f.tailnum = p.tailnum GROUP BY f.origin";
     let checked = bench.as_registry().check(text).await.unwrap();
     assert!(checked.allowed, "{:?}", checked.violations);
-    let columns: Vec<_> = checked.output_schema.iter().map(|it| (it.name.as_str(), it.r#type.as_str())).collect();
+    let columns: Vec<_> = checked
+        .output_schema
+        .iter()
+        .map(|it| (it.name.as_str(), it.r#type.as_str()))
+        .collect();
     assert_eq!(columns[..2], [("origin", "VARCHAR"), ("n", "BIGINT")]);
     let tables: Vec<_> = checked.tables.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(tables, ["alliance.flights", "registry.planes"]);
@@ -130,7 +191,11 @@ async fn a_refusal_lists_every_violation_with_its_place() {
     let places = checked.violations.iter().filter_map(|it| it.position);
     assert!(places.clone().count() > 0, "{:?}", checked.violations);
     for place in places {
-        let line: usize = text.lines().take(place.line as usize - 1).map(|it| it.chars().count() + 1).sum();
+        let line: usize = text
+            .lines()
+            .take(place.line as usize - 1)
+            .map(|it| it.chars().count() + 1)
+            .sum();
         assert_eq!(place.offset as usize, line + place.column as usize - 1);
     }
     assert!(checked.violations.len() > 1, "{:?}", checked.violations);
@@ -143,9 +208,23 @@ async fn a_refusal_lists_every_violation_with_its_place() {
 #[tokio::test]
 async fn what_comes_later_says_so_and_nobody_is_no_caller() {
     let bench = Bench::new().await;
-    let error = bench.as_registry().queries.delete_query(pb::DeleteQueryRequest::default()).await.unwrap_err();
-    assert_eq!((error.code(), reason(&error).as_str()), (Code::Unimplemented, "NOT_IMPLEMENTED"));
+    let error = bench
+        .as_registry()
+        .queries
+        .delete_query(pb::DeleteQueryRequest::default())
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.code(), reason(&error).as_str()),
+        (Code::Unimplemented, "NOT_IMPLEMENTED")
+    );
     let mut anonymous = QueryServiceClient::new(bench.anonymous());
-    let error = anonymous.list_queries(pb::ListQueriesRequest::default()).await.unwrap_err();
-    assert_eq!((error.code(), reason(&error).as_str()), (Code::Unauthenticated, "CREDENTIALS_MISSING"));
+    let error = anonymous
+        .list_queries(pb::ListQueriesRequest::default())
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.code(), reason(&error).as_str()),
+        (Code::Unauthenticated, "CREDENTIALS_MISSING")
+    );
 }

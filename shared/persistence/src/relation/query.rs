@@ -76,7 +76,12 @@ impl Database {
     }
 }
 
-pub(super) async fn insert(ctx: &Ctx, id: Uuid, new: NewQuery, conn: &mut Conn<'_>) -> Result<QueryRow, Failure> {
+pub(super) async fn insert(
+    ctx: &Ctx,
+    id: Uuid,
+    new: NewQuery,
+    conn: &mut Conn<'_>,
+) -> Result<QueryRow, Failure> {
     let row = diesel::insert_into(query::table)
         .values((
             query::id.eq(id),
@@ -91,5 +96,10 @@ pub(super) async fn insert(ctx: &Ctx, id: Uuid, new: NewQuery, conn: &mut Conn<'
 }
 
 async fn find(id: Uuid, conn: &mut Conn<'_>) -> Result<QueryRow, Failure> {
-    query::table.find(id).select(QueryRow::as_select()).first(conn).await.or_not_found("query", id)
+    query::table
+        .find(id)
+        .select(QueryRow::as_select())
+        .first(conn)
+        .await
+        .or_not_found("query", id)
 }

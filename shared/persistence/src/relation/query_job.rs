@@ -19,7 +19,6 @@ use crate::pipeline::answer;
 use crate::schema::{query as query_table, query_job, query_result, query_run};
 use crate::{Conn, Database, utc_now};
 
-
 /// A run of a query, in the words of the contract.
 #[derive(Clone, Debug, PartialEq, Queryable, Selectable, Serialize)]
 #[diesel(table_name = query_job, check_for_backend(diesel::pg::Pg))]
@@ -103,12 +102,17 @@ impl Database {
                 return find(first, conn).await;
             }
             let open = query_run::table
-                .filter(query_run::tenant_id.eq(ctx.tenant_id()).and(query_run::ended_at.is_null()))
+                .filter(
+                    query_run::tenant_id
+                        .eq(ctx.tenant_id())
+                        .and(query_run::ended_at.is_null()),
+                )
                 .count()
                 .get_result::<i64>(conn)
                 .await?;
             if open >= max_open {
-                let message = format!("the tenant has {open} query jobs that have not ended, and may have {max_open}");
+                let message =
+                    format!("the tenant has {open} query jobs that have not ended, and may have {max_open}");
                 return Err(Error::quota_exceeded("tenant", message).into());
             }
             let query_id = match new.query.clone() {
@@ -139,8 +143,16 @@ impl Database {
         let of_all_projects = project_id.is_none().into_sql::<Bool>();
         let statement = views()
             .filter(query_job::tenant_id.eq(ctx.tenant_id()))
-            .filter(query_job::query_id.eq(query_id.unwrap_or_default()).or(of_all_queries))
-            .filter(query_table::project_id.eq(project_id.unwrap_or_default()).or(of_all_projects))
+            .filter(
+                query_job::query_id
+                    .eq(query_id.unwrap_or_default())
+                    .or(of_all_queries),
+            )
+            .filter(
+                query_table::project_id
+                    .eq(project_id.unwrap_or_default())
+                    .or(of_all_projects),
+            )
             .filter(query_job::id.gt(paging.after.unwrap_or_default()))
             .order(query_job::id)
             .limit(paging.limit());
@@ -189,10 +201,20 @@ fn views() -> _ {
 }
 
 async fn find(id: Uuid, conn: &mut Conn<'_>) -> Result<QueryJobView, Failure> {
-    views().filter(query_job::id.eq(id)).first(conn).await.or_not_found("query_job", id)
+    views()
+        .filter(query_job::id.eq(id))
+        .first(conn)
+        .await
+        .or_not_found("query_job", id)
 }
 
-async fn insert(ctx: &Ctx, id: Uuid, query_id: Uuid, new: &NewQueryJob, conn: &mut Conn<'_>) -> Result<(), Failure> {
+async fn insert(
+    ctx: &Ctx,
+    id: Uuid,
+    query_id: Uuid,
+    new: &NewQueryJob,
+    conn: &mut Conn<'_>,
+) -> Result<(), Failure> {
     diesel::insert_into(query_job::table)
         .values((
             query_job::id.eq(id),
