@@ -9,6 +9,7 @@ mod participant;
 mod policy;
 mod project;
 mod refusal;
+mod repeat;
 mod resolver;
 mod suite;
 mod table;
