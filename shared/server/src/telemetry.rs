@@ -6,6 +6,8 @@ use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_otlp::WithExportConfig as _;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing::Level;
+use tracing_subscriber::filter::{FilterExt as _, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt as log};
@@ -74,10 +76,12 @@ impl Telemetry {
         let metrics = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
             .install_recorder()?;
+        // What is logged decides nothing about what is traced; and the spans around an event name the
+        // request in its line, however little is logged.
+        let spans = || filter_fn(|it| it.is_span() && *it.level() <= Level::INFO);
         Registry::default()
-            .with(filter)
-            .with(logs)
-            .with(tracing_opentelemetry::layer().with_tracer(tracer))
+            .with(logs.with_filter(filter.or(spans())))
+            .with(tracing_opentelemetry::layer().with_tracer(tracer).with_filter(spans()))
             .try_init()?;
         log_panics();
         Ok(Self { traces, metrics })

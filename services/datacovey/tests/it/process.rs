@@ -73,17 +73,24 @@ impl Process {
         self.child.kill().await.unwrap();
     }
 
-    /// Kills the private PostgreSQL server, all its processes at once.
+    /// Kills the private PostgreSQL server, which takes its children along.
     pub(crate) async fn kill_database(&self) {
-        let pid_file = walk(&self.data_dir.join("database")).expect("a private server");
-        let pid: String = std::fs::read_to_string(pid_file)
-            .unwrap()
-            .lines()
-            .next()
-            .unwrap()
-            .to_owned();
-        let killed = Command::new("kill").args(["-9", &pid]).status().await.unwrap();
+        let url = std::fs::read_to_string(self.data_dir.join("database-url")).unwrap();
+        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls)
+            .await
+            .unwrap();
+        let connection = tokio::spawn(connection);
+        let row = client
+            .query_one("SELECT split_part(pg_read_file('postmaster.pid'), E'\n', 1)", &[])
+            .await
+            .unwrap();
+        let killed = Command::new("kill")
+            .args(["-9", row.get(0)])
+            .status()
+            .await
+            .unwrap();
         assert!(killed.success());
+        let _ = connection.await;
     }
 
     /// As SIGTERM does: drains, and says with its exit code whether it went well.
@@ -117,19 +124,4 @@ pub(crate) async fn token(data_dir: &Path, tenant: &str) -> String {
         String::from_utf8_lossy(&output.stderr)
     );
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
-fn walk(folder: &Path) -> Option<PathBuf> {
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).ok()?.flatten() {
-            if entry.file_name() == "postmaster.pid" {
-                return Some(entry.path());
-            }
-            if entry.file_type().ok()?.is_dir() && folders.len() < 64 {
-                folders.push(entry.path());
-            }
-        }
-    }
-    None
 }
