@@ -1,0 +1,261 @@
+use std::str::FromStr;
+use std::time::Duration;
+
+use datacovey_error::{Violation, Violations};
+use datacovey_jobs::WorkerOptions;
+use datacovey_persistence::PoolOptions;
+use datacovey_server::{ServerArgs, ServerConfig, Service};
+use datacovey_storage::write::WriteOptions;
+
+/// The service as others know it.
+pub const SERVICE: Service = Service {
+    name: "transfer",
+    port: 50054,
+    admin_port: 9094,
+    peers: &["identity"],
+};
+
+/// Flags and environment variables of the service.
+#[derive(clap::Parser, Clone, Debug, Default)]
+#[command(
+    name = "datacovey-transfer",
+    version,
+    about = "Imports, exports and table files"
+)]
+pub struct Args {
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// The database, as postgres://user:password@host:5432/name; the user may act as datacovey_transfer and datacovey_transfer_worker
+    #[arg(
+        long,
+        env = "DATACOVEY_DATABASE_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub database_url: Option<String>,
+    /// Connections to the database at most, of calls and of workers each [default: 10]
+    #[arg(long, env = "DATACOVEY_DATABASE_CONNECTIONS", value_name = "COUNT")]
+    pub database_connections: Option<String>,
+    /// Where objects are kept: a folder, as a path or a file:// URL
+    #[arg(long, env = "DATACOVEY_STORE", value_name = "URL")]
+    pub store_url: Option<String>,
+    /// Largest upload, in bytes [default: 1 TiB]
+    #[arg(long, env = "DATACOVEY_MAX_UPLOAD_BYTES", value_name = "BYTES")]
+    pub max_upload_bytes: Option<String>,
+    /// Imports and exports that this process works on at a time, of each kind [default: 2]
+    #[arg(long, env = "DATACOVEY_TRANSFER_CONCURRENCY", value_name = "COUNT")]
+    pub concurrency: Option<String>,
+    /// Imports, and exports, of one tenant that run at a time [default: 2]
+    #[arg(long, env = "DATACOVEY_TRANSFER_RUNNING_PER_TENANT", value_name = "COUNT")]
+    pub running_per_tenant: Option<String>,
+    /// Imports, and exports, of one tenant that wait or run at a time [default: 100]
+    #[arg(long, env = "DATACOVEY_TRANSFER_OPEN_PER_TENANT", value_name = "COUNT")]
+    pub open_per_tenant: Option<String>,
+}
+
+/// The service, configured.
+#[derive(Clone)]
+pub struct Config {
+    pub server: ServerConfig,
+    pub database_url: String,
+    pub pool: PoolOptions,
+    pub store_url: String,
+    pub limits: Limits,
+}
+
+/// How much one tenant, one upload and one process may use.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Of one gRPC message.
+    pub max_message_bytes: usize,
+    pub max_upload_bytes: u64,
+    /// Content gathered before it is committed.
+    pub chunk_bytes: usize,
+    /// An upload that is not finished by then expires.
+    pub upload_lifetime: Duration,
+    /// How long an exported file can be downloaded.
+    pub export_lifetime: Duration,
+    /// Jobs of one kind and tenant that wait or run.
+    pub open_per_tenant: u32,
+    /// How often a watched job's progress is sent.
+    pub watch_every: Duration,
+    /// How often what dead attempts left behind is looked for.
+    pub sweep_every: Duration,
+    /// How long after a job's end its leftovers are kept: a straggler may still write.
+    pub sweep_grace: Duration,
+    pub worker: WorkerOptions,
+    pub write: WriteOptions,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            // A part of an upload is at most 4 MiB; what is around it is small.
+            max_message_bytes: (4 << 20) + (64 << 10),
+            max_upload_bytes: 1 << 40,
+            chunk_bytes: 8 << 20,
+            upload_lifetime: Duration::from_secs(24 * 3600),
+            export_lifetime: Duration::from_secs(7 * 24 * 3600),
+            open_per_tenant: 100,
+            watch_every: Duration::from_secs(1),
+            sweep_every: Duration::from_secs(60),
+            sweep_grace: Duration::from_secs(120),
+            worker: WorkerOptions::default(),
+            write: WriteOptions::default(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Config {
+    /// Without the URLs, which may hold passwords.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Config")
+            .field("server", &self.server)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Args {
+    /// The configuration, or everything that is wrong with it.
+    ///
+    /// # Errors
+    ///
+    /// Every violation, by the name of its environment variable.
+    pub fn validate(self) -> Result<Config, Vec<Violation>> {
+        let mut violations = Violations::new();
+        let server = self.server.validate(SERVICE, &mut violations);
+        self.complete(server, violations)
+    }
+
+    /// The same for a process that has configured the server itself.
+    pub fn with_server(self, server: ServerConfig) -> Result<Config, Vec<Violation>> {
+        self.complete(Some(server), Violations::new())
+    }
+
+    fn complete(
+        self,
+        server: Option<ServerConfig>,
+        mut violations: Violations,
+    ) -> Result<Config, Vec<Violation>> {
+        let mut required = |name, value: Option<String>| {
+            value.filter(|it| !it.is_empty()).or_else(|| {
+                violations.add(name, "is missing");
+                None
+            })
+        };
+        let database_url = required("DATACOVEY_DATABASE_URL", self.database_url);
+        let store_url = required("DATACOVEY_STORE", self.store_url);
+        let mut pool = PoolOptions::default();
+        let mut limits = Limits::default();
+        let worker = &mut limits.worker;
+        number(
+            &self.database_connections,
+            "DATACOVEY_DATABASE_CONNECTIONS",
+            1000,
+            &mut pool.max_connections,
+            &mut violations,
+        );
+        number(
+            &self.max_upload_bytes,
+            "DATACOVEY_MAX_UPLOAD_BYTES",
+            1 << 50,
+            &mut limits.max_upload_bytes,
+            &mut violations,
+        );
+        number(
+            &self.concurrency,
+            "DATACOVEY_TRANSFER_CONCURRENCY",
+            1000,
+            &mut worker.concurrency,
+            &mut violations,
+        );
+        number(
+            &self.running_per_tenant,
+            "DATACOVEY_TRANSFER_RUNNING_PER_TENANT",
+            1000,
+            &mut worker.max_running_per_tenant,
+            &mut violations,
+        );
+        number(
+            &self.open_per_tenant,
+            "DATACOVEY_TRANSFER_OPEN_PER_TENANT",
+            1_000_000,
+            &mut limits.open_per_tenant,
+            &mut violations,
+        );
+        match (server, database_url, store_url) {
+            (Some(server), Some(database_url), Some(store_url)) if violations.is_empty() => {
+                limits.max_message_bytes = limits.max_message_bytes.max(server.limits.max_message_bytes);
+                // What is not done by then is handed back while there is still time to.
+                limits.worker.grace = server.limits.drain_grace.mul_f64(0.8);
+                Ok(Config {
+                    server,
+                    database_url,
+                    pool,
+                    store_url,
+                    limits,
+                })
+            }
+            _ => Err(violations.into_vec()),
+        }
+    }
+}
+
+fn number<T: FromStr + PartialOrd + From<u8> + std::fmt::Display>(
+    text: &Option<String>,
+    name: &str,
+    most: T,
+    value: &mut T,
+    violations: &mut Violations,
+) {
+    let Some(text) = text else { return };
+    match text.parse::<T>() {
+        Ok(given) if given >= T::from(1) && given <= most => *value = given,
+        _ => violations.add(name, format!("is no whole number from 1 to {most}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_that_is_wrong_is_said_at_once() {
+        let zero = || Some("0".to_owned());
+        let args = Args {
+            server: ServerArgs {
+                listen: Some("nowhere".to_owned()),
+                ..ServerArgs::default()
+            },
+            database_url: None,
+            database_connections: zero(),
+            store_url: Some(String::new()),
+            max_upload_bytes: Some("much".to_owned()),
+            concurrency: zero(),
+            running_per_tenant: zero(),
+            open_per_tenant: Some("1000001".to_owned()),
+        };
+        let fields: Vec<_> = args
+            .validate()
+            .unwrap_err()
+            .into_iter()
+            .map(|it| it.field)
+            .collect();
+        for field in [
+            "DATACOVEY_LISTEN",
+            "DATACOVEY_DATABASE_URL",
+            "DATACOVEY_DATABASE_CONNECTIONS",
+            "DATACOVEY_STORE",
+            "DATACOVEY_MAX_UPLOAD_BYTES",
+            "DATACOVEY_TRANSFER_CONCURRENCY",
+            "DATACOVEY_TRANSFER_RUNNING_PER_TENANT",
+            "DATACOVEY_TRANSFER_OPEN_PER_TENANT",
+        ] {
+            assert!(
+                fields.iter().any(|it| it == field),
+                "{field} is not among {fields:?}"
+            );
+        }
+    }
+}

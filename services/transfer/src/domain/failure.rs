@@ -1,0 +1,104 @@
+//! Why a job failed, as its owner reads it.
+
+use datacovey_error::ErrorReason;
+use datacovey_jobs::JobFailure;
+use datacovey_proto::transfer::v1 as pb;
+use datacovey_storage::read::{Fault, ReadError, Rejected};
+use datacovey_storage::schema::SchemaViolation;
+use serde_json::Value;
+
+/// The error of a run row. The queue's own reasons (an upload that expired, attempts used up) are
+/// told as the one for transfers; their message says which.
+pub(crate) fn job_error(error: Option<&Value>) -> Option<pb::JobError> {
+    let failure = JobFailure::stored(error)?;
+    let reason = failure.error_reason().unwrap_or(match failure.reason.as_str() {
+        "CREATOR_ARCHIVED" => ErrorReason::Archived,
+        _ => ErrorReason::TransferFailed,
+    });
+    Some(pb::JobError {
+        reason: reason.into(),
+        message: failure.message,
+        line: failure.line.and_then(|line| i64::try_from(line).ok()),
+        field: failure.field.unwrap_or_default(),
+    })
+}
+
+/// What stopped the reading of a staged file.
+pub(crate) fn of_content(error: ReadError) -> JobFailure {
+    match error {
+        ReadError::Content { line, reason } => {
+            JobFailure::new(ErrorReason::TransferFailed, reason).at(line, None)
+        }
+        ReadError::Store(store) => datacovey_error::Error::from(store).into(),
+    }
+}
+
+/// More records were rejected than may be. `first` is the first of them.
+pub(crate) fn too_many_rejected(max_bad_records: u64, first: Option<&Rejected>) -> JobFailure {
+    let Some((line, Fault { field, reason, .. })) = first.and_then(|it| Some((it.line, it.faults.first()?)))
+    else {
+        return JobFailure::new(ErrorReason::TransferFailed, "records were rejected");
+    };
+    let of_field = field
+        .as_ref()
+        .map(|field| format!(", field {field:?}"))
+        .unwrap_or_default();
+    let message = format!(
+        "more than {max_bad_records} records were rejected, the first of them at line {line}{of_field}: {reason}"
+    );
+    JobFailure::new(ErrorReason::TransferFailed, message).at(Some(line), field.clone())
+}
+
+/// The schema has come to be one that cannot be imported by.
+pub(crate) fn of_schema(violations: &[SchemaViolation]) -> JobFailure {
+    let all: Vec<String> = violations
+        .iter()
+        .map(|it| format!("{}: {}", it.path, it.reason))
+        .collect();
+    let message = format!(
+        "the schema of the table cannot be imported by: {}",
+        all.join("; ")
+    );
+    JobFailure::new(ErrorReason::InvalidSchema, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn reasons_of_the_queue_are_in_the_words_of_the_api() {
+        let reason = |word: &str| {
+            job_error(Some(&json!({ "reason": word, "message": "why" }))).map(|error| error.reason())
+        };
+        assert_eq!(reason("CANCELLED"), Some(ErrorReason::Cancelled));
+        assert_eq!(reason("ARCHIVED"), Some(ErrorReason::Archived));
+        assert_eq!(reason("CREATOR_ARCHIVED"), Some(ErrorReason::Archived));
+        assert_eq!(reason("UPLOAD_EXPIRED"), Some(ErrorReason::TransferFailed));
+        assert_eq!(job_error(None), None);
+    }
+
+    #[test]
+    fn too_many_rejected_name_the_first() {
+        let fault = Fault {
+            field: Some("year".to_owned()),
+            reason: "is odd".to_owned(),
+            value: String::new(),
+        };
+        let first = Rejected {
+            line: 7,
+            faults: vec![fault],
+        };
+        let failure = too_many_rejected(2, Some(&first));
+        assert!(
+            failure.message.contains("line 7, field \"year\": is odd"),
+            "{}",
+            failure.message
+        );
+        assert_eq!(
+            (failure.line, failure.field.as_deref(), failure.transient),
+            (Some(7), Some("year"), false)
+        );
+    }
+}

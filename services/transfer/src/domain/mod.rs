@@ -1,0 +1,7 @@
+//! Rules of imports and exports as plain types and functions.
+
+pub(crate) mod failure;
+pub(crate) mod file;
+pub(crate) mod options;
+pub(crate) mod progress;
+pub(crate) mod upload;

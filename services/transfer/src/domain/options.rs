@@ -1,0 +1,161 @@
+//! What a job was asked to do, as its run row keeps it.
+
+use datacovey_storage::read::{CsvFormat, ImportFormat};
+use datacovey_storage::write::ExportFormat;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Formats that are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Format {
+    Csv,
+    Parquet,
+}
+
+/// What an import does with the rows that the table holds; the words are those of `table_version`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Mode {
+    Append,
+    Replace,
+    EmptyOnly,
+}
+
+impl Mode {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Append => "append",
+            Self::Replace => "replace",
+            Self::EmptyOnly => "empty_only",
+        }
+    }
+}
+
+/// How a CSV file is written. Delimiter and quote are ASCII.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Csv {
+    pub(crate) delimiter: char,
+    pub(crate) quote: char,
+    pub(crate) header: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) columns: Vec<String>,
+    /// Never empty.
+    pub(crate) null_values: Vec<String>,
+}
+
+impl Default for Csv {
+    fn default() -> Self {
+        Self {
+            delimiter: ',',
+            quote: '"',
+            header: true,
+            columns: Vec::new(),
+            null_values: vec![String::new()],
+        }
+    }
+}
+
+impl Csv {
+    pub(crate) fn format(&self) -> CsvFormat {
+        // What is not ASCII was refused; NUL is what the check of the format refuses.
+        let byte = |character: char| u8::try_from(character).unwrap_or_default();
+        CsvFormat {
+            delimiter: byte(self.delimiter),
+            quote: byte(self.quote),
+            columns: (!self.header).then(|| self.columns.clone()),
+            null_values: self.null_values.clone(),
+        }
+    }
+}
+
+/// The options of an import.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ImportOptions {
+    pub(crate) format: Format,
+    pub(crate) mode: Mode,
+    pub(crate) max_bad_records: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) csv: Option<Csv>,
+    /// What was uploaded, once it is complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) upload: Option<Uploaded>,
+}
+
+/// A complete upload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Uploaded {
+    pub(crate) size_bytes: u64,
+    /// 64 hexadecimal digits; none if nobody computed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sha256: Option<String>,
+}
+
+impl ImportOptions {
+    pub(crate) fn read(&self) -> ImportFormat {
+        match self.format {
+            Format::Csv => ImportFormat::Csv(self.csv.clone().unwrap_or_default().format()),
+            Format::Parquet => ImportFormat::Parquet,
+        }
+    }
+}
+
+/// The options of an export.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ExportOptions {
+    pub(crate) format: Format,
+    /// The pinned version; 0 for a table that never held data.
+    pub(crate) table_version: i64,
+    pub(crate) columns: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) csv: Option<Csv>,
+}
+
+impl ExportOptions {
+    pub(crate) fn write(&self) -> ExportFormat {
+        match self.format {
+            Format::Csv => {
+                let csv = self.csv.clone().unwrap_or_default();
+                ExportFormat::Csv {
+                    format: csv.format(),
+                    header: csv.header,
+                }
+            }
+            Format::Parquet => ExportFormat::Parquet,
+        }
+    }
+}
+
+/// Options as the run row keeps them. Rows that other software wrote may hold anything: then none.
+pub(crate) fn stored<T: serde::de::DeserializeOwned>(options: &Value) -> Option<T> {
+    T::deserialize(options).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn options_are_kept_as_they_were() {
+        let options = ImportOptions {
+            format: Format::Csv,
+            mode: Mode::EmptyOnly,
+            max_bad_records: 3,
+            csv: Some(Csv {
+                delimiter: ';',
+                header: false,
+                columns: vec!["a".to_owned()],
+                ..Csv::default()
+            }),
+            upload: Some(Uploaded {
+                size_bytes: 7,
+                sha256: None,
+            }),
+        };
+        let kept = serde_json::to_value(&options).unwrap();
+        assert_eq!(kept["mode"], json!(Mode::EmptyOnly.as_str()));
+        assert_eq!(stored::<ImportOptions>(&kept), Some(options));
+        assert_eq!(stored::<ImportOptions>(&json!({ "format": "orc" })), None);
+    }
+}

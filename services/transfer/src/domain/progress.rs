@@ -1,0 +1,63 @@
+//! How far a job is, and what came of it, as its run row keeps it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Progress of an import or export.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Progress {
+    pub(crate) rows_done: u64,
+    pub(crate) bytes_done: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) bytes_total: Option<u64>,
+    /// Records that an import rejected.
+    pub(crate) rows_rejected: u64,
+    /// The file that an export made, once it is complete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) result: Option<ExportResult>,
+}
+
+/// A complete exported file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ExportResult {
+    pub(crate) path: String,
+    pub(crate) size_bytes: u64,
+    /// 64 hexadecimal digits.
+    pub(crate) sha256: String,
+}
+
+impl Progress {
+    pub(crate) fn stored(progress: Option<&Value>) -> Self {
+        progress
+            .and_then(|it| Self::deserialize(it).ok())
+            .unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn progress_reads_back_and_none_is_nothing_done() {
+        let progress = Progress {
+            rows_done: 3,
+            bytes_done: 10,
+            bytes_total: Some(20),
+            rows_rejected: 1,
+            result: Some(ExportResult {
+                path: "a/b".to_owned(),
+                size_bytes: 20,
+                sha256: "00".to_owned(),
+            }),
+        };
+        assert_eq!(
+            Progress::stored(Some(&serde_json::to_value(&progress).unwrap())),
+            progress
+        );
+        assert_eq!(Progress::stored(None), Progress::default());
+        assert_eq!(Progress::stored(Some(&json!([]))), Progress::default());
+    }
+}

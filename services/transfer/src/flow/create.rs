@@ -1,0 +1,157 @@
+use datacovey_error::{Error, ErrorReason, Result, Violation};
+use datacovey_persistence::{ExportJob, ImportJob, NewExportJob, NewImportJob, Replay, TableRow};
+use datacovey_server::current_traceparent;
+use datacovey_storage::schema::TableSchema;
+use datacovey_types::Ctx;
+use uuid::Uuid;
+
+use crate::Transfer;
+use crate::domain::options::{Csv, ExportOptions, Format, ImportOptions, Mode};
+
+/// An import as it was asked for.
+#[derive(Debug)]
+pub(crate) struct WantedImport {
+    pub(crate) table_id: Uuid,
+    pub(crate) options: ImportOptions,
+    pub(crate) validate_only: bool,
+    pub(crate) replay: Option<Replay>,
+}
+
+/// An export as it was asked for.
+#[derive(Debug)]
+pub(crate) struct WantedExport {
+    pub(crate) table_id: Uuid,
+    /// The newest if none.
+    pub(crate) version: Option<i64>,
+    pub(crate) format: Format,
+    /// All if empty.
+    pub(crate) columns: Vec<String>,
+    pub(crate) csv: Option<Csv>,
+    pub(crate) replay: Option<Replay>,
+}
+
+/// Creates an import, or only says that it could be created: then none.
+pub(crate) async fn create_import(
+    transfer: &Transfer,
+    ctx: &Ctx,
+    wanted: WantedImport,
+) -> Result<Option<ImportJob>> {
+    let table = own_table(transfer, ctx, wanted.table_id).await?;
+    let schema = schema(&table)?;
+    if let Some(csv) = wanted.options.csv.as_ref().filter(|csv| !csv.header) {
+        check_columns("csv.columns", &csv.columns, &schema)?;
+    }
+    if wanted.options.mode == Mode::EmptyOnly {
+        let latest = transfer.database.table_version_latest(ctx, table.id).await?;
+        if latest.is_some_and(|version| version.rows > 0) {
+            return Err(Error::wrong_state("the table holds rows already").on("table", table.id));
+        }
+    }
+    if wanted.validate_only {
+        if table.archived_at.is_some() {
+            return Err(Error::archived("table", table.id));
+        }
+        return Ok(None);
+    }
+    let new = NewImportJob {
+        table_id: table.id,
+        options: serde_json::to_value(&wanted.options).map_err(Error::internal)?,
+        traceparent: current_traceparent(),
+        max_open: transfer.limits.open_per_tenant.into(),
+    };
+    transfer
+        .database
+        .import_job_create(ctx, new, wanted.replay)
+        .await
+        .map(Some)
+}
+
+/// Creates an export of a version that is pinned by it.
+pub(crate) async fn create_export(transfer: &Transfer, ctx: &Ctx, wanted: WantedExport) -> Result<ExportJob> {
+    let table = own_table(transfer, ctx, wanted.table_id).await?;
+    let schema = schema(&table)?;
+    check_columns("columns", &wanted.columns, &schema)?;
+    let table_version = match wanted.version {
+        // Before its first import a table is at version 0, which can be exported: it has no rows.
+        None | Some(0) => {
+            let latest = transfer.database.table_version_latest(ctx, table.id).await?;
+            latest
+                .filter(|_| wanted.version.is_none())
+                .map_or(0, |version| version.version)
+        }
+        Some(version) => {
+            transfer
+                .database
+                .table_version_get(ctx, table.id, version)
+                .await?
+                .version
+        }
+    };
+    let columns = if wanted.columns.is_empty() {
+        schema
+            .columns()
+            .iter()
+            .map(|column| column.name.clone())
+            .collect()
+    } else {
+        wanted.columns
+    };
+    let options = ExportOptions {
+        format: wanted.format,
+        table_version,
+        columns,
+        csv: wanted.csv,
+    };
+    let new = NewExportJob {
+        table_id: table.id,
+        options: serde_json::to_value(&options).map_err(Error::internal)?,
+        traceparent: current_traceparent(),
+        max_open: transfer.limits.open_per_tenant.into(),
+    };
+    transfer.database.export_job_create(ctx, new, wanted.replay).await
+}
+
+/// A partner's table is seen, and for imports and exports it is none.
+async fn own_table(transfer: &Transfer, ctx: &Ctx, id: Uuid) -> Result<TableRow> {
+    let table = transfer.database.table_get(ctx, id).await?;
+    if table.tenant_id != ctx.tenant_id() {
+        return Err(Error::not_found("table", id));
+    }
+    Ok(table)
+}
+
+/// The columns, or every keyword that the import does not know, by its path.
+fn schema(table: &TableRow) -> Result<TableSchema> {
+    TableSchema::parse(&table.schema).map_err(|violations| {
+        let named = violations.into_iter().map(|it| {
+            let field = format!("table.schema{}", it.path.strip_prefix('$').unwrap_or(&it.path));
+            Violation::new(field, it.reason).of(ErrorReason::InvalidSchema)
+        });
+        Error::violated(
+            ErrorReason::InvalidSchema,
+            "the schema of the table",
+            named.collect::<Vec<_>>(),
+        )
+    })
+}
+
+/// Names of columns of the table, each once.
+fn check_columns(field: &str, names: &[String], schema: &TableSchema) -> Result<()> {
+    let mut violations = Vec::new();
+    for (index, name) in names.iter().enumerate() {
+        let field = format!("{field}[{index}]");
+        if schema.index_of(name).is_none() {
+            violations.push(Violation::new(field, format!("the table has no column {name:?}")));
+        } else if names[..index].contains(name) {
+            violations.push(Violation::new(
+                field,
+                format!("the column {name:?} is named twice"),
+            ));
+        }
+    }
+    if violations.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::invalid(violations))
+    }
+}

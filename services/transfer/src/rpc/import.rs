@@ -1,0 +1,253 @@
+use std::pin::Pin;
+
+use datacovey_auth::authorize;
+use datacovey_error::{Error, Result, Violations};
+use datacovey_list::{Binding, Paging, refuse_filter_and_order};
+use datacovey_persistence::ImportJob;
+use datacovey_proto::transfer::v1 as pb;
+use datacovey_proto::transfer::v1::import_service_server::ImportService;
+use datacovey_server::{ctx, reply_stream};
+use datacovey_types::Permission::{EditDatasets, Read};
+use futures::{Stream, StreamExt as _};
+use tonic::{Request, Response, Status, Streaming};
+use uuid::Uuid;
+
+use super::{field, message, mutation};
+use crate::Transfer;
+use crate::domain::file::{self, Direction};
+use crate::domain::options::{ImportOptions, Mode};
+use crate::flow::watch::{wait, watch};
+use crate::flow::{WantedImport, create_import, upload};
+
+/// Records that may be rejected at most.
+const MAX_BAD_RECORDS: i64 = 1_000_000;
+
+/// ImportService: imports of the caller's tenant into its tables.
+#[derive(Clone, Debug)]
+pub(crate) struct Imports {
+    transfer: Transfer,
+}
+
+impl Imports {
+    pub(crate) const fn new(transfer: Transfer) -> Self {
+        Self { transfer }
+    }
+
+    fn reply(&self, job: ImportJob) -> Result<Response<pb::ImportJob>> {
+        message::import_job(job, &self.transfer.limits).map(Response::new)
+    }
+}
+
+#[tonic::async_trait]
+impl ImportService for Imports {
+    type WatchImportJobStream = Pin<Box<dyn Stream<Item = Result<pb::ImportJob, Status>> + Send>>;
+
+    async fn create_import_job(
+        &self,
+        request: Request<pb::CreateImportJobRequest>,
+    ) -> Result<Response<pb::ImportJob>, Status> {
+        let ctx = ctx(&request)?;
+        authorize(&ctx, EditDatasets)?;
+        let wanted = parse_create(request.into_inner())?;
+        let (table_id, options) = (wanted.table_id.to_string(), wanted.options.clone());
+        match create_import(&self.transfer, &ctx, wanted).await? {
+            Some(job) => Ok(self.reply(job)?),
+            None => Ok(Response::new(message::checked_import(
+                table_id,
+                ctx.tenant_id().to_string(),
+                options,
+            ))),
+        }
+    }
+
+    async fn upload(
+        &self,
+        request: Request<Streaming<pb::UploadRequest>>,
+    ) -> Result<Response<pb::UploadResponse>, Status> {
+        let ctx = ctx(&request)?;
+        authorize(&ctx, EditDatasets)?;
+        let messages = request.into_inner();
+        Ok(Response::new(upload(&self.transfer, &ctx, messages).await?))
+    }
+
+    async fn get_upload_offset(
+        &self,
+        request: Request<pb::GetUploadOffsetRequest>,
+    ) -> Result<Response<pb::GetUploadOffsetResponse>, Status> {
+        let ctx = ctx(&request)?;
+        authorize(&ctx, EditDatasets)?;
+        let id = field::only_id("import_job_id", &request.into_inner().import_job_id)?;
+        let state = self.transfer.database.import_run_upload_state(&ctx, id).await?;
+        let expires_at = state.created_at + self.transfer.limits.upload_lifetime;
+        Ok(Response::new(pb::GetUploadOffsetResponse {
+            committed_bytes: state.committed_bytes,
+            finished: state.finished,
+            expires_at: (!state.finished && !state.ended).then(|| field::timestamp(expires_at)),
+        }))
+    }
+
+    async fn get_import_job(
+        &self,
+        request: Request<pb::GetImportJobRequest>,
+    ) -> Result<Response<pb::ImportJob>, Status> {
+        let ctx = ctx(&request)?;
+        authorize(&ctx, Read)?;
+        let id = field::only_id("id", &request.into_inner().id)?;
+        let job = self.transfer.database.import_job_get(&ctx, id).await?;
+        Ok(self.reply(job)?)
+    }
+
+    async fn list_import_jobs(
+        &self,
+        request: Request<pb::ListImportJobsRequest>,
+    ) -> Result<Response<pb::ListImportJobsResponse>, Status> {
+        let ctx = ctx(&request)?;
+        authorize(&ctx, Read)?;
+        let request = request.into_inner();
+        let (table_id, paging) = parse_list(&request)?;
+        let database = &self.transfer.database;
+        let page = database
+            .import_job_list(&ctx, table_id, request.show_archived, &paging)
+            .await?;
+        let page = page.try_map(|job| message::import_job(job, &self.transfer.limits))?;
+        Ok(Response::new(pb::ListImportJobsResponse {
+            import_jobs: page.rows,
+            next_page_token: page.next_page_token,
+        }))
+    }
+
+    async fn cancel_import_job(
+        &self,
+        request: Request<pb::CancelImportJobRequest>,
+    ) -> Result<Response<pb::ImportJob>, Status> {
+        let ctx = ctx(&request)?;
+        authorize(&ctx, EditDatasets)?;
+        let request = request.into_inner();
+        let mut violations = Violations::new();
+        let replay = mutation::replay("CancelImportJob", &request.request_id, &request, &mut violations);
+        let id = field::id("id", &request.id, &mut violations);
+        let id = field::finish(violations, id)?;
+        let job = self.transfer.database.import_job_cancel(&ctx, id, replay).await?;
+        Ok(self.reply(job)?)
+    }
+
+    async fn wait_import_job(
+        &self,
+        request: Request<pb::WaitImportJobRequest>,
+    ) -> Result<Response<pb::ImportJob>, Status> {
+        let ctx = ctx(&request)?;
+        authorize(&ctx, Read)?;
+        let request = request.into_inner();
+        let mut violations = Violations::new();
+        let parsed = field::id("id", &request.id, &mut violations)
+            .zip(field::timeout(request.timeout, &mut violations));
+        let (id, at_most) = field::finish(violations, parsed)?;
+        let job: ImportJob = wait(&self.transfer, &ctx, id, at_most).await?;
+        Ok(self.reply(job)?)
+    }
+
+    async fn watch_import_job(
+        &self,
+        request: Request<pb::WatchImportJobRequest>,
+    ) -> Result<Response<Self::WatchImportJobStream>, Status> {
+        let ctx = ctx(&request)?;
+        authorize(&ctx, Read)?;
+        let id = field::only_id("id", &request.into_inner().id)?;
+        let limits = self.transfer.limits.clone();
+        let jobs = watch::<ImportJob>(self.transfer.clone(), ctx, id).await?;
+        let messages = jobs.map(move |job| job.and_then(|job| message::import_job(job, &limits)));
+        Ok(Response::new(reply_stream(messages)))
+    }
+
+    async fn list_rejected_rows(
+        &self,
+        request: Request<pb::ListRejectedRowsRequest>,
+    ) -> Result<Response<pb::ListRejectedRowsResponse>, Status> {
+        let ctx = ctx(&request)?;
+        authorize(&ctx, Read)?;
+        let (job_id, paging) = parse_rejected(&request.into_inner())?;
+        let page = self
+            .transfer
+            .database
+            .rejected_row_list(&ctx, job_id, &paging)
+            .await?;
+        Ok(Response::new(pb::ListRejectedRowsResponse {
+            rejected_rows: page.rows.into_iter().map(message::rejected_row).collect(),
+            next_page_token: page.next_page_token,
+        }))
+    }
+
+    async fn list_import_job_history(
+        &self,
+        _: Request<pb::ListImportJobHistoryRequest>,
+    ) -> Result<Response<pb::ListImportJobHistoryResponse>, Status> {
+        Err(Error::not_implemented("ListImportJobHistory").into())
+    }
+}
+
+fn parse_create(request: pb::CreateImportJobRequest) -> Result<WantedImport> {
+    if let Some(pb::create_import_job_request::Source::Uri(_)) = request.source {
+        return Err(Error::not_implemented("an import from a URI"));
+    }
+    let mut violations = Violations::new();
+    let replay = mutation::replay("CreateImportJob", &request.request_id, &request, &mut violations);
+    let table_id = field::id("table_id", &request.table_id, &mut violations);
+    let format = file::format(request.format, &mut violations)?;
+    file::compression(request.compression, &mut violations)?;
+    let mode = mode(request.mode, &mut violations);
+    let max_bad_records = Some(request.max_bad_records)
+        .filter(|count| (0..=MAX_BAD_RECORDS).contains(count))
+        .and_then(|count| u64::try_from(count).ok());
+    if max_bad_records.is_none() {
+        violations.add("max_bad_records", format!("must be 0 to {MAX_BAD_RECORDS}"));
+    }
+    let csv = file::csv(request.csv, format, Direction::Import, &mut violations);
+    let options = || {
+        let (format, mode, max_bad_records) = (format?, mode?, max_bad_records?);
+        Some(ImportOptions {
+            format,
+            mode,
+            max_bad_records,
+            csv,
+            upload: None,
+        })
+    };
+    let wanted = table_id.zip(options()).map(|(table_id, options)| WantedImport {
+        table_id,
+        options,
+        validate_only: request.validate_only,
+        replay,
+    });
+    field::finish(violations, wanted)
+}
+
+fn mode(value: i32, violations: &mut Violations) -> Option<Mode> {
+    match pb::ImportMode::try_from(value) {
+        Ok(pb::ImportMode::Unspecified | pb::ImportMode::Append) => Some(Mode::Append),
+        Ok(pb::ImportMode::Replace) => Some(Mode::Replace),
+        Ok(pb::ImportMode::EmptyOnly) => Some(Mode::EmptyOnly),
+        Err(_) => {
+            violations.add("mode", "is none of the modes");
+            None
+        }
+    }
+}
+
+fn parse_list(request: &pb::ListImportJobsRequest) -> Result<(Option<Uuid>, Paging<Uuid>)> {
+    refuse_filter_and_order(&request.filter, &request.order_by)?;
+    let mut violations = Violations::new();
+    let table_id = field::optional_id("table_id", request.table_id.as_deref(), &mut violations);
+    let binding = Binding::new("ListImportJobs")
+        .with("table_id", request.table_id.as_deref().unwrap_or_default())
+        .with("show_archived", request.show_archived);
+    let paging = Paging::parse(binding, request.page_size, &request.page_token, &mut violations);
+    field::finish(violations, table_id.zip(paging))
+}
+
+fn parse_rejected(request: &pb::ListRejectedRowsRequest) -> Result<(Uuid, Paging<i64>)> {
+    let mut violations = Violations::new();
+    let job_id = field::id("import_job_id", &request.import_job_id, &mut violations);
+    let binding = Binding::new("ListRejectedRows").with("import_job_id", &request.import_job_id);
+    let paging = Paging::parse(binding, request.page_size, &request.page_token, &mut violations);
+    field::finish(violations, job_id.zip(paging))
+}

@@ -1,0 +1,192 @@
+//! Rows as messages.
+
+use datacovey_error::{Error, Result};
+use datacovey_persistence::{ExportJob, ImportJob, RejectedRowRow, ResolvedVersion};
+use datacovey_proto::internal::transfer::v1 as internal;
+use datacovey_proto::transfer::v1 as pb;
+use datacovey_types::TransferJobStatus;
+use serde::Deserialize;
+
+use super::field::{signed, timestamp};
+use crate::Limits;
+use crate::domain::failure::job_error;
+use crate::domain::options::{Csv, ExportOptions, Format, ImportOptions, Mode, stored};
+use crate::domain::progress::Progress;
+
+pub(super) fn import_job(import: ImportJob, limits: &Limits) -> Result<pb::ImportJob> {
+    let ImportJob { job, run, version } = import;
+    let mut message = pb::ImportJob {
+        id: job.id.to_string(),
+        tenant_id: job.tenant_id.to_string(),
+        table_id: job.table_id.to_string(),
+        state: state(&job.status)?.into(),
+        created_at: job.created_at.map(timestamp),
+        archived_at: job.archived_at.map(timestamp),
+        version,
+        ..Default::default()
+    };
+    // Of rows that were written as plain data there is no more.
+    let Some(run) = run else { return Ok(message) };
+    let progress = Progress::stored(run.progress.as_ref());
+    message.created_by = run.created_by.to_string();
+    message.rows_imported = if version.is_some() {
+        signed(progress.rows_done)
+    } else {
+        0
+    };
+    message.rows_rejected = signed(progress.rows_rejected);
+    message.error = job_error(run.error.as_ref());
+    message.ended_at = run.ended_at.map(timestamp);
+    let waits_for_content = run.ready_at.is_none() && run.ended_at.is_none();
+    message.upload_expires_at = waits_for_content.then(|| timestamp(run.created_at + limits.upload_lifetime));
+    if let Some(options) = stored::<ImportOptions>(&run.options) {
+        describe_import(&mut message, options);
+    }
+    message.progress = Some(progress_message(&progress));
+    Ok(message)
+}
+
+/// An import that was checked and not created.
+pub(super) fn checked_import(table_id: String, tenant_id: String, options: ImportOptions) -> pb::ImportJob {
+    let mut message = pb::ImportJob {
+        tenant_id,
+        table_id,
+        state: pb::JobState::Pending.into(),
+        ..Default::default()
+    };
+    describe_import(&mut message, options);
+    message
+}
+
+fn describe_import(message: &mut pb::ImportJob, options: ImportOptions) {
+    message.format = file_format(options.format).into();
+    message.compression = pb::Compression::None.into();
+    message.mode = match options.mode {
+        Mode::Append => pb::ImportMode::Append,
+        Mode::Replace => pb::ImportMode::Replace,
+        Mode::EmptyOnly => pb::ImportMode::EmptyOnly,
+    }
+    .into();
+    message.source = Some(pb::import_job::Source::Upload(pb::UploadSource {}));
+    message.max_bad_records = signed(options.max_bad_records);
+    message.csv = options.csv.map(csv_options);
+    message.sha256 = options
+        .upload
+        .and_then(|upload| upload.sha256)
+        .unwrap_or_default();
+}
+
+pub(super) fn export_job(export: ExportJob, limits: &Limits) -> Result<pb::ExportJob> {
+    let ExportJob { job, run } = export;
+    let state = state(&job.status)?;
+    let mut message = pb::ExportJob {
+        id: job.id.to_string(),
+        tenant_id: job.tenant_id.to_string(),
+        table_id: job.table_id.to_string(),
+        state: state.into(),
+        created_at: job.created_at.map(timestamp),
+        archived_at: job.archived_at.map(timestamp),
+        ..Default::default()
+    };
+    let Some(run) = run else { return Ok(message) };
+    let progress = Progress::stored(run.progress.as_ref());
+    message.created_by = run.created_by.to_string();
+    message.error = job_error(run.error.as_ref());
+    message.ended_at = run.ended_at.map(timestamp);
+    if let (pb::JobState::Completed, Some(result)) = (state, &progress.result) {
+        message.rows_exported = signed(progress.rows_done);
+        message.size_bytes = Some(signed(result.size_bytes));
+        message.sha256.clone_from(&result.sha256);
+        message.expires_at = run
+            .ended_at
+            .map(|ended_at| timestamp(ended_at + limits.export_lifetime));
+    }
+    if let Some(options) = stored::<ExportOptions>(&run.options) {
+        message.format = file_format(options.format).into();
+        message.compression = pb::Compression::None.into();
+        message.columns = options.columns;
+        message.table_version = options.table_version;
+        message.target = Some(pb::export_job::Target::Download(pb::DownloadTarget {}));
+        message.csv = options.csv.map(csv_options);
+    }
+    message.progress = Some(progress_message(&progress));
+    Ok(message)
+}
+
+pub(super) fn rejected_row(row: RejectedRowRow) -> pb::RejectedRow {
+    pb::RejectedRow {
+        line: row.line,
+        field: row.field.unwrap_or_default(),
+        reason: row.reason,
+        value: row.value.unwrap_or_default(),
+    }
+}
+
+pub(super) fn resolved_version(version: ResolvedVersion) -> Result<internal::ResolvedVersion> {
+    #[derive(Deserialize)]
+    struct File {
+        path: String,
+        rows: i64,
+        bytes: i64,
+        checksum: String,
+    }
+    let files = Vec::<File>::deserialize(&version.files).map_err(Error::internal)?;
+    let files = files.into_iter().map(|file| internal::TableFile {
+        path: file.path,
+        rows: file.rows,
+        size_bytes: file.bytes,
+        checksum: file.checksum,
+    });
+    // Uniqueness is proven column by column.
+    let alone = |column| internal::ColumnSet {
+        columns: vec![column],
+    };
+    Ok(internal::ResolvedVersion {
+        table_id: version.table_id.to_string(),
+        version: version.version,
+        content_version: version.content_version,
+        rows: version.rows,
+        size_bytes: version.bytes,
+        files: files.collect(),
+        unique_columns: version.unique_columns.into_iter().map(alone).collect(),
+    })
+}
+
+fn state(status: &str) -> Result<pb::JobState> {
+    Ok(
+        match status
+            .parse()
+            .map_err(|_| Error::internal("a job with a status of its own"))?
+        {
+            TransferJobStatus::Pending => pb::JobState::Pending,
+            TransferJobStatus::Running => pb::JobState::Running,
+            TransferJobStatus::Completed => pb::JobState::Completed,
+            TransferJobStatus::Failed => pb::JobState::Failed,
+        },
+    )
+}
+
+fn progress_message(progress: &Progress) -> pb::Progress {
+    pb::Progress {
+        rows_done: signed(progress.rows_done),
+        bytes_done: signed(progress.bytes_done),
+        bytes_total: progress.bytes_total.map(signed),
+    }
+}
+
+const fn file_format(format: Format) -> pb::FileFormat {
+    match format {
+        Format::Csv => pb::FileFormat::Csv,
+        Format::Parquet => pb::FileFormat::Parquet,
+    }
+}
+
+fn csv_options(csv: Csv) -> pb::CsvOptions {
+    pb::CsvOptions {
+        delimiter: Some(csv.delimiter.to_string()),
+        quote: Some(csv.quote.to_string()),
+        header: Some(csv.header),
+        columns: csv.columns,
+        null_values: csv.null_values,
+    }
+}

@@ -1,0 +1,94 @@
+use std::collections::HashMap;
+
+use datacovey_auth::authorize;
+use datacovey_error::{Error, Result, Violations};
+use datacovey_persistence::{Database, ResolvedVersion};
+use datacovey_proto::internal::transfer::v1 as internal;
+use datacovey_proto::internal::transfer::v1::version_resolver_service_server::VersionResolverService;
+use datacovey_proto::transfer::v1 as pb;
+use datacovey_proto::transfer::v1::version_service_server::VersionService;
+use datacovey_server::ctx;
+use datacovey_types::Permission;
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+use super::{field, message};
+
+const MAX_TABLES: usize = 1000;
+
+/// VersionService: what tables held.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Versions;
+
+#[tonic::async_trait]
+impl VersionService for Versions {
+    async fn list_table_versions(
+        &self,
+        _: Request<pb::ListTableVersionsRequest>,
+    ) -> Result<Response<pb::ListTableVersionsResponse>, Status> {
+        Err(Error::not_implemented("ListTableVersions").into())
+    }
+
+    async fn restore_table_version(
+        &self,
+        _: Request<pb::RestoreTableVersionRequest>,
+    ) -> Result<Response<pb::TableVersion>, Status> {
+        Err(Error::not_implemented("RestoreTableVersion").into())
+    }
+}
+
+/// VersionResolverService: the files that a query reads.
+#[derive(Clone, Debug)]
+pub(crate) struct VersionResolver {
+    database: Database,
+}
+
+impl VersionResolver {
+    pub(crate) const fn new(database: Database) -> Self {
+        Self { database }
+    }
+}
+
+#[tonic::async_trait]
+impl VersionResolverService for VersionResolver {
+    async fn resolve_versions(
+        &self,
+        request: Request<internal::ResolveVersionsRequest>,
+    ) -> Result<Response<internal::ResolveVersionsResponse>, Status> {
+        let ctx = ctx(&request)?;
+        authorize(&ctx, Permission::Query)?;
+        let ids = parse(&request.into_inner())?;
+        let newest: Vec<_> = ids.iter().map(|id| (*id, None)).collect();
+        let versions = in_order(&ids, self.database.versions_resolve(&ctx, &newest).await?)?;
+        Ok(Response::new(internal::ResolveVersionsResponse { versions }))
+    }
+}
+
+fn parse(request: &internal::ResolveVersionsRequest) -> Result<Vec<Uuid>> {
+    let mut violations = Violations::new();
+    let given = &request.table_ids;
+    if given.is_empty() || given.len() > MAX_TABLES {
+        violations.add("table_ids", format!("must name 1 to {MAX_TABLES} tables"));
+        return field::finish(violations, None);
+    }
+    let mut ids = Vec::with_capacity(given.len());
+    for (index, text) in given.iter().enumerate() {
+        let at = format!("table_ids[{index}]");
+        if let Some(id) = field::id(&at, text, &mut violations) {
+            if ids.contains(&id) {
+                violations.add(at, "is named twice");
+            }
+            ids.push(id);
+        }
+    }
+    field::finish(violations, Some(ids))
+}
+
+/// One for each table asked for; a table that is absent is none that the caller may query.
+fn in_order(ids: &[Uuid], resolved: Vec<ResolvedVersion>) -> Result<Vec<internal::ResolvedVersion>> {
+    let mut by_id: HashMap<Uuid, ResolvedVersion> =
+        resolved.into_iter().map(|it| (it.table_id, it)).collect();
+    ids.iter()
+        .map(|id| message::resolved_version(by_id.remove(id).ok_or_else(|| Error::not_found("table", id))?))
+        .collect()
+}
