@@ -26,8 +26,11 @@ BEGIN
         END IF;
     END LOOP;
 
-    -- A superuser may become any role; everyone else has to be a member.
-    IF NOT pg_has_role(current_user, 'datacovey_owner', 'MEMBER') THEN
+    -- A superuser may become any role; everyone else has to be a member, and since version 16 a member
+    -- that may act as the role, which who has made it is not.
+    IF NOT pg_has_role(current_user, 'datacovey_owner',
+        CASE WHEN current_setting('server_version_num')::integer >= 160000 THEN 'SET' ELSE 'MEMBER' END)
+    THEN
         EXECUTE format('GRANT datacovey_owner TO %I', current_user);
     END IF;
 

@@ -43,7 +43,7 @@ COMMENT ON TABLE table_policy IS
 
 CREATE INDEX table_policy_tenant_id_idx ON table_policy (tenant_id, table_id);
 
--- From here on a trigger keeps it so (0004): the owner of a project takes part in it.
+-- From here on a trigger keeps it so (0005): the owner of a project takes part in it.
 INSERT INTO project_participant (project_id, tenant_id, status, created_at, changed_at, tenant_archived)
 SELECT p.id, p.tenant_id, 'active', coalesce(p.created_at, now()), coalesce(p.created_at, now()), t.archived_at IS NOT NULL
 FROM project p JOIN tenant t ON t.id = p.tenant_id;

@@ -17,7 +17,7 @@ use crate::{DbRole, StartError, migrate};
 pub type Conn<'a> = &'a AsyncPgConnection;
 
 /// How often a transaction is run that loses races with others, or whose connection was dead.
-const ATTEMPTS: u32 = 5;
+pub(crate) const ATTEMPTS: u32 = 5;
 
 /// The one way to the database, as one role of it.
 ///
@@ -32,7 +32,9 @@ pub struct Database {
 
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Database").field("role", &self.role).finish_non_exhaustive()
+        f.debug_struct("Database")
+            .field("role", &self.role)
+            .finish_non_exhaustive()
     }
 }
 
@@ -61,7 +63,11 @@ impl Database {
         let mut pooled = pool::acquire(&pool).await.map_err(StartError::connect)?;
         migrate::check_schema(&mut pooled.connection).await?;
         drop(pooled);
-        Ok(Self { pool, role, statement_timeout: options.statement_timeout })
+        Ok(Self {
+            pool,
+            role,
+            statement_timeout: options.statement_timeout,
+        })
     }
 
     #[must_use]
@@ -106,10 +112,10 @@ impl Database {
         F: for<'r, 'c> Body<&'r mut Conn<'c>, Result<T, Failure>, Future: Send> + Send + Sync,
         T: Send,
     {
-        let prelude = self.prelude(Some(ctx))?;
         let mut attempt = 1;
         loop {
-            let mut pooled = pool::acquire(&self.pool).await.map_err(Failure::into_error)?;
+            let prelude = self.prelude(Some(ctx))?;
+            let mut pooled = self.acquire().await.map_err(Failure::into_error)?;
             let failure = match attempt_once(&mut pooled, &prelude, &body).await {
                 Ok(done) => return Ok(done),
                 Err(Outcome::Unknown(failure)) => return Err(failure.into_error()),
@@ -117,7 +123,7 @@ impl Database {
             };
             drop(pooled);
             let again = failure.lost_a_race() || failure.lost_the_connection();
-            if !again || attempt == ATTEMPTS || ctx.deadline.is_some_and(|it| it <= Instant::now()) {
+            if !again || attempt == ATTEMPTS {
                 return Err(failure.into_error());
             }
             tracing::debug!(attempt, cause = ?failure, "the transaction runs again");
@@ -208,7 +214,7 @@ where
 }
 
 /// Short and spread out, so that those who met do not meet again.
-fn backoff(attempt: u32) -> Duration {
+pub(crate) fn backoff(attempt: u32) -> Duration {
     let ceiling = 4_u64 << attempt.min(6);
     Duration::from_millis(rand::random_range(1..=ceiling))
 }

@@ -49,7 +49,8 @@ impl Failure {
     pub(crate) fn lost_a_race(&self) -> bool {
         match self {
             Self::Database(diesel::result::Error::DatabaseError(kind, info)) => {
-                matches!(kind, DatabaseErrorKind::SerializationFailure) || info.message() == "deadlock detected"
+                matches!(kind, DatabaseErrorKind::SerializationFailure)
+                    || info.message() == "deadlock detected"
             }
             _ => false,
         }
@@ -59,8 +60,10 @@ impl Failure {
     pub(crate) fn lost_the_connection(&self) -> bool {
         match self {
             Self::Database(diesel::result::Error::DatabaseError(kind, info)) => {
-                matches!(kind, DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand)
-                    || is_going_away(info.message())
+                matches!(
+                    kind,
+                    DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand
+                ) || is_going_away(info.message())
             }
             Self::Unreachable(_) => true,
             _ => false,
@@ -117,7 +120,9 @@ pub trait OrNotFound<T> {
 impl<T, E: Into<Failure>> OrNotFound<T> for Result<T, E> {
     fn or_not_found(self, kind: &'static str, name: impl fmt::Display) -> Result<T, Failure> {
         self.map_err(|error| match error.into() {
-            Failure::Database(diesel::result::Error::NotFound) => Failure::Answer(Error::not_found(kind, name)),
+            Failure::Database(diesel::result::Error::NotFound) => {
+                Failure::Answer(Error::not_found(kind, name))
+            }
             other => other,
         })
     }
@@ -138,7 +143,10 @@ fn is_going_away(message: &str) -> bool {
 
 fn cause(kind: &DatabaseErrorKind, info: &dyn DatabaseErrorInformation) -> String {
     let detail = info.details().map(|it| format!("; {it}")).unwrap_or_default();
-    let rule = info.constraint_name().map(|it| format!(" [{it}]")).unwrap_or_default();
+    let rule = info
+        .constraint_name()
+        .map(|it| format!(" [{it}]"))
+        .unwrap_or_default();
     format!("{kind:?}: {}{detail}{rule}", info.message())
 }
 
@@ -179,7 +187,10 @@ fn taken(rule: &str, info: &dyn DatabaseErrorInformation) -> Error {
         "user_email_key" => ("user", "another user of the tenant has this email"),
         "dataset_name_key" => ("dataset", "another dataset of the project has this name"),
         "table_name_key" => ("table", "another table of the dataset has this name"),
-        _ => (relation(info.table_name().unwrap_or_default()), "it exists already"),
+        _ => (
+            relation(info.table_name().unwrap_or_default()),
+            "it exists already",
+        ),
     };
     Error::already_exists(kind, "", message)
 }
@@ -187,10 +198,16 @@ fn taken(rule: &str, info: &dyn DatabaseErrorInformation) -> Error {
 /// `Key (project_id)=(…) is not present in table "project".`, or `… is still referenced from …`.
 fn foreign_key(info: &dyn DatabaseErrorInformation) -> Error {
     let detail = info.details().unwrap_or_default();
-    let id = detail.split_once(")=(").and_then(|(_, rest)| rest.split_once(')')).map_or("", |(id, _)| id);
+    let id = detail
+        .split_once(")=(")
+        .and_then(|(_, rest)| rest.split_once(')'))
+        .map_or("", |(id, _)| id);
     match detail.split_once("is not present in table \"") {
         Some((_, parent)) => Error::not_found(relation(parent.split('"').next().unwrap_or_default()), id),
-        None => Error::precondition(ErrorReason::HasChildren, "other rows still refer to it; delete those first"),
+        None => Error::precondition(
+            ErrorReason::HasChildren,
+            "other rows still refer to it; delete those first",
+        ),
     }
 }
 
@@ -215,9 +232,15 @@ fn broken(rule: &str, info: &dyn DatabaseErrorInformation) -> Error {
         "upload_chunk_follows" => wrong_offset(info.details()),
         _ if rule.ends_with("_check") => {
             let table = info.table_name().unwrap_or_default();
-            let field = rule.strip_prefix(table).and_then(|it| it.strip_prefix('_')).unwrap_or(rule);
+            let field = rule
+                .strip_prefix(table)
+                .and_then(|it| it.strip_prefix('_'))
+                .unwrap_or(rule);
             let field = field.strip_suffix("_check").unwrap_or(field);
-            Error::invalid(vec![Violation::new(field, "is not a value that this field may have")])
+            Error::invalid(vec![Violation::new(
+                field,
+                "is not a value that this field may have",
+            )])
         }
         _ => Error::wrong_state(info.message()),
     }

@@ -22,7 +22,11 @@ pub enum Notice {
     /// A worker may take the job.
     Ready { kind: JobKind, job_id: Uuid },
     /// The job has this status now.
-    Status { kind: JobKind, job_id: Uuid, status: String },
+    Status {
+        kind: JobKind,
+        job_id: Uuid,
+        status: String,
+    },
     /// The connection was away: whatever one waits for may have happened.
     Missed,
 }
@@ -111,7 +115,11 @@ fn parse(payload: &str) -> Option<Notice> {
     let job_id = words.next()?.parse().ok()?;
     match words.next()? {
         "ready" => Some(Notice::Ready { kind, job_id }),
-        status => Some(Notice::Status { kind, job_id, status: status.to_owned() }),
+        status => Some(Notice::Status {
+            kind,
+            job_id,
+            status: status.to_owned(),
+        }),
     }
 }
 
@@ -123,10 +131,21 @@ mod tests {
     fn notices_are_read_as_the_triggers_write_them() {
         let job_id = Uuid::from_u128(7);
         let kind = JobKind::Import;
-        assert_eq!(parse(&format!("import {job_id} ready")), Some(Notice::Ready { kind, job_id }));
+        assert_eq!(
+            parse(&format!("import {job_id} ready")),
+            Some(Notice::Ready { kind, job_id })
+        );
         let status = "running".to_owned();
-        assert_eq!(parse(&format!("import {job_id} running")), Some(Notice::Status { kind, job_id, status }));
-        for junk in ["", "import", "import x ready", "other 00000000-0000-0000-0000-000000000007 ready"] {
+        assert_eq!(
+            parse(&format!("import {job_id} running")),
+            Some(Notice::Status { kind, job_id, status })
+        );
+        for junk in [
+            "",
+            "import",
+            "import x ready",
+            "other 00000000-0000-0000-0000-000000000007 ready",
+        ] {
             assert_eq!(parse(junk), None, "{junk}");
         }
     }

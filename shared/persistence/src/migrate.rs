@@ -79,8 +79,16 @@ pub async fn migrate_to(url: &str, last: Option<&str>) -> Result<Vec<String>, St
     let config = url.parse::<tokio_postgres::Config>().map_err(StartError::Url)?;
     let mut connection = pool::connect(&config).await.map_err(StartError::connect)?;
     let lock = format!("SELECT pg_advisory_lock({LOCK})");
-    for script in [lock.as_str(), BOOTSTRAP, "SET ROLE datacovey_owner", "SET search_path = public"] {
-        connection.batch_execute(script).await.map_err(|it| StartError::connect(it.into()))?;
+    for script in [
+        lock.as_str(),
+        BOOTSTRAP,
+        "SET ROLE datacovey_owner",
+        "SET search_path = public",
+    ] {
+        connection
+            .batch_execute(script)
+            .await
+            .map_err(|it| StartError::connect(it.into()))?;
     }
     let last = last.map(str::to_owned);
     // diesel's runner is synchronous and needs a thread to wait on; the lock goes with the connection.
@@ -89,7 +97,10 @@ pub async fn migrate_to(url: &str, last: Option<&str>) -> Result<Vec<String>, St
         .map_err(|it| StartError::Connect(Box::new(it)))?
 }
 
-fn run(mut connection: AsyncConnectionWrapper<AsyncPgConnection>, last: Option<&str>) -> Result<Vec<String>, StartError> {
+fn run(
+    mut connection: AsyncConnectionWrapper<AsyncPgConnection>,
+    last: Option<&str>,
+) -> Result<Vec<String>, StartError> {
     let applied = connection.applied_migrations().map_err(StartError::Connect)?;
     let applied = applied.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
     let mut ran = Vec::new();
@@ -100,7 +111,10 @@ fn run(mut connection: AsyncConnectionWrapper<AsyncPgConnection>, last: Option<&
         }
         connection
             .run_migration(&migration)
-            .map_err(|cause| StartError::Migration { version: version.clone(), cause })?;
+            .map_err(|cause| StartError::Migration {
+                version: version.clone(),
+                cause,
+            })?;
         tracing::info!(version, "migrated");
         ran.push(version);
     }
@@ -122,7 +136,9 @@ struct Word {
 /// Refuses a database whose schema is not exactly the one this program knows.
 pub(crate) async fn check_schema(connection: &mut AsyncPgConnection) -> Result<(), StartError> {
     let failed = |it: diesel::result::Error| StartError::connect(it.into());
-    let language = words(connection, "SELECT current_setting('lc_messages') AS word").await.map_err(failed)?;
+    let language = words(connection, "SELECT current_setting('lc_messages') AS word")
+        .await
+        .map_err(failed)?;
     if let Some(other) = language.into_iter().find(|it| !is_english(it)) {
         return Err(StartError::Language(other));
     }
@@ -133,11 +149,17 @@ pub(crate) async fn check_schema(connection: &mut AsyncPgConnection) -> Result<(
     if there.await.map_err(failed)?.is_empty() {
         return Err(StartError::Empty);
     }
-    let applied = words(connection, "SELECT version AS word FROM public.__diesel_schema_migrations").await;
+    let applied = words(
+        connection,
+        "SELECT version AS word FROM public.__diesel_schema_migrations",
+    )
+    .await;
     let applied = match applied {
         Ok(applied) => applied.into_iter().collect::<BTreeSet<_>>(),
         // Before the migration that grants it there is nothing for a service to read.
-        Err(diesel::result::Error::DatabaseError(_, info)) if info.message().starts_with("permission denied") => {
+        Err(diesel::result::Error::DatabaseError(_, info))
+            if info.message().starts_with("permission denied") =>
+        {
             BTreeSet::new()
         }
         Err(error) => return Err(failed(error)),
@@ -161,5 +183,9 @@ async fn words(connection: &mut AsyncPgConnection, sql: &str) -> diesel::QueryRe
 
 fn is_english(lc_messages: &str) -> bool {
     let language = lc_messages.to_ascii_lowercase();
-    language.is_empty() || language == "c" || language.starts_with("c.") || language == "posix" || language.starts_with("en")
+    language.is_empty()
+        || language == "c"
+        || language.starts_with("c.")
+        || language == "posix"
+        || language.starts_with("en")
 }

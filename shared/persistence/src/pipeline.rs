@@ -16,7 +16,7 @@ use futures::future::{BoxFuture, join, join3};
 use tokio::task::unconstrained;
 
 use crate::Database;
-use crate::database::Conn;
+use crate::database::{ATTEMPTS, Conn, backoff};
 use crate::failure::Failure;
 use crate::pool::Pooled;
 
@@ -26,7 +26,8 @@ const END: &str = "SELECT; COMMIT";
 impl Database {
     /// Runs one statement in a transaction of the caller's tenant: one round trip.
     ///
-    /// The statement is not repeated: it may have taken effect when the connection is lost.
+    /// One that loses a race with others runs again. One whose connection is lost does not: it may
+    /// have taken effect.
     ///
     /// Boxed for the same reason as [`Database::transaction`].
     pub(crate) fn fetch<'a, Q, U>(&'a self, ctx: &'a Ctx, query: Q) -> BoxFuture<'a, Result<Vec<U>, Failure>>
@@ -34,10 +35,7 @@ impl Database {
         Q: Statement + for<'q, 'c> LoadQuery<'q, Conn<'c>, U>,
         U: Send + 'static,
     {
-        Box::pin(async move {
-            let prelude = self.prelude(Some(ctx))?;
-            send(self.acquire().await?, &prelude, query).await
-        })
+        Box::pin(self.send_until_won(Some(ctx), query))
     }
 
     /// The same before there is a tenant, for doors that find one.
@@ -46,10 +44,26 @@ impl Database {
         Q: Statement + for<'q, 'c> LoadQuery<'q, Conn<'c>, U>,
         U: Send + 'static,
     {
-        Box::pin(async move {
-            let prelude = self.prelude(None)?;
-            send(self.acquire().await?, &prelude, query).await
-        })
+        Box::pin(self.send_until_won(None, query))
+    }
+
+    async fn send_until_won<Q, U>(&self, ctx: Option<&Ctx>, query: Q) -> Result<Vec<U>, Failure>
+    where
+        Q: Statement + for<'q, 'c> LoadQuery<'q, Conn<'c>, U>,
+        U: Send,
+    {
+        let mut attempt = 1;
+        loop {
+            let prelude = self.prelude(ctx)?;
+            match send(self.acquire().await?, &prelude, query.clone()).await {
+                Err(failure) if failure.lost_a_race() && attempt < ATTEMPTS => {
+                    tracing::debug!(attempt, cause = ?failure, "the statement runs again");
+                    tokio::time::sleep(backoff(attempt)).await;
+                    attempt += 1;
+                }
+                done => return done,
+            }
+        }
     }
 
     /// The one row of a statement; [`diesel::result::Error::NotFound`] where there is none.
@@ -58,19 +72,23 @@ impl Database {
         Q: Statement + for<'q, 'c> LoadQuery<'q, Conn<'c>, U>,
         U: Send + 'static,
     {
-        self.fetch(ctx, query).await?.into_iter().next().ok_or(Failure::Database(diesel::result::Error::NotFound))
+        self.fetch(ctx, query)
+            .await?
+            .into_iter()
+            .next()
+            .ok_or(Failure::Database(diesel::result::Error::NotFound))
     }
 }
 
 /// A statement whose text does not depend on its values, so that it can be prepared once.
-pub(crate) trait Statement: AsQuery + QueryId + Send + 'static {
+pub(crate) trait Statement: AsQuery + QueryId + Clone + Send + Sync + 'static {
     /// Names the prepared statement; none where each run makes its own.
     fn prepared_as(&self) -> Option<TypeId>;
 }
 
 impl<Q> Statement for Q
 where
-    Q: AsQuery + QueryId + Send + 'static,
+    Q: AsQuery + QueryId + Clone + Send + Sync + 'static,
     Q::Query: QueryFragment<diesel::pg::Pg> + QueryId,
 {
     fn prepared_as(&self) -> Option<TypeId> {
@@ -114,7 +132,8 @@ where
         (Err(error), ended) => {
             let failure = Failure::from(error);
             if !failure.lost_the_connection()
-                && (!is_prepared && ended.is_ok() || pooled.connection.batch_execute("ROLLBACK").await.is_ok())
+                && (!is_prepared && ended.is_ok()
+                    || pooled.connection.batch_execute("ROLLBACK").await.is_ok())
             {
                 pooled.in_transaction = false;
             }

@@ -4,7 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use deadpool::Runtime;
-use deadpool::managed::{Manager, Metrics, Object, PoolError, QueueMode, RecycleError, RecycleResult, TimeoutType, Timeouts};
+use deadpool::managed::{
+    Manager, Metrics, Object, PoolError, QueueMode, RecycleError, RecycleResult, TimeoutType, Timeouts,
+};
 use diesel_async::pooled_connection::PoolableConnection as _;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
 use tokio_postgres::NoTls;
@@ -54,13 +56,17 @@ pub(crate) struct Connected {
 
 impl fmt::Debug for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connector").field("role", &self.role).finish_non_exhaustive()
+        f.debug_struct("Connector")
+            .field("role", &self.role)
+            .finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for Connected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connected").field("in_transaction", &self.in_transaction).finish_non_exhaustive()
+        f.debug_struct("Connected")
+            .field("in_transaction", &self.in_transaction)
+            .finish_non_exhaustive()
     }
 }
 
@@ -88,7 +94,9 @@ impl Connector {
 /// Opens a connection in UTC. Where TLS is configured, this is the place that speaks it.
 pub(crate) async fn connect(config: &tokio_postgres::Config) -> Result<AsyncPgConnection, Failure> {
     let (client, connection) = config.connect(NoTls).await.map_err(Failure::unreachable)?;
-    AsyncPgConnection::try_from_client_and_connection(client, connection).await.map_err(Failure::unreachable)
+    AsyncPgConnection::try_from_client_and_connection(client, connection)
+        .await
+        .map_err(Failure::unreachable)
 }
 
 impl Manager for Connector {
@@ -104,7 +112,11 @@ impl Manager for Connector {
             self.role
         );
         connection.batch_execute(&setup).await?;
-        Ok(Connected { connection, in_transaction: false, prepared: HashSet::new() })
+        Ok(Connected {
+            connection,
+            in_transaction: false,
+            prepared: HashSet::new(),
+        })
     }
 
     async fn recycle(&self, connected: &mut Connected, _: &Metrics) -> RecycleResult<Failure> {
@@ -119,7 +131,8 @@ pub(crate) async fn acquire(pool: &Pool) -> Result<Pooled, Failure> {
     pool.get().await.map_err(|error| match error {
         PoolError::Backend(failure) => failure,
         PoolError::Timeout(TimeoutType::Wait) => Failure::Answer(
-            datacovey_error::Error::overloaded("all database connections are busy; retry").caused_by(error.to_string()),
+            datacovey_error::Error::overloaded("all database connections are busy; retry")
+                .caused_by(error.to_string()),
         ),
         other => Failure::unreachable(other.to_string()),
     })

@@ -13,8 +13,14 @@ pub enum DbRole {
 }
 
 impl DbRole {
-    pub const ALL: [Self; 6] =
-        [Self::Identity, Self::Catalog, Self::Query, Self::Transfer, Self::QueryWorker, Self::TransferWorker];
+    pub const ALL: [Self; 6] = [
+        Self::Identity,
+        Self::Catalog,
+        Self::Query,
+        Self::Transfer,
+        Self::QueryWorker,
+        Self::TransferWorker,
+    ];
 
     /// The name of the role, which needs no quoting.
     #[must_use]

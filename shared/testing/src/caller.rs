@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use datacovey_auth::{
-    DevelopmentClaims, DevelopmentIssuer, ExternalCaller, InternalSigner, InternalVerifier, Issuer, OidcVerifier,
-    SigningKey, TrustedService,
+    DevelopmentClaims, DevelopmentIssuer, ExternalCaller, InternalSigner, InternalVerifier, Issuer,
+    OidcVerifier, SigningKey, TrustedService,
 };
 use datacovey_error::Error;
 use datacovey_server::{App, Authentication, Limits, Listeners, PrincipalResolver, Service, serve};
@@ -50,7 +50,10 @@ impl Callers {
     #[must_use]
     pub fn new(service: &str) -> Self {
         let key = || SigningKey::generate().expect("random bytes");
-        Self { issuer: DevelopmentIssuer::with_key(key()), service: InternalSigner::new(service, key()) }
+        Self {
+            issuer: DevelopmentIssuer::with_key(key()),
+            service: InternalSigner::new(service, key()),
+        }
     }
 
     /// What a configuration holds to trust the issuer.
@@ -63,7 +66,12 @@ impl Callers {
     #[must_use]
     pub fn token(&self, organization: &str, subject: &str, scopes: &str) -> String {
         let scopes = Scopes::from(scopes);
-        self.issuer.mint(DevelopmentClaims { organization, subject, scopes, lifetime: Duration::from_secs(600) })
+        self.issuer.mint(DevelopmentClaims {
+            organization,
+            subject,
+            scopes,
+            lifetime: Duration::from_secs(600),
+        })
     }
 
     /// A token of the service for calls to `audience`, on behalf of a user or of itself.
@@ -75,7 +83,8 @@ impl Callers {
     /// Verifies both kinds of token, as the service `audience` does.
     #[must_use]
     pub fn verifiers(&self, audience: &str) -> (InternalVerifier, OidcVerifier) {
-        let trusted = TrustedService::new(self.service.name(), &self.service.public_key(), None).expect("a key");
+        let trusted =
+            TrustedService::new(self.service.name(), &self.service.public_key(), None).expect("a key");
         let oidc = OidcVerifier::new(vec![self.issuer()]).expect("an issuer");
         (InternalVerifier::new(audience, vec![trusted]), oidc)
     }
@@ -94,13 +103,25 @@ pub struct KnownUsers(Arc<Mutex<HashMap<String, Principal>>>);
 
 impl KnownUsers {
     pub fn insert(&self, subject: impl Into<String>, principal: Principal) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(subject.into(), principal);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(subject.into(), principal);
     }
 }
 
 impl PrincipalResolver for KnownUsers {
-    fn resolve<'a>(&'a self, caller: &'a ExternalCaller, _: &'a str) -> BoxFuture<'a, Result<Principal, Error>> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&caller.subject).cloned();
+    fn resolve<'a>(
+        &'a self,
+        caller: &'a ExternalCaller,
+        _: &'a str,
+    ) -> BoxFuture<'a, Result<Principal, Error>> {
+        let known = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&caller.subject)
+            .cloned();
         let known = known.ok_or_else(|| Error::credentials_invalid("nobody is known by that name"));
         Box::pin(std::future::ready(known))
     }
@@ -117,14 +138,33 @@ pub struct Served {
 impl Served {
     pub async fn start(service: Service, app: App) -> Self {
         log_what_goes_wrong();
-        let grpc = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+        let grpc = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .expect("a free port");
         let address = grpc.local_addr().expect("an address");
         let leave = CancellationToken::new();
-        let limits = Limits { drain_delay: Duration::ZERO, drain_grace: Duration::ZERO, ..Limits::default() };
-        let serving = serve(service, app, limits, Listeners { grpc, admin: None }, None, leave.clone());
+        let limits = Limits {
+            drain_delay: Duration::ZERO,
+            drain_grace: Duration::ZERO,
+            ..Limits::default()
+        };
+        let serving = serve(
+            service,
+            app,
+            limits,
+            Listeners { grpc, admin: None },
+            None,
+            leave.clone(),
+        );
         tokio::spawn(serving);
-        let channel = Endpoint::from_shared(format!("http://{address}")).expect("a URL").connect_lazy();
-        Self { address, channel, _leave: leave.drop_guard() }
+        let channel = Endpoint::from_shared(format!("http://{address}"))
+            .expect("a URL")
+            .connect_lazy();
+        Self {
+            address,
+            channel,
+            _leave: leave.drop_guard(),
+        }
     }
 
     #[must_use]

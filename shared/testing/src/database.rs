@@ -32,12 +32,16 @@ impl TestDatabase {
 
     /// As a service opens it.
     pub async fn open(&self, role: DbRole) -> Database {
-        Database::open(&self.url, role, PoolOptions::default()).await.expect("a pool")
+        Database::open(&self.url, role, PoolOptions::default())
+            .await
+            .expect("a pool")
     }
 
     /// A connection as the superuser: for rows, and for what only the server knows.
     pub async fn sql(&self) -> Sql {
-        let (client, connection) = tokio_postgres::connect(&self.url, NoTls).await.expect("a connection");
+        let (client, connection) = tokio_postgres::connect(&self.url, NoTls)
+            .await
+            .expect("a connection");
         tokio::spawn(connection);
         client.batch_execute("SET TIME ZONE 'UTC'").await.expect("UTC");
         Sql { client }
@@ -82,9 +86,11 @@ impl Sql {
 
     /// Sets whom the session acts for, until it is set again.
     pub async fn act_for(&self, tenant_id: Uuid, user_id: Uuid) {
-        self.run(&format!("SET datacovey.tenant = '{tenant_id}'; SET datacovey.\"user\" = '{user_id}'"))
-            .await
-            .expect("settings");
+        self.run(&format!(
+            "SET datacovey.tenant = '{tenant_id}'; SET datacovey.\"user\" = '{user_id}'"
+        ))
+        .await
+        .expect("settings");
     }
 
     /// Runs statements; answers the rows that the last one changed.
@@ -101,9 +107,11 @@ impl Sql {
     pub async fn rows(&self, sql: &str) -> Result<Vec<Vec<String>>, Error> {
         let messages = self.client.simple_query(sql).await?;
         let rows = messages.iter().filter_map(|it| match it {
-            SimpleQueryMessage::Row(row) => {
-                Some((0..row.len()).map(|column| row.get(column).unwrap_or_default().to_owned()).collect())
-            }
+            SimpleQueryMessage::Row(row) => Some(
+                (0..row.len())
+                    .map(|column| row.get(column).unwrap_or_default().to_owned())
+                    .collect(),
+            ),
             _ => None,
         });
         Ok(rows.collect())
@@ -111,7 +119,12 @@ impl Sql {
 
     /// The first column of the rows of one statement.
     pub async fn column(&self, sql: &str) -> Result<Vec<String>, Error> {
-        Ok(self.rows(sql).await?.into_iter().filter_map(|row| row.into_iter().next()).collect())
+        Ok(self
+            .rows(sql)
+            .await?
+            .into_iter()
+            .filter_map(|row| row.into_iter().next())
+            .collect())
     }
 
     /// The one value of a statement that has one.

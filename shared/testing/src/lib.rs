@@ -2,7 +2,11 @@
 //!
 //! Nothing outlives the tests: the server is told by a closed pipe that its process is gone, and
 //! removes its files. With `DATACOVEY_DATABASE_URL` set, databases are made on that server.
-#![allow(clippy::expect_used, clippy::missing_panics_doc, reason = "a test that cannot have its database fails")]
+#![allow(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a test that cannot have its database fails"
+)]
 
 pub mod caller;
 mod database;

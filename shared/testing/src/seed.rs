@@ -44,7 +44,9 @@ fn quoted(text: &str) -> String {
 /// A JSON Schema of an object with these properties, all of them text.
 #[must_use]
 pub fn schema_of(properties: &[&str]) -> Value {
-    let properties = properties.iter().map(|it| ((*it).to_owned(), json!({"type": "string"})));
+    let properties = properties
+        .iter()
+        .map(|it| ((*it).to_owned(), json!({"type": "string"})));
     json!({"type": "object", "properties": properties.collect::<serde_json::Map<_, _>>()})
 }
 
@@ -60,7 +62,10 @@ impl Sql {
     }
 
     pub async fn tenant(&self, name: &str) -> Tenant {
-        let tenant = Tenant { id: new_id(), admin: new_id() };
+        let tenant = Tenant {
+            id: new_id(),
+            admin: new_id(),
+        };
         let statement = format!(
             "INSERT INTO tenant (id, name, auth0_org_id) VALUES ('{}', {}, '{}')",
             tenant.id,
@@ -91,7 +96,8 @@ impl Sql {
     pub async fn project(&self, tenant_id: Uuid, name: &str) -> Uuid {
         let id = new_id();
         let name = quoted(name);
-        let statement = format!("INSERT INTO project (id, tenant_id, name) VALUES ('{id}', '{tenant_id}', {name})");
+        let statement =
+            format!("INSERT INTO project (id, tenant_id, name) VALUES ('{id}', '{tenant_id}', {name})");
         self.insert(tenant_id, &statement).await;
         id
     }
@@ -128,7 +134,8 @@ impl Sql {
 
     /// Adds a version of a table's policy; answers its number.
     pub async fn table_policy(&self, owner: Tenant, table_id: Uuid, policy: &Value) -> i64 {
-        let next = format!("SELECT coalesce(max(version), 0) + 1 FROM table_policy WHERE table_id = '{table_id}'");
+        let next =
+            format!("SELECT coalesce(max(version), 0) + 1 FROM table_policy WHERE table_id = '{table_id}'");
         let statement = format!(
             "INSERT INTO table_policy (table_id, version, tenant_id, policy, created_by)
              VALUES ('{table_id}', ({next}), '{}', {}, '{}')",
@@ -137,7 +144,11 @@ impl Sql {
             owner.admin
         );
         self.insert(owner.id, &statement).await;
-        let count = self.value(&format!("SELECT max(version) FROM table_policy WHERE table_id = '{table_id}'")).await;
+        let count = self
+            .value(&format!(
+                "SELECT max(version) FROM table_policy WHERE table_id = '{table_id}'"
+            ))
+            .await;
         count.expect("a version").parse().expect("a number")
     }
 

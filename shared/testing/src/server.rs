@@ -1,5 +1,5 @@
-use std::sync::mpsc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc;
 
 use datacovey_persistence::{DATABASE_URL_VARIABLE, LocalServer, LocalServerOptions, migrate};
 use tempfile::TempDir;
@@ -34,9 +34,13 @@ impl Place {
 
 /// Replaces the last part of the path of a URL.
 fn with_database(url: &str, database: &str) -> String {
-    let (base, query) = url.split_once('?').map_or((url, None), |(base, query)| (base, Some(query)));
+    let (base, query) = url
+        .split_once('?')
+        .map_or((url, None), |(base, query)| (base, Some(query)));
     let authority = base.find("://").map_or(0, |it| it + 3);
-    let end = base[authority..].find('/').map_or(base.len(), |it| authority + it);
+    let end = base[authority..]
+        .find('/')
+        .map_or(base.len(), |it| authority + it);
     let query = query.map(|it| format!("?{it}")).unwrap_or_default();
     format!("{}/{database}{query}", &base[..end])
 }
@@ -55,26 +59,49 @@ impl Server {
             Ok(url) => Place::Given { url },
             Err(_) => {
                 let data_dir = tempfile::tempdir().expect("a temporary folder");
-                let options = LocalServerOptions { durable: false, temporary: true, ..LocalServerOptions::new(data_dir.path()) };
+                let options = LocalServerOptions {
+                    durable: false,
+                    temporary: true,
+                    ..LocalServerOptions::new(data_dir.path())
+                };
                 let server = LocalServer::start(options).await.expect("a PostgreSQL server");
-                Place::Own { server, _data_dir: data_dir }
+                Place::Own {
+                    server,
+                    _data_dir: data_dir,
+                }
             }
         };
         let template = format!("datacovey_test_{}", std::process::id());
         let admin = place.url("postgres");
         execute(&admin, &format!("DROP DATABASE IF EXISTS {template}")).await;
         execute(&admin, &format!("CREATE DATABASE {template}")).await;
-        migrate(&place.url(&template)).await.expect("migrations of the template");
+        migrate(&place.url(&template))
+            .await
+            .expect("migrations of the template");
         let dropped = dropper(admin);
-        Self { place, template, copying: Mutex::new(()), dropped, count: AtomicU32::new(0) }
+        Self {
+            place,
+            template,
+            copying: Mutex::new(()),
+            dropped,
+            count: AtomicU32::new(0),
+        }
     }
 
     /// A database of its own: its name and its URL.
     pub(crate) async fn create(&self, migrated: bool) -> (String, String) {
         let name = format!("{}_{}", self.template, self.count.fetch_add(1, Ordering::Relaxed));
-        let template = if migrated { self.template.as_str() } else { "template0" };
+        let template = if migrated {
+            self.template.as_str()
+        } else {
+            "template0"
+        };
         let _copying = self.copying.lock().await;
-        execute(&self.place.url("postgres"), &format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
+        execute(
+            &self.place.url("postgres"),
+            &format!("CREATE DATABASE {name} TEMPLATE {template}"),
+        )
+        .await;
         let url = self.place.url(&name);
         (name, url)
     }
@@ -89,9 +116,15 @@ impl Server {
 fn dropper(admin: String) -> mpsc::Sender<String> {
     let (sender, names) = mpsc::channel::<String>();
     std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
         for name in names {
-            runtime.block_on(execute(&admin, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")));
+            runtime.block_on(execute(
+                &admin,
+                &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
+            ));
         }
     });
     sender
@@ -115,6 +148,9 @@ mod tests {
     fn the_database_of_a_url_is_replaced() {
         assert_eq!(with_database("postgres://u:p@h:1/a", "b"), "postgres://u:p@h:1/b");
         assert_eq!(with_database("postgres://h", "b"), "postgres://h/b");
-        assert_eq!(with_database("postgres://h/a?sslmode=disable", "b"), "postgres://h/b?sslmode=disable");
+        assert_eq!(
+            with_database("postgres://h/a?sslmode=disable", "b"),
+            "postgres://h/b?sslmode=disable"
+        );
     }
 }

@@ -119,7 +119,12 @@ pub enum Swept {
     Object(String),
     /// What a job that has ended left behind: all it staged, and what its attempts wrote but, where
     /// it was completed, the last one.
-    Job { tenant_id: Uuid, job_id: Uuid, last_attempt: i32, completed: bool },
+    Job {
+        tenant_id: Uuid,
+        job_id: Uuid,
+        last_attempt: i32,
+        completed: bool,
+    },
 }
 
 door! {
@@ -157,8 +162,19 @@ door! {
     -> (Nullable<Text>, Nullable<SqlUuid>, Nullable<SqlUuid>, Nullable<Integer>, Nullable<Bool>)
 }
 
-type Claimed =
-    (Uuid, Uuid, Uuid, Uuid, String, i32, i32, Value, Option<Value>, Option<String>, NaiveDateTime);
+type Claimed = (
+    Uuid,
+    Uuid,
+    Uuid,
+    Uuid,
+    String,
+    i32,
+    i32,
+    Value,
+    Option<Value>,
+    Option<String>,
+    NaiveDateTime,
+);
 
 impl Database {
     /// Leases the next ready job of a kind, or none. Jobs that can no longer run (archived creator,
@@ -171,13 +187,29 @@ impl Database {
             max_running_per_tenant: claim.max_running_per_tenant.into(),
         };
         let rows: Vec<Claimed> = answer(self.fetch_without_tenant(door).await)?;
-        let Some((job_id, tenant_id, parent_id, created_by, role, attempt, max_attempts, options, progress, traceparent, until)) =
-            rows.into_iter().next()
+        let Some((
+            job_id,
+            tenant_id,
+            parent_id,
+            created_by,
+            role,
+            attempt,
+            max_attempts,
+            options,
+            progress,
+            traceparent,
+            until,
+        )) = rows.into_iter().next()
         else {
             return Ok(None);
         };
         Ok(Some(ClaimedJob {
-            lease: Lease { kind: claim.kind, job_id, holder: claim.worker.clone(), attempt },
+            lease: Lease {
+                kind: claim.kind,
+                job_id,
+                holder: claim.worker.clone(),
+                attempt,
+            },
             parent_id,
             creator: principal(tenant_id, created_by, &role)?,
             max_attempts,
@@ -250,15 +282,28 @@ impl Database {
             grace_ms: millis(sweep.grace),
             upload_lifetime_ms: millis(sweep.upload_lifetime),
         };
-        type Row = (Option<String>, Option<Uuid>, Option<Uuid>, Option<i32>, Option<bool>);
+        type Row = (
+            Option<String>,
+            Option<Uuid>,
+            Option<Uuid>,
+            Option<i32>,
+            Option<bool>,
+        );
         let rows: Vec<Row> = answer(self.fetch_without_tenant(door).await)?;
         rows.into_iter()
             .map(|row| match row {
                 (Some(path), ..) => Ok(Swept::Object(path)),
                 (None, Some(tenant_id), Some(job_id), Some(last_attempt), Some(completed)) => {
-                    Ok(Swept::Job { tenant_id, job_id, last_attempt, completed })
+                    Ok(Swept::Job {
+                        tenant_id,
+                        job_id,
+                        last_attempt,
+                        completed,
+                    })
                 }
-                _ => Err(Failure::Database(diesel::result::Error::DeserializationError("a sweep of nothing".into()))),
+                _ => Err(Failure::Database(diesel::result::Error::DeserializationError(
+                    "a sweep of nothing".into(),
+                ))),
             })
             .collect::<Result<_, Failure>>()
             .map_err(Failure::into_error)

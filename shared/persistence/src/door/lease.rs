@@ -85,7 +85,11 @@ impl Database {
                 .bind::<Integer, _>(lease.attempt)
                 .execute(conn)
                 .await?;
-            Ok(if rows == 1 { LeaseState::Held } else { LeaseState::Lost })
+            Ok(if rows == 1 {
+                LeaseState::Held
+            } else {
+                LeaseState::Lost
+            })
         })
         .await
     }
@@ -106,7 +110,11 @@ impl Database {
                 .bind::<BigInt, _>(pause_ms)
                 .execute(conn)
                 .await?;
-            Ok(if rows == 1 { LeaseState::Held } else { LeaseState::Lost })
+            Ok(if rows == 1 {
+                LeaseState::Held
+            } else {
+                LeaseState::Lost
+            })
         })
         .await
     }
@@ -115,7 +123,13 @@ impl Database {
     /// kept with the run, and in `query_job.error_result`. `details` are `query_job.error_details`.
     ///
     /// FAILED_PRECONDITION where the job has ended or is held by another.
-    pub async fn job_fail(&self, ctx: &Ctx, lease: &Lease, error: Value, details: Option<Value>) -> Result<()> {
+    pub async fn job_fail(
+        &self,
+        ctx: &Ctx,
+        lease: &Lease,
+        error: Value,
+        details: Option<Value>,
+    ) -> Result<()> {
         let kind = lease.kind;
         self.transaction(ctx, async |conn| {
             lock_held(lease, conn).await?;

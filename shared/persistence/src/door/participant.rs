@@ -57,7 +57,10 @@ answer_door!(Decline, "SELECT project_id FROM decline(");
 answer_door!(Leave, "SELECT project_id FROM leave(");
 
 /// Names of the tenants in a project.
-pub(crate) async fn partner_names(project_id: Uuid, conn: &mut Conn<'_>) -> Result<Vec<PartnerName>, Failure> {
+pub(crate) async fn partner_names(
+    project_id: Uuid,
+    conn: &mut Conn<'_>,
+) -> Result<Vec<PartnerName>, Failure> {
     Ok(PartnerNames { project_id }.load(conn).await?)
 }
 

@@ -73,7 +73,11 @@ impl Database {
 
     /// The files of tables, each at the version given, or at its newest. Tables that the caller may
     /// not query, and versions that are not there, are absent from the answer.
-    pub async fn versions_resolve(&self, ctx: &Ctx, tables: &[(Uuid, Option<i64>)]) -> Result<Vec<ResolvedVersion>> {
+    pub async fn versions_resolve(
+        &self,
+        ctx: &Ctx,
+        tables: &[(Uuid, Option<i64>)],
+    ) -> Result<Vec<ResolvedVersion>> {
         let (tables, versions) = tables.iter().copied().unzip();
         answer(self.fetch(ctx, ResolveVersions { tables, versions }).await)
     }

@@ -35,8 +35,16 @@ impl Account {
                 let mut fields = line.split(':');
                 let (found, _, uid, gid) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
                 // macOS writes the ids of nobody as -2.
-                let id = |it: &str| it.parse::<u32>().ok().or_else(|| it.parse::<i32>().ok().map(i32::cast_unsigned));
-                let account = Self { name: name.to_owned(), uid: id(uid)?, gid: id(gid)? };
+                let id = |it: &str| {
+                    it.parse::<u32>()
+                        .ok()
+                        .or_else(|| it.parse::<i32>().ok().map(i32::cast_unsigned))
+                };
+                let account = Self {
+                    name: name.to_owned(),
+                    uid: id(uid)?,
+                    gid: id(gid)?,
+                };
                 (found == name && account.uid != 0).then_some(account)
             })
         })
@@ -53,8 +61,12 @@ impl Account {
 
     /// Whether this user can pass through every folder down to `folder`, which exists.
     pub(super) fn can_reach(&self, folder: &Path) -> bool {
-        let Ok(folder) = folder.canonicalize() else { return false };
-        folder.ancestors().all(|it| fs::metadata(it).is_ok_and(|metadata| self.may_pass(&metadata)))
+        let Ok(folder) = folder.canonicalize() else {
+            return false;
+        };
+        folder
+            .ancestors()
+            .all(|it| fs::metadata(it).is_ok_and(|metadata| self.may_pass(&metadata)))
     }
 
     fn may_pass(&self, folder: &Metadata) -> bool {
@@ -83,10 +95,17 @@ mod tests {
     #[test]
     fn postgres_comes_before_nobody_and_root_never() {
         let passwd = "root:x:0:0:root:/root:/bin/bash\nnobody:*:-2:-2::/:/bin/false\n";
-        let nobody = Account { name: "nobody".to_owned(), uid: u32::MAX - 1, gid: u32::MAX - 1 };
+        let nobody = Account {
+            name: "nobody".to_owned(),
+            uid: u32::MAX - 1,
+            gid: u32::MAX - 1,
+        };
         assert_eq!(Account::choose(passwd), Some(nobody));
         let both = format!("{passwd}postgres:x:101:104:,,,:/var/lib/postgresql:/bin/bash\n");
-        assert_eq!(Account::choose(&both).map(|it| (it.name, it.uid, it.gid)), Some(("postgres".to_owned(), 101, 104)));
+        assert_eq!(
+            Account::choose(&both).map(|it| (it.name, it.uid, it.gid)),
+            Some(("postgres".to_owned(), 101, 104))
+        );
         assert_eq!(Account::choose("postgres:x:0:0::/:/bin/sh\n"), None);
     }
 }

@@ -20,27 +20,48 @@ pub(super) struct Binaries {
 impl Binaries {
     /// The newest there are; those of version `major` for a cluster that exists.
     pub(super) fn find(major: Option<u32>) -> Result<Self, LocalServerError> {
-        let mut found = candidates().into_iter().filter_map(|it| Self::at(&it)).collect::<Vec<_>>();
+        let mut found = candidates()
+            .into_iter()
+            .filter_map(|it| Self::at(&it))
+            .collect::<Vec<_>>();
         found.sort_by_key(|it| it.major);
         let newest = found.last().map(|it| it.major);
         match major {
-            Some(major) => found
-                .into_iter()
-                .find(|it| it.major == major)
-                .ok_or(LocalServerError::OtherVersion { cluster: major, found: newest }),
+            Some(major) => {
+                found
+                    .into_iter()
+                    .find(|it| it.major == major)
+                    .ok_or(LocalServerError::OtherVersion {
+                        cluster: major,
+                        found: newest,
+                    })
+            }
             None => match found.pop() {
                 Some(it) if it.major >= OLDEST => Ok(it),
-                Some(it) => Err(LocalServerError::TooOld { found: it.major, oldest: OLDEST }),
+                Some(it) => Err(LocalServerError::TooOld {
+                    found: it.major,
+                    oldest: OLDEST,
+                }),
                 None => Err(LocalServerError::NotInstalled { hint: install_hint() }),
             },
         }
     }
 
     fn at(folder: &Path) -> Option<Self> {
-        let complete = ["initdb", "postgres", "pg_ctl"].iter().all(|it| folder.join(it).is_file());
-        let version = complete.then(|| Command::new(folder.join("postgres")).arg("--version").output().ok())??;
+        let complete = ["initdb", "postgres", "pg_ctl"]
+            .iter()
+            .all(|it| folder.join(it).is_file());
+        let version = complete.then(|| {
+            Command::new(folder.join("postgres"))
+                .arg("--version")
+                .output()
+                .ok()
+        })??;
         let major = major_version(&String::from_utf8_lossy(&version.stdout))?;
-        Some(Self { folder: folder.to_owned(), major })
+        Some(Self {
+            folder: folder.to_owned(),
+            major,
+        })
     }
 
     pub(super) fn program(&self, name: &str) -> PathBuf {
@@ -51,7 +72,9 @@ impl Binaries {
 /// Of `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`, or `… 18beta1`.
 fn major_version(text: &str) -> Option<u32> {
     let version = text.split_once("(PostgreSQL) ")?.1;
-    let digits = version.find(|it: char| !it.is_ascii_digit()).unwrap_or(version.len());
+    let digits = version
+        .find(|it: char| !it.is_ascii_digit())
+        .unwrap_or(version.len());
     version[..digits].parse().ok()
 }
 
@@ -73,7 +96,9 @@ fn candidates() -> Vec<PathBuf> {
     ] {
         let entries = fs::read_dir(parent).into_iter().flatten().flatten();
         folders.extend(
-            entries.filter(|it| it.file_name().to_string_lossy().starts_with(prefix)).map(|it| it.path().join("bin")),
+            entries
+                .filter(|it| it.file_name().to_string_lossy().starts_with(prefix))
+                .map(|it| it.path().join("bin")),
         );
     }
     folders.sort();
@@ -118,7 +143,10 @@ mod tests {
 
     #[test]
     fn versions_are_read_as_postgres_prints_them() {
-        assert_eq!(major_version("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"), Some(15));
+        assert_eq!(
+            major_version("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"),
+            Some(15)
+        );
         assert_eq!(major_version("postgres (PostgreSQL) 18beta1"), Some(18));
         assert_eq!(major_version("mysqld 8"), None);
     }
@@ -126,7 +154,10 @@ mod tests {
     #[test]
     fn the_hint_is_the_platforms() {
         assert_eq!(hint_for("NAME=x\nID=debian\n"), "apt install postgresql");
-        assert_eq!(hint_for("ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n"), "dnf install postgresql-server");
+        assert_eq!(
+            hint_for("ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n"),
+            "dnf install postgresql-server"
+        );
         assert_eq!(hint_for(""), "the package of PostgreSQL's server");
     }
 }

@@ -42,8 +42,14 @@ impl Cluster {
         let folder = place(options, account.as_ref())?;
         let password = password(home)?;
         let binaries = Binaries::find(version_of(&folder)?)?;
-        let cluster =
-            Self { log: home.join("postgres.log"), folder, password, account, binaries, _lock: lock };
+        let cluster = Self {
+            log: home.join("postgres.log"),
+            folder,
+            password,
+            account,
+            binaries,
+            _lock: lock,
+        };
         if version_of(&cluster.folder)?.is_none() {
             cluster.make(options)?;
         }
@@ -54,7 +60,11 @@ impl Cluster {
     pub(super) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         // The folder we were started in may be out of the user's reach.
-        command.current_dir("/").env_remove("PGDATA").env("LC_ALL", "C").stdin(Stdio::null());
+        command
+            .current_dir("/")
+            .env_remove("PGDATA")
+            .env("LC_ALL", "C")
+            .stdin(Stdio::null());
         if let Some(account) = &self.account {
             account.apply(&mut command);
         }
@@ -73,25 +83,43 @@ impl Cluster {
         private_folder(&data)?;
         if let Some(account) = &self.account {
             for path in [&draft, &password_file, &data] {
-                account.give(path).map_err(|cause| LocalServerError::io(path, cause))?;
+                account
+                    .give(path)
+                    .map_err(|cause| LocalServerError::io(path, cause))?;
             }
         }
         let mut initdb = self.command(&self.binaries.program("initdb"));
-        initdb.arg("--pgdata").arg(&data).arg("--pwfile").arg(&password_file);
+        initdb
+            .arg("--pgdata")
+            .arg(&data)
+            .arg("--pwfile")
+            .arg(&password_file);
         // The password crosses the loopback only; a hash of it would cost each connection thousands of
         // rounds here.
-        initdb.args(["--username", SUPERUSER, "--auth", "password", "--encoding", "UTF8", "--no-locale"]);
+        initdb.args([
+            "--username",
+            SUPERUSER,
+            "--auth",
+            "password",
+            "--encoding",
+            "UTF8",
+            "--no-locale",
+        ]);
         if !options.durable {
             initdb.arg("--no-sync");
         }
-        let output = initdb.output().map_err(|cause| LocalServerError::io(&self.binaries.folder, cause))?;
+        let output = initdb
+            .output()
+            .map_err(|cause| LocalServerError::io(&self.binaries.folder, cause))?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
             return Err(LocalServerError::Initdb { said });
         }
         // Left by a run that was killed before the cluster was whole.
         match fs::remove_dir_all(&self.folder) {
-            Err(cause) if cause.kind() != ErrorKind::NotFound => return Err(LocalServerError::io(&self.folder, cause)),
+            Err(cause) if cause.kind() != ErrorKind::NotFound => {
+                return Err(LocalServerError::io(&self.folder, cause));
+            }
             _ => {}
         }
         fs::rename(&data, &self.folder).map_err(|cause| LocalServerError::io(&self.folder, cause))?;
@@ -107,7 +135,9 @@ fn place(options: &LocalServerOptions, account: Option<&Account>) -> Result<Path
     let record = home.join(RECORD);
     match fs::read_to_string(&record) {
         Ok(path) => return Ok(PathBuf::from(path.trim())),
-        Err(cause) if cause.kind() != ErrorKind::NotFound => return Err(LocalServerError::io(&record, cause)),
+        Err(cause) if cause.kind() != ErrorKind::NotFound => {
+            return Err(LocalServerError::io(&record, cause));
+        }
         Err(_) => {}
     }
     match account {
@@ -121,7 +151,8 @@ fn place(options: &LocalServerOptions, account: Option<&Account>) -> Result<Path
         _ => std::env::temp_dir(),
     };
     let outside = state.join(format!("datacovey-postgres-{}", Uuid::now_v7().simple()));
-    fs::write(&record, outside.to_string_lossy().as_bytes()).map_err(|cause| LocalServerError::io(&record, cause))?;
+    fs::write(&record, outside.to_string_lossy().as_bytes())
+        .map_err(|cause| LocalServerError::io(&record, cause))?;
     Ok(outside)
 }
 
@@ -147,28 +178,46 @@ fn password(home: &Path) -> Result<String, LocalServerError> {
         Err(cause) if cause.kind() != ErrorKind::NotFound => return Err(LocalServerError::io(&file, cause)),
         Err(_) => {}
     }
-    let password = rand::random::<[u8; 24]>().iter().map(|it| format!("{it:02x}")).collect::<String>();
+    let password = rand::random::<[u8; 24]>()
+        .iter()
+        .map(|it| format!("{it:02x}"))
+        .collect::<String>();
     write_private(&file, &password)?;
     Ok(password)
 }
 
 fn lock(home: &Path) -> Result<File, LocalServerError> {
     let path = home.join(LOCK);
-    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&path);
     let file = file.map_err(|cause| LocalServerError::io(&path, cause))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(LocalServerError::InUse { data_dir: home.to_owned() }),
+        Err(fs::TryLockError::WouldBlock) => Err(LocalServerError::InUse {
+            data_dir: home.to_owned(),
+        }),
         Err(fs::TryLockError::Error(cause)) => Err(LocalServerError::io(&path, cause)),
     }
 }
 
 fn private_folder(path: &Path) -> Result<(), LocalServerError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|cause| LocalServerError::io(path, cause))
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|cause| LocalServerError::io(path, cause))
 }
 
 fn passable_folder(path: &Path) -> Result<PathBuf, LocalServerError> {
-    DirBuilder::new().recursive(true).mode(0o711).create(path).map_err(|cause| LocalServerError::io(path, cause))?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o711)
+        .create(path)
+        .map_err(|cause| LocalServerError::io(path, cause))?;
     Ok(path.to_owned())
 }
 
@@ -180,5 +229,6 @@ fn write_private(path: &Path, text: &str) -> Result<(), LocalServerError> {
         .mode(0o600)
         .open(path)
         .map_err(|cause| LocalServerError::io(path, cause))?;
-    file.write_all(text.as_bytes()).map_err(|cause| LocalServerError::io(path, cause))
+    file.write_all(text.as_bytes())
+        .map_err(|cause| LocalServerError::io(path, cause))
 }

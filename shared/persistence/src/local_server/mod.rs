@@ -48,7 +48,12 @@ impl LocalServerOptions {
     /// A server whose data stays.
     #[must_use]
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
-        Self { data_dir: data_dir.into(), durable: true, temporary: false, max_connections: 200 }
+        Self {
+            data_dir: data_dir.into(),
+            durable: true,
+            temporary: false,
+            max_connections: 200,
+        }
     }
 }
 
@@ -82,7 +87,10 @@ pub enum LocalServerError {
 
 impl LocalServerError {
     fn io(path: &Path, cause: io::Error) -> Self {
-        Self::Io { path: path.to_owned(), cause }
+        Self::Io {
+            path: path.to_owned(),
+            cause,
+        }
     }
 }
 
@@ -105,11 +113,19 @@ impl LocalServer {
         };
         let (cluster, options) = match tokio::task::spawn_blocking(prepare).await {
             Ok(prepared) => prepared?,
-            Err(cause) => return Err(LocalServerError::NotStarted { said: cause.to_string() }),
+            Err(cause) => {
+                return Err(LocalServerError::NotStarted {
+                    said: cause.to_string(),
+                });
+            }
         };
         let port = free_port()?;
         let supervisor = supervise(&cluster, &options, port)?;
-        let mut server = Self { cluster, port, supervisor };
+        let mut server = Self {
+            cluster,
+            port,
+            supervisor,
+        };
         server.answers(started).await?;
         Ok(server)
     }
@@ -117,15 +133,24 @@ impl LocalServer {
     /// The URL of a database of this server, as its superuser.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://{SUPERUSER}:{}@127.0.0.1:{}/{database}", self.cluster.password, self.port)
+        format!(
+            "postgres://{SUPERUSER}:{}@127.0.0.1:{}/{database}",
+            self.cluster.password, self.port
+        )
     }
 
     /// Creates a database unless it is there, and answers its URL. `name` is a plain identifier.
     pub async fn database(&self, name: &str) -> Result<String, LocalServerError> {
         let (client, connection) = tokio_postgres::connect(&self.url("postgres"), NoTls).await?;
         let work = async {
-            if client.query("SELECT FROM pg_database WHERE datname = $1", &[&name]).await?.is_empty() {
-                client.batch_execute(&format!("CREATE DATABASE \"{name}\"")).await?;
+            if client
+                .query("SELECT FROM pg_database WHERE datname = $1", &[&name])
+                .await?
+                .is_empty()
+            {
+                client
+                    .batch_execute(&format!("CREATE DATABASE \"{name}\""))
+                    .await?;
             }
             Ok(self.url(name))
         };
@@ -154,10 +179,21 @@ impl LocalServer {
     async fn answers(&mut self, started: Instant) -> Result<(), LocalServerError> {
         let url = self.url("postgres");
         loop {
-            let ended = self.supervisor.try_wait().map_err(|cause| LocalServerError::io(&self.cluster.log, cause))?;
+            let ended = self
+                .supervisor
+                .try_wait()
+                .map_err(|cause| LocalServerError::io(&self.cluster.log, cause))?;
             if ended.is_some() || started.elapsed() > START_TIMEOUT {
                 let log = fs::read_to_string(&self.cluster.log).unwrap_or_default();
-                let said = log.lines().rev().take(3).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("; ");
+                let said = log
+                    .lines()
+                    .rev()
+                    .take(3)
+                    .collect::<Vec<_>>()
+                    .into_iter()
+                    .rev()
+                    .collect::<Vec<_>>()
+                    .join("; ");
                 return Err(LocalServerError::NotStarted { said });
             }
             if tokio_postgres::connect(&url, NoTls).await.is_ok() {
@@ -192,10 +228,21 @@ fn free_port() -> Result<u16, LocalServerError> {
 
 fn supervise(cluster: &Cluster, options: &LocalServerOptions, port: u16) -> Result<Child, LocalServerError> {
     let log = File::create(&cluster.log).map_err(|cause| LocalServerError::io(&cluster.log, cause))?;
-    let remove = if options.temporary { cluster.folder.as_os_str() } else { "".as_ref() };
+    let remove = if options.temporary {
+        cluster.folder.as_os_str()
+    } else {
+        "".as_ref()
+    };
     let mut command = cluster.command(Path::new("/bin/sh"));
-    command.arg("-c").arg(SUPERVISE).arg("datacovey-postgres").arg(remove);
-    command.arg(cluster.binaries.program("postgres")).arg("-D").arg(&cluster.folder);
+    command
+        .arg("-c")
+        .arg(SUPERVISE)
+        .arg("datacovey-postgres")
+        .arg(remove);
+    command
+        .arg(cluster.binaries.program("postgres"))
+        .arg("-D")
+        .arg(&cluster.folder);
     let mut set = |name: &str, value: &str| {
         command.arg("-c").arg(format!("{name}={value}"));
     };
@@ -228,7 +275,9 @@ fn supervise(cluster: &Cluster, options: &LocalServerOptions, port: u16) -> Resu
 /// Stops a server that an earlier run left running. We hold the lock of the data directory, so
 /// nobody uses it.
 fn stop_orphan(cluster: &Cluster) -> Result<(), LocalServerError> {
-    let Some(pid) = postmaster_pid(&cluster.folder) else { return Ok(()) };
+    let Some(pid) = postmaster_pid(&cluster.folder) else {
+        return Ok(());
+    };
     match process_name(pid) {
         // What a server that was killed leaves is for the next one to look at.
         Some(None) => return Ok(()),
@@ -241,14 +290,24 @@ fn stop_orphan(cluster: &Cluster) -> Result<(), LocalServerError> {
     }
     tracing::info!(pid, "stopping the PostgreSQL server that an earlier run left");
     let mut stop = cluster.command(&cluster.binaries.program("pg_ctl"));
-    stop.arg("stop").arg("-D").arg(&cluster.folder).args(["-m", "fast", "-w", "-t", "60"]);
+    stop.arg("stop")
+        .arg("-D")
+        .arg(&cluster.folder)
+        .args(["-m", "fast", "-w", "-t", "60"]);
     // It may end by itself meanwhile. If it does not end at all, the new server will say so.
-    stop.output().map_err(|cause| LocalServerError::io(&cluster.binaries.folder, cause))?;
+    stop.output()
+        .map_err(|cause| LocalServerError::io(&cluster.binaries.folder, cause))?;
     Ok(())
 }
 
 fn postmaster_pid(folder: &Path) -> Option<u32> {
-    fs::read_to_string(folder.join("postmaster.pid")).ok()?.lines().next()?.trim().parse().ok()
+    fs::read_to_string(folder.join("postmaster.pid"))
+        .ok()?
+        .lines()
+        .next()?
+        .trim()
+        .parse()
+        .ok()
 }
 
 /// The name of a running process, `Some(None)` where there is none, `None` where it cannot be told.
@@ -256,7 +315,10 @@ fn process_name(pid: u32) -> Option<Option<String>> {
     if Path::new("/proc/self").exists() {
         return Some(fs::read_to_string(format!("/proc/{pid}/comm")).ok());
     }
-    let output = Command::new("ps").args(["-o", "comm=", "-p", &pid.to_string()]).output().ok()?;
+    let output = Command::new("ps")
+        .args(["-o", "comm=", "-p", &pid.to_string()])
+        .output()
+        .ok()?;
     let name = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     Some((!name.is_empty()).then_some(name))
 }

@@ -74,7 +74,11 @@ impl Database {
             own_table(new.table_id, ctx, conn).await?;
             queue_up("export", ctx, conn).await?;
             let open: i64 = export_run::table
-                .filter(export_run::tenant_id.eq(ctx.tenant_id()).and(export_run::ended_at.is_null()))
+                .filter(
+                    export_run::tenant_id
+                        .eq(ctx.tenant_id())
+                        .and(export_run::ended_at.is_null()),
+                )
                 .count()
                 .get_result(conn)
                 .await?;
@@ -108,7 +112,8 @@ impl Database {
     ///
     /// NOT_FOUND.
     pub async fn export_job_get(&self, ctx: &Ctx, id: Uuid) -> Result<ExportJob> {
-        self.transaction(ctx, async |conn: &mut Conn<'_>| one(id, conn).await).await
+        self.transaction(ctx, async |conn: &mut Conn<'_>| one(id, conn).await)
+            .await
     }
 
     /// The exports of the caller's tenant, in the order of their creation.
@@ -121,7 +126,9 @@ impl Database {
     ) -> Result<Page<ExportJob>> {
         let jobs = self
             .transaction(ctx, async |conn: &mut Conn<'_>| {
-                let mut query = joined!().filter(export_job::tenant_id.eq(ctx.tenant_id())).into_boxed();
+                let mut query = joined!()
+                    .filter(export_job::tenant_id.eq(ctx.tenant_id()))
+                    .into_boxed();
                 if let Some(table_id) = table_id {
                     query = query.filter(export_job::table_id.eq(table_id));
                 }
@@ -131,7 +138,11 @@ impl Database {
                 if let Some(after) = paging.after {
                     query = query.filter(export_job::id.gt(after));
                 }
-                Ok(query.order(export_job::id).limit(paging.limit()).load::<ExportJob>(conn).await?)
+                Ok(query
+                    .order(export_job::id)
+                    .limit(paging.limit())
+                    .load::<ExportJob>(conn)
+                    .await?)
             })
             .await?;
         paging.page(jobs, |last| last.job.id)
@@ -145,7 +156,10 @@ impl Database {
             if let Some(first) = Replay::begin(replay.as_ref(), ctx, id, conn).await? {
                 return one(first, conn).await;
             }
-            let open = [TransferJobStatus::Pending.as_str(), TransferJobStatus::Running.as_str()];
+            let open = [
+                TransferJobStatus::Pending.as_str(),
+                TransferJobStatus::Running.as_str(),
+            ];
             diesel::update(export_job::table.find(id).filter(export_job::status.eq_any(open)))
                 .set(export_job::status.eq(TransferJobStatus::Failed.as_str()))
                 .execute(conn)
@@ -157,5 +171,9 @@ impl Database {
 }
 
 async fn one(id: Uuid, conn: &mut Conn<'_>) -> Result<ExportJob, Failure> {
-    joined!().filter(export_job::id.eq(id)).first(conn).await.or_not_found("export_job", id)
+    joined!()
+        .filter(export_job::id.eq(id))
+        .first(conn)
+        .await
+        .or_not_found("export_job", id)
 }

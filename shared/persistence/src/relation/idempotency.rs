@@ -23,7 +23,11 @@ impl Replay {
     /// `request` is the whole request as it was sent; the same key with another request is refused.
     #[must_use]
     pub fn new(method: &'static str, request_id: impl Into<String>, request: &[u8]) -> Self {
-        Self { method, request_id: request_id.into(), request_hash: Sha256::digest(request).to_vec() }
+        Self {
+            method,
+            request_id: request_id.into(),
+            request_hash: Sha256::digest(request).to_vec(),
+        }
     }
 
     /// Notes that the request makes or changes `resource_id`. Answers the resource of the first run
@@ -53,11 +57,18 @@ impl Replay {
         }
         let (method, request_hash, first) = idempotency::table
             .find((ctx.tenant_id(), replay.request_id.clone()))
-            .select((idempotency::method, idempotency::request_hash, idempotency::resource_id))
+            .select((
+                idempotency::method,
+                idempotency::request_hash,
+                idempotency::resource_id,
+            ))
             .first::<(String, Vec<u8>, Uuid)>(conn)
             .await?;
         if method != replay.method || request_hash != replay.request_hash {
-            let message = format!("the request_id \"{}\" was used for another request", replay.request_id);
+            let message = format!(
+                "the request_id \"{}\" was used for another request",
+                replay.request_id
+            );
             return Err(Error::precondition(ErrorReason::WrongState, message).into());
         }
         Ok(Some(first))

@@ -82,7 +82,11 @@ impl Database {
             own_table(new.table_id, ctx, conn).await?;
             queue_up("import", ctx, conn).await?;
             let open: i64 = import_run::table
-                .filter(import_run::tenant_id.eq(ctx.tenant_id()).and(import_run::ended_at.is_null()))
+                .filter(
+                    import_run::tenant_id
+                        .eq(ctx.tenant_id())
+                        .and(import_run::ended_at.is_null()),
+                )
                 .count()
                 .get_result(conn)
                 .await?;
@@ -115,7 +119,8 @@ impl Database {
     ///
     /// NOT_FOUND.
     pub async fn import_job_get(&self, ctx: &Ctx, id: Uuid) -> Result<ImportJob> {
-        self.transaction(ctx, async |conn: &mut Conn<'_>| one(id, conn).await).await
+        self.transaction(ctx, async |conn: &mut Conn<'_>| one(id, conn).await)
+            .await
     }
 
     /// The imports of the caller's tenant, in the order of their creation.
@@ -128,7 +133,9 @@ impl Database {
     ) -> Result<Page<ImportJob>> {
         let jobs = self
             .transaction(ctx, async |conn: &mut Conn<'_>| {
-                let mut query = joined!().filter(import_job::tenant_id.eq(ctx.tenant_id())).into_boxed();
+                let mut query = joined!()
+                    .filter(import_job::tenant_id.eq(ctx.tenant_id()))
+                    .into_boxed();
                 if let Some(table_id) = table_id {
                     query = query.filter(import_job::table_id.eq(table_id));
                 }
@@ -138,7 +145,11 @@ impl Database {
                 if let Some(after) = paging.after {
                     query = query.filter(import_job::id.gt(after));
                 }
-                Ok(query.order(import_job::id).limit(paging.limit()).load::<ImportJob>(conn).await?)
+                Ok(query
+                    .order(import_job::id)
+                    .limit(paging.limit())
+                    .load::<ImportJob>(conn)
+                    .await?)
             })
             .await?;
         paging.page(jobs, |last| last.job.id)
@@ -152,7 +163,10 @@ impl Database {
             if let Some(first) = Replay::begin(replay.as_ref(), ctx, id, conn).await? {
                 return one(first, conn).await;
             }
-            let open = [TransferJobStatus::Pending.as_str(), TransferJobStatus::Running.as_str()];
+            let open = [
+                TransferJobStatus::Pending.as_str(),
+                TransferJobStatus::Running.as_str(),
+            ];
             diesel::update(import_job::table.find(id).filter(import_job::status.eq_any(open)))
                 .set(import_job::status.eq(TransferJobStatus::Failed.as_str()))
                 .execute(conn)
@@ -164,13 +178,22 @@ impl Database {
 }
 
 async fn one(id: Uuid, conn: &mut Conn<'_>) -> Result<ImportJob, Failure> {
-    joined!().filter(import_job::id.eq(id)).first(conn).await.or_not_found("import_job", id)
+    joined!()
+        .filter(import_job::id.eq(id))
+        .first(conn)
+        .await
+        .or_not_found("import_job", id)
 }
 
 /// Only what the caller owns is imported into or exported; other tables do not exist for it.
 pub(super) async fn own_table(id: Uuid, ctx: &Ctx, conn: &mut Conn<'_>) -> Result<(), Failure> {
-    let own = table_::table.find(id).filter(table_::tenant_id.eq(ctx.tenant_id()));
-    own.select(table_::id).first::<Uuid>(conn).await.or_not_found("table", id)?;
+    let own = table_::table
+        .find(id)
+        .filter(table_::tenant_id.eq(ctx.tenant_id()));
+    own.select(table_::id)
+        .first::<Uuid>(conn)
+        .await
+        .or_not_found("table", id)?;
     Ok(())
 }
 

@@ -88,17 +88,26 @@ impl Database {
             let awaited = import_run::table
                 .find(job_id)
                 .filter(import_run::ready_at.is_null().and(import_run::ended_at.is_null()));
-            let locked = awaited.select(import_run::job_id).for_update().first::<Uuid>(conn).await.optional()?;
+            let locked = awaited
+                .select(import_run::job_id)
+                .for_update()
+                .first::<Uuid>(conn)
+                .await
+                .optional()?;
             if locked.is_none() {
                 return Err(upload_is_over().into());
             }
             let committed = committed_bytes(job_id, conn).await?;
             if committed != total_bytes {
-                let [given, expected] = [total_bytes, committed].map(|it| u64::try_from(it).unwrap_or_default());
+                let [given, expected] =
+                    [total_bytes, committed].map(|it| u64::try_from(it).unwrap_or_default());
                 return Err(Error::wrong_offset(given, expected).into());
             }
             diesel::update(import_run::table.find(job_id))
-                .set((import_run::options.eq(&options), import_run::ready_at.eq(utc_now())))
+                .set((
+                    import_run::options.eq(&options),
+                    import_run::ready_at.eq(utc_now()),
+                ))
                 .execute(conn)
                 .await?;
             Ok(())

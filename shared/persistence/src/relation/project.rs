@@ -43,7 +43,12 @@ pub struct ProjectChanges {
 
 impl Database {
     /// Creates a project of the caller's tenant. The database makes the tenant its first participant.
-    pub async fn project_create(&self, ctx: &Ctx, new: NewProject, replay: Option<Replay>) -> Result<ProjectRow> {
+    pub async fn project_create(
+        &self,
+        ctx: &Ctx,
+        new: NewProject,
+        replay: Option<Replay>,
+    ) -> Result<ProjectRow> {
         let id = new_id();
         self.transaction(ctx, async |conn| {
             if let Some(first) = Replay::begin(replay.as_ref(), ctx, id, conn).await? {
@@ -71,19 +76,31 @@ impl Database {
     }
 
     /// The projects that the caller's tenant takes part in, by id.
-    pub async fn project_list(&self, ctx: &Ctx, show_archived: bool, paging: &Paging<Uuid>) -> Result<Page<ProjectRow>> {
+    pub async fn project_list(
+        &self,
+        ctx: &Ctx,
+        show_archived: bool,
+        paging: &Paging<Uuid>,
+    ) -> Result<Page<ProjectRow>> {
         // By way of the participants: their index has the page in order, and the owner is one of them.
         let query = project_participant::table
             .inner_join(project::table.on(project::id.eq(project_participant::project_id)))
             .filter(project_participant::tenant_id.eq(ctx.tenant_id()))
             .filter(project_participant::is_active)
-            .filter(project::archived_at.is_null().or(show_archived.into_sql::<diesel::sql_types::Bool>()))
+            .filter(
+                project::archived_at
+                    .is_null()
+                    .or(show_archived.into_sql::<diesel::sql_types::Bool>()),
+            )
             .order(project_participant::project_id)
             .limit(paging.limit())
             .select(ProjectRow::as_select());
         let rows = match paging.after {
             None => self.fetch(ctx, query).await,
-            Some(after) => self.fetch(ctx, query.filter(project_participant::project_id.gt(after))).await,
+            Some(after) => {
+                self.fetch(ctx, query.filter(project_participant::project_id.gt(after)))
+                    .await
+            }
         };
         paging.page(answer(rows)?, |row| row.id)
     }
@@ -145,12 +162,22 @@ impl Database {
 }
 
 async fn find(id: Uuid, conn: &mut Conn<'_>) -> Result<ProjectRow, Failure> {
-    project::table.find(id).select(ProjectRow::as_select()).first(conn).await.or_not_found("project", id)
+    project::table
+        .find(id)
+        .select(ProjectRow::as_select())
+        .first(conn)
+        .await
+        .or_not_found("project", id)
 }
 
 /// The row, locked for a change. One that the caller sees and does not own is PERMISSION_DENIED.
 async fn lock(ctx: &Ctx, id: Uuid, conn: &mut Conn<'_>) -> Result<ProjectRow, Failure> {
-    let own = project::table.find(id).select(ProjectRow::as_select()).for_no_key_update().first(conn).await;
+    let own = project::table
+        .find(id)
+        .select(ProjectRow::as_select())
+        .for_no_key_update()
+        .first(conn)
+        .await;
     match own.optional()? {
         Some(row) => Ok(row),
         // Row-level security hides from a lock what the caller may not change.

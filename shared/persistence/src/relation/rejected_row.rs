@@ -54,7 +54,10 @@ impl Database {
                     )
                 })
                 .collect();
-            diesel::insert_into(rejected_row::table).values(values).execute(conn).await?;
+            diesel::insert_into(rejected_row::table)
+                .values(values)
+                .execute(conn)
+                .await?;
             Ok(())
         })
         .await
@@ -85,7 +88,11 @@ impl Database {
                 let job = import_job::table.find(job_id).select(import_job::id);
                 job.first::<Uuid>(conn).await.or_not_found("import_job", job_id)?;
                 Ok(rejected_row::table
-                    .filter(rejected_row::job_id.eq(job_id).and(rejected_row::id.gt(paging.after.unwrap_or(0))))
+                    .filter(
+                        rejected_row::job_id
+                            .eq(job_id)
+                            .and(rejected_row::id.gt(paging.after.unwrap_or(0))),
+                    )
                     .order(rejected_row::id)
                     .limit(paging.limit())
                     .select(RejectedRowRow::as_select())
@@ -100,9 +107,18 @@ impl Database {
 /// Makes sure that the lease still holds, and does until the transaction ends.
 async fn hold(lease: &Lease, conn: &mut Conn<'_>) -> Result<(), Failure> {
     let held = import_run::table.find(lease.job_id).filter(
-        import_run::holder.eq(&lease.holder).and(import_run::attempt.eq(lease.attempt)).and(import_run::ended_at.is_null()),
+        import_run::holder
+            .eq(&lease.holder)
+            .and(import_run::attempt.eq(lease.attempt))
+            .and(import_run::ended_at.is_null()),
     );
-    match held.select(import_run::job_id).for_share().first::<Uuid>(conn).await.optional()? {
+    match held
+        .select(import_run::job_id)
+        .for_share()
+        .first::<Uuid>(conn)
+        .await
+        .optional()?
+    {
         Some(_) => Ok(()),
         None => Err(Error::wrong_state("the job has ended or is held by another worker").into()),
     }

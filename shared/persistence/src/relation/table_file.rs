@@ -31,11 +31,22 @@ pub struct TableFileRow {
 
 impl Database {
     /// The files that make up a table of the caller's tenant at a version.
-    pub async fn table_file_list(&self, ctx: &Ctx, table_id: Uuid, version: i64) -> Result<Vec<TableFileRow>> {
+    pub async fn table_file_list(
+        &self,
+        ctx: &Ctx,
+        table_id: Uuid,
+        version: i64,
+    ) -> Result<Vec<TableFileRow>> {
         self.transaction(ctx, async |conn: &mut Conn<'_>| {
-            let there = table_file::removed_in.is_null().or(table_file::removed_in.gt(version));
+            let there = table_file::removed_in
+                .is_null()
+                .or(table_file::removed_in.gt(version));
             let files = table_file::table
-                .filter(table_file::table_id.eq(table_id).and(table_file::added_in.le(version)))
+                .filter(
+                    table_file::table_id
+                        .eq(table_id)
+                        .and(table_file::added_in.le(version)),
+                )
                 .filter(there);
             let in_order = files.order((table_file::added_in, table_file::path));
             Ok(in_order.select(TableFileRow::as_select()).load(conn).await?)

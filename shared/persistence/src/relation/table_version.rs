@@ -33,7 +33,9 @@ impl Database {
     pub async fn table_version_latest(&self, ctx: &Ctx, table_id: Uuid) -> Result<Option<TableVersionRow>> {
         self.transaction(ctx, async |conn: &mut Conn<'_>| {
             let versions = table_version::table.filter(table_version::table_id.eq(table_id));
-            let newest = versions.order(table_version::version.desc()).select(TableVersionRow::as_select());
+            let newest = versions
+                .order(table_version::version.desc())
+                .select(TableVersionRow::as_select());
             Ok(newest.first(conn).await.optional()?)
         })
         .await
@@ -42,9 +44,16 @@ impl Database {
     /// One version of a table of the caller's tenant.
     ///
     /// NOT_FOUND.
-    pub async fn table_version_get(&self, ctx: &Ctx, table_id: Uuid, version: i64) -> Result<TableVersionRow> {
+    pub async fn table_version_get(
+        &self,
+        ctx: &Ctx,
+        table_id: Uuid,
+        version: i64,
+    ) -> Result<TableVersionRow> {
         self.transaction(ctx, async |conn: &mut Conn<'_>| {
-            let one = table_version::table.find((table_id, version)).select(TableVersionRow::as_select());
+            let one = table_version::table
+                .find((table_id, version))
+                .select(TableVersionRow::as_select());
             one.first(conn).await.or_not_found("table_version", version)
         })
         .await

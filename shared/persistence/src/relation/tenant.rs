@@ -55,7 +55,12 @@ impl Database {
     /// Creates a tenant with its first Org admin; for the platform only.
     ///
     /// ALREADY_EXISTS where another tenant has its `auth0_org_id`.
-    pub async fn tenant_create(&self, ctx: &Ctx, new: NewTenant, replay: Option<Replay>) -> Result<TenantRow> {
+    pub async fn tenant_create(
+        &self,
+        ctx: &Ctx,
+        new: NewTenant,
+        replay: Option<Replay>,
+    ) -> Result<TenantRow> {
         let id = new_id();
         self.transaction(ctx, async |conn| {
             if let Some(first) = Replay::begin(replay.as_ref(), ctx, id, conn).await? {
@@ -91,7 +96,12 @@ impl Database {
     }
 
     /// The tenants that the caller sees, by id: its own, or for the platform all.
-    pub async fn tenant_list(&self, ctx: &Ctx, show_archived: bool, paging: &Paging<Uuid>) -> Result<Page<TenantRow>> {
+    pub async fn tenant_list(
+        &self,
+        ctx: &Ctx,
+        show_archived: bool,
+        paging: &Paging<Uuid>,
+    ) -> Result<Page<TenantRow>> {
         let query = tenant::table
             .filter(tenant::archived_at.is_null().or(show_archived.into_sql::<Bool>()))
             .order(tenant::id)
@@ -146,11 +156,19 @@ impl Database {
 }
 
 async fn find(id: Uuid, conn: &mut Conn<'_>) -> Result<TenantRow, Failure> {
-    tenant::table.find(id).select(TenantRow::as_select()).first(conn).await.or_not_found("tenant", id)
+    tenant::table
+        .find(id)
+        .select(TenantRow::as_select())
+        .first(conn)
+        .await
+        .or_not_found("tenant", id)
 }
 
 /// Who sees a tenant may lock it: itself, and the platform.
 async fn lock(id: Uuid, conn: &mut Conn<'_>) -> Result<TenantRow, Failure> {
-    let query = tenant::table.find(id).select(TenantRow::as_select()).for_no_key_update();
+    let query = tenant::table
+        .find(id)
+        .select(TenantRow::as_select())
+        .for_no_key_update();
     query.first(conn).await.or_not_found("tenant", id)
 }

@@ -53,19 +53,23 @@ impl Database {
             Ok(())
         });
         // The database knows the right offset, and we the one that was given.
-        appended.await.map_err(|error| match error.metadata().get("expected_offset").map(|it| it.parse()) {
-            Some(Ok(expected)) if error.kind() == Kind::OutOfRange => {
-                Error::wrong_offset(u64::try_from(offset).unwrap_or_default(), expected)
-            }
-            _ => error,
-        })
+        appended.await.map_err(
+            |error| match error.metadata().get("expected_offset").map(|it| it.parse()) {
+                Some(Ok(expected)) if error.kind() == Kind::OutOfRange => {
+                    Error::wrong_offset(u64::try_from(offset).unwrap_or_default(), expected)
+                }
+                _ => error,
+            },
+        )
     }
 
     /// The parts of an upload, in order.
     pub async fn upload_chunk_list(&self, ctx: &Ctx, job_id: Uuid) -> Result<Vec<UploadChunkRow>> {
         self.transaction(ctx, async |conn: &mut Conn<'_>| {
             let chunks = upload_chunk::table.filter(upload_chunk::job_id.eq(job_id));
-            let in_order = chunks.order(upload_chunk::offset).select(UploadChunkRow::as_select());
+            let in_order = chunks
+                .order(upload_chunk::offset)
+                .select(UploadChunkRow::as_select());
             Ok(in_order.load(conn).await?)
         })
         .await

@@ -33,7 +33,9 @@ pub struct UserRow {
 impl UserRow {
     /// The role as a value; a check constraint keeps it one of ours.
     pub fn role(&self) -> Result<Role> {
-        self.role.parse().map_err(|_| Error::internal(format!("an unknown role of a user: {}", self.role)))
+        self.role
+            .parse()
+            .map_err(|_| Error::internal(format!("an unknown role of a user: {}", self.role)))
     }
 }
 
@@ -111,7 +113,12 @@ impl Database {
     }
 
     /// The tenant's user of that email that is not archived; the email's case does not count.
-    pub async fn user_find_by_email(&self, ctx: &Ctx, tenant_id: Uuid, email: &str) -> Result<Option<UserRow>> {
+    pub async fn user_find_by_email(
+        &self,
+        ctx: &Ctx,
+        tenant_id: Uuid,
+        email: &str,
+    ) -> Result<Option<UserRow>> {
         let query = user::table
             .filter(user::tenant_id.eq(tenant_id))
             .filter(lower(user::email).eq(email.to_lowercase()))
@@ -144,7 +151,15 @@ impl Database {
                 name: changes.name,
                 role: changes.role.map(Role::as_str),
             };
-            if matches!(changes, Changeset { auth0_id: None, email: None, name: None, role: None }) {
+            if matches!(
+                changes,
+                Changeset {
+                    auth0_id: None,
+                    email: None,
+                    name: None,
+                    role: None
+                }
+            ) {
                 return Ok(row);
             }
             diesel::update(user::table.find(id))
@@ -153,7 +168,8 @@ impl Database {
                 .get_result(conn)
                 .await
                 .on_constraint("tenant_keeps_an_admin", || {
-                    let message = "the user is the last Org admin of its tenant; give the role to another one first";
+                    let message =
+                        "the user is the last Org admin of its tenant; give the role to another one first";
                     Error::wrong_state(message).on("user", id)
                 })
         })
@@ -172,7 +188,12 @@ impl Database {
         let rows = answer(self.fetch(&platform(), query).await)?;
         let principal = |row: UserRow| {
             let role = row.role()?;
-            Ok(Principal { tenant_id: row.tenant_id, user_id: row.id, role, scopes: Scopes::NONE })
+            Ok(Principal {
+                tenant_id: row.tenant_id,
+                user_id: row.id,
+                role,
+                scopes: Scopes::NONE,
+            })
         };
         rows.into_iter().next().map(principal).transpose()
     }
@@ -184,7 +205,10 @@ fn platform() -> Ctx {
         tenant_id: Uuid::nil(),
         user_id: Uuid::nil(),
         role: Role::DatasetUser,
-        scopes: Scopes { platform: true, backfill: false },
+        scopes: Scopes {
+            platform: true,
+            backfill: false,
+        },
     };
     Ctx::from_request(principal, "", None)
 }
@@ -206,11 +230,19 @@ pub(super) async fn insert(id: Uuid, new: &NewUser, conn: &mut Conn<'_>) -> Resu
 }
 
 async fn find(id: Uuid, conn: &mut Conn<'_>) -> Result<UserRow, Failure> {
-    user::table.find(id).select(UserRow::as_select()).first(conn).await.or_not_found("user", id)
+    user::table
+        .find(id)
+        .select(UserRow::as_select())
+        .first(conn)
+        .await
+        .or_not_found("user", id)
 }
 
 /// Who sees a user may lock it: its tenant, and the platform.
 async fn lock(id: Uuid, conn: &mut Conn<'_>) -> Result<UserRow, Failure> {
-    let query = user::table.find(id).select(UserRow::as_select()).for_no_key_update();
+    let query = user::table
+        .find(id)
+        .select(UserRow::as_select())
+        .for_no_key_update();
     query.first(conn).await.or_not_found("user", id)
 }

@@ -38,7 +38,11 @@ async fn the_relations_are_those_of_the_contract() {
             if primary == "t" {
                 column["primary"] = true.into();
             }
-            for (key, text) in [("default", default), ("references", references), ("comment", comment)] {
+            for (key, text) in [
+                ("default", default),
+                ("references", references),
+                ("comment", comment),
+            ] {
                 if !text.is_empty() {
                     column[key] = text.into();
                 }
@@ -46,7 +50,10 @@ async fn the_relations_are_those_of_the_contract() {
             column
         });
         let mut found = json!({"columns": columns.collect::<Vec<_>>()});
-        let comment = sql.column(&format!("SELECT obj_description('\"{relation}\"'::regclass)")).await.unwrap();
+        let comment = sql
+            .column(&format!("SELECT obj_description('\"{relation}\"'::regclass)"))
+            .await
+            .unwrap();
         if !comment[0].is_empty() {
             found["comment"] = comment[0].clone().into();
         }
@@ -57,9 +64,12 @@ async fn the_relations_are_those_of_the_contract() {
 /// The order of keys says nothing.
 fn sorted(value: &Value) -> Value {
     match value {
-        Value::Object(fields) => {
-            fields.iter().map(|(key, it)| (key.clone(), sorted(it))).collect::<BTreeMap<_, _>>().into_iter().collect()
-        }
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(key, it)| (key.clone(), sorted(it)))
+            .collect::<BTreeMap<_, _>>()
+            .into_iter()
+            .collect(),
         Value::Array(items) => items.iter().map(sorted).collect(),
         other => other.clone(),
     }
@@ -72,7 +82,11 @@ async fn only_the_contracts_keys_are_there() {
     let contract: Map<String, Value> = serde_json::from_str(CONTRACT).unwrap();
     let references = contract.values().flat_map(|it| it["columns"].as_array().unwrap());
     let references = references.filter(|it| it.get("references").is_some()).count();
-    let names = contract.keys().map(|it| format!("'{it}'")).collect::<Vec<_>>().join(", ");
+    let names = contract
+        .keys()
+        .map(|it| format!("'{it}'"))
+        .collect::<Vec<_>>()
+        .join(", ");
     let count = |kind: &str| {
         format!(
             "SELECT count(*) FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid

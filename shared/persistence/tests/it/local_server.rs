@@ -1,5 +1,6 @@
 //! The server of one machine: made, found again, and never left behind.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -8,7 +9,10 @@ use datacovey_persistence::{LocalServer, LocalServerError, LocalServerOptions};
 use tokio_postgres::NoTls;
 
 fn options(data_dir: &Path) -> LocalServerOptions {
-    LocalServerOptions { durable: false, ..LocalServerOptions::new(data_dir) }
+    LocalServerOptions {
+        durable: false,
+        ..LocalServerOptions::new(data_dir)
+    }
 }
 
 async fn run(url: &str, sql: &str) -> Result<String, tokio_postgres::Error> {
@@ -21,7 +25,10 @@ async fn run(url: &str, sql: &str) -> Result<String, tokio_postgres::Error> {
 }
 
 fn is_running(pid: u32) -> bool {
-    let output = Command::new("ps").args(["-o", "stat=", "-p", &pid.to_string()]).output().unwrap();
+    let output = Command::new("ps")
+        .args(["-o", "stat=", "-p", &pid.to_string()])
+        .output()
+        .unwrap();
     let state = String::from_utf8_lossy(&output.stdout);
     !state.trim().is_empty() && !state.starts_with('Z')
 }
@@ -52,20 +59,36 @@ async fn data_is_there_again_after_a_restart() {
     let server = LocalServer::start(options(folder.path())).await.unwrap();
     let url = server.database("kept").await.unwrap();
     assert_eq!(server.database("kept").await.unwrap(), url);
-    run(&url, "WITH made AS (SELECT 1) SELECT 'x'::text FROM made").await.unwrap();
+    run(&url, "WITH made AS (SELECT 1) SELECT 'x'::text FROM made")
+        .await
+        .unwrap();
     let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
     tokio::spawn(connection);
-    client.batch_execute("CREATE TABLE t AS SELECT 'there'::text AS word").await.unwrap();
+    client
+        .batch_execute("CREATE TABLE t AS SELECT 'there'::text AS word")
+        .await
+        .unwrap();
     let pid = server.pid().unwrap();
     server.stop().await;
     assert!(!is_running(pid));
 
     let server = LocalServer::start(options(folder.path())).await.unwrap();
-    assert_eq!(run(&server.url("kept"), "SELECT word FROM t").await.unwrap(), "there");
+    assert_eq!(
+        run(&server.url("kept"), "SELECT word FROM t").await.unwrap(),
+        "there"
+    );
     // The password is needed, and the folder that holds it is ours alone.
-    let (scheme, rest) = server.url("kept").split_once("://").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    let (scheme, rest) = server
+        .url("kept")
+        .split_once("://")
+        .map(|(a, b)| (a.to_owned(), b.to_owned()))
+        .unwrap();
     let host = rest.split_once('@').unwrap().1;
-    assert!(run(&format!("{scheme}://datacovey_admin:wrong@{host}"), "SELECT ''").await.is_err());
+    assert!(
+        run(&format!("{scheme}://datacovey_admin:wrong@{host}"), "SELECT ''")
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]
@@ -74,7 +97,10 @@ async fn one_process_at_a_time_uses_a_data_directory() {
     let _cleanup = Cleanup(folder.path());
     let server = LocalServer::start(options(folder.path())).await.unwrap();
     let second = LocalServer::start(options(folder.path())).await;
-    assert!(matches!(second, Err(LocalServerError::InUse { .. })), "{second:?}");
+    assert!(
+        matches!(second, Err(LocalServerError::InUse { .. })),
+        "{second:?}"
+    );
     drop(server);
     LocalServer::start(options(folder.path())).await.unwrap();
 }
@@ -87,11 +113,20 @@ async fn a_killed_server_comes_back_with_what_was_committed() {
     let url = server.url("postgres");
     let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
     tokio::spawn(connection);
-    client.batch_execute("CREATE TABLE t AS SELECT 'there'::text AS word").await.unwrap();
+    client
+        .batch_execute("CREATE TABLE t AS SELECT 'there'::text AS word")
+        .await
+        .unwrap();
     // The server of a test does without what makes each commit survive.
     client.batch_execute("CHECKPOINT").await.unwrap();
     let pid = server.pid().unwrap();
-    assert!(Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap().success());
+    assert!(
+        Command::new("kill")
+            .args(["-KILL", &pid.to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
     gone(pid).await;
     let since = Instant::now();
     let word = loop {
@@ -111,8 +146,18 @@ async fn a_killed_server_comes_back_with_what_was_committed() {
 async fn a_temporary_server_leaves_no_files() {
     let folder = tempfile::tempdir().unwrap();
     let _cleanup = Cleanup(folder.path());
-    let server = LocalServer::start(LocalServerOptions { temporary: true, ..options(folder.path()) }).await.unwrap();
-    let data = run(&server.url("postgres"), "SELECT current_setting('data_directory')").await.unwrap();
+    let server = LocalServer::start(LocalServerOptions {
+        temporary: true,
+        ..options(folder.path())
+    })
+    .await
+    .unwrap();
+    let data = run(
+        &server.url("postgres"),
+        "SELECT current_setting('data_directory')",
+    )
+    .await
+    .unwrap();
     assert!(Path::new(&data).exists());
     let pid = server.pid().unwrap();
     drop(server);
@@ -120,11 +165,40 @@ async fn a_temporary_server_leaves_no_files() {
     assert!(!is_running(pid));
 }
 
+#[tokio::test]
+async fn a_data_directory_closed_to_others_will_do() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+    let _cleanup = Cleanup(folder.path());
+    let server = LocalServer::start(options(folder.path())).await.unwrap();
+    let who = run(
+        &server.url("postgres"),
+        "SELECT current_setting('data_directory')",
+    )
+    .await
+    .unwrap();
+    // As root, the server is another user, who cannot come in; where its files are is written down.
+    let inside = who.starts_with(&*folder.path().to_string_lossy());
+    let recorded = std::fs::read_to_string(folder.path().join("postgres.location"));
+    assert_eq!(inside, recorded.is_err(), "{who} {recorded:?}");
+    server.stop().await;
+    let server = LocalServer::start(options(folder.path())).await.unwrap();
+    let again = run(
+        &server.url("postgres"),
+        "SELECT current_setting('data_directory')",
+    )
+    .await
+    .unwrap();
+    assert_eq!(again, who);
+}
+
 /// Runs in a process of its own, which the test below kills.
 #[tokio::test]
 #[ignore = "started by the test of a killed process"]
 async fn hold_a_server() {
-    let Some(folder) = std::env::var_os("DATACOVEY_TEST_HOLD") else { return };
+    let Some(folder) = std::env::var_os("DATACOVEY_TEST_HOLD") else {
+        return;
+    };
     let folder = Path::new(&folder);
     let server = LocalServer::start(options(folder)).await.unwrap();
     std::fs::write(folder.join("pid"), server.pid().unwrap().to_string()).unwrap();
@@ -148,7 +222,10 @@ async fn the_server_of_a_killed_process_stops_and_its_data_is_taken_up() {
         {
             break pid;
         }
-        assert!(since.elapsed() < Duration::from_secs(120), "the other process has no server");
+        assert!(
+            since.elapsed() < Duration::from_secs(120),
+            "the other process has no server"
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
     };
     assert!(is_running(pid));
@@ -157,5 +234,8 @@ async fn the_server_of_a_killed_process_stops_and_its_data_is_taken_up() {
     // At once: whatever is left of the old server is waited for.
     let server = LocalServer::start(options(folder.path())).await.unwrap();
     assert!(!is_running(pid));
-    assert_eq!(run(&server.url("postgres"), "SELECT 'x'::text").await.unwrap(), "x");
+    assert_eq!(
+        run(&server.url("postgres"), "SELECT 'x'::text").await.unwrap(),
+        "x"
+    );
 }

@@ -3,12 +3,16 @@
 
 mod contract;
 mod doors;
+mod errors;
 mod history;
+mod imports;
 mod jobs;
+mod leases;
 mod local_server;
 mod participants;
 mod plans;
 mod refusal;
+mod releases;
 mod rules;
 mod schema;
 mod store;
@@ -16,3 +20,4 @@ mod transactions;
 mod upgrade;
 mod walls;
 mod world;
+mod writes;

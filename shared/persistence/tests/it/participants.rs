@@ -12,23 +12,40 @@ fn invite(world: &World, tenant: uuid::Uuid) -> String {
 }
 
 fn status(world: &World, tenant: uuid::Uuid) -> String {
-    format!("SELECT status FROM project_participant WHERE project_id = '{}' AND tenant_id = '{tenant}'", world.project)
+    format!(
+        "SELECT status FROM project_participant WHERE project_id = '{}' AND tenant_id = '{tenant}'",
+        world.project
+    )
 }
 
 #[tokio::test]
 async fn the_owner_of_a_project_is_always_an_active_participant() {
     let world = World::new().await;
     let (project, airline) = (world.project, world.airline.id);
-    assert_eq!(world.admin.value(&status(&world, airline)).await.unwrap(), "active");
+    assert_eq!(
+        world.admin.value(&status(&world, airline)).await.unwrap(),
+        "active"
+    );
     let catalog = world.airline_as("datacovey_catalog").await;
     let mine = format!("WHERE project_id = '{project}' AND tenant_id = '{airline}'");
-    breaks(catalog.run(&format!("SELECT leave('{project}')")).await, "project_participant_owner");
     breaks(
-        catalog.run(&format!("UPDATE project_participant SET status = 'removed' {mine}")).await,
+        catalog.run(&format!("SELECT leave('{project}')")).await,
         "project_participant_owner",
     );
     breaks(
-        catalog.run(&format!("UPDATE project_participant SET can_query = false {mine}")).await,
+        catalog
+            .run(&format!(
+                "UPDATE project_participant SET status = 'removed' {mine}"
+            ))
+            .await,
+        "project_participant_owner",
+    );
+    breaks(
+        catalog
+            .run(&format!(
+                "UPDATE project_participant SET can_query = false {mine}"
+            ))
+            .await,
         "project_participant_owner",
     );
 }
@@ -41,31 +58,84 @@ async fn an_invitation_is_answered_by_the_invited() {
     let project = world.project;
     owner.run(&invite(&world, world.stranger.id)).await.unwrap();
     // Invited, it sees what an invitation shows, and nothing of the project.
-    let shown = stranger.rows("SELECT project_id, name, inviter FROM invitations()").await.unwrap();
-    assert_eq!(shown, [[project.to_string(), "Fleet".to_owned(), "Airline".to_owned()]]);
+    let shown = stranger
+        .rows("SELECT project_id, name, inviter FROM invitations()")
+        .await
+        .unwrap();
+    assert_eq!(
+        shown,
+        [[project.to_string(), "Fleet".to_owned(), "Airline".to_owned()]]
+    );
     assert_eq!(stranger.value("SELECT count(*) FROM project").await.unwrap(), "0");
-    assert_eq!(stranger.value("SELECT count(*) FROM \"table\"").await.unwrap(), "0");
-    assert_eq!(stranger.value("SELECT count(*) FROM project_participant").await.unwrap(), "1");
+    assert_eq!(
+        stranger.value("SELECT count(*) FROM \"table\"").await.unwrap(),
+        "0"
+    );
+    assert_eq!(
+        stranger
+            .value("SELECT count(*) FROM project_participant")
+            .await
+            .unwrap(),
+        "1"
+    );
 
-    stranger.run(&format!("SELECT accept('{project}')")).await.unwrap();
-    stranger.run(&format!("SELECT accept('{project}')")).await.unwrap();
-    assert_eq!(stranger.value("SELECT count(*) FROM \"table\"").await.unwrap(), "2");
-    assert_eq!(stranger.rows("SELECT * FROM invitations()").await.unwrap().len(), 0);
-    let names = stranger.column(&format!("SELECT name FROM partner_names('{project}') ORDER BY name")).await.unwrap();
+    stranger
+        .run(&format!("SELECT accept('{project}')"))
+        .await
+        .unwrap();
+    stranger
+        .run(&format!("SELECT accept('{project}')"))
+        .await
+        .unwrap();
+    assert_eq!(
+        stranger.value("SELECT count(*) FROM \"table\"").await.unwrap(),
+        "2"
+    );
+    assert_eq!(
+        stranger.rows("SELECT * FROM invitations()").await.unwrap().len(),
+        0
+    );
+    let names = stranger
+        .column(&format!(
+            "SELECT name FROM partner_names('{project}') ORDER BY name"
+        ))
+        .await
+        .unwrap();
     assert_eq!(names, ["Airline", "Registry", "Stranger"]);
 
     stranger.run(&format!("SELECT leave('{project}')")).await.unwrap();
-    assert_eq!(stranger.value("SELECT count(*) FROM \"table\"").await.unwrap(), "0");
+    assert_eq!(
+        stranger.value("SELECT count(*) FROM \"table\"").await.unwrap(),
+        "0"
+    );
     // It cannot come back by itself.
-    breaks(stranger.run(&format!("SELECT accept('{project}')")).await, "project_is_seen");
-    breaks(stranger.run(&format!("SELECT name FROM partner_names('{project}')")).await, "project_is_seen");
+    breaks(
+        stranger.run(&format!("SELECT accept('{project}')")).await,
+        "project_is_seen",
+    );
+    breaks(
+        stranger
+            .run(&format!("SELECT name FROM partner_names('{project}')"))
+            .await,
+        "project_is_seen",
+    );
     let again = format!(
         "UPDATE project_participant SET status = 'invited' WHERE tenant_id = '{}' AND project_id = '{project}'",
         world.stranger.id
     );
     assert_eq!(owner.run(&again).await.unwrap(), 1);
-    stranger.run(&format!("SELECT decline('{project}')")).await.unwrap();
-    assert_eq!(world.admin.value(&status(&world, world.stranger.id)).await.unwrap(), "declined");
+    stranger
+        .run(&format!("SELECT decline('{project}')"))
+        .await
+        .unwrap();
+    assert_eq!(
+        world
+            .admin
+            .value(&status(&world, world.stranger.id))
+            .await
+            .unwrap(),
+        "declined"
+    );
 }
 
 #[tokio::test]
@@ -75,12 +145,18 @@ async fn doors_of_participants_refuse_who_has_no_part() {
     let nowhere = uuid::Uuid::nil();
     for project in [world.project, nowhere] {
         for door in ["accept", "decline", "leave", "partner_names"] {
-            breaks(stranger.run(&format!("SELECT {door}('{project}')")).await, "project_is_seen");
+            breaks(
+                stranger.run(&format!("SELECT {door}('{project}')")).await,
+                "project_is_seen",
+            );
         }
     }
     // Without a tenant there is nobody to answer.
     let nobody = world.database.sql_as("datacovey_catalog").await;
-    breaks(nobody.run(&format!("SELECT accept('{}')", world.project)).await, "project_is_seen");
+    breaks(
+        nobody.run(&format!("SELECT accept('{}')", world.project)).await,
+        "project_is_seen",
+    );
     assert_eq!(nobody.rows("SELECT * FROM invitations()").await.unwrap().len(), 0);
 }
 
@@ -95,7 +171,13 @@ async fn only_the_projects_owner_invites_and_removes() {
     // A guest cannot give itself rights, nor act on the others.
     let change = "UPDATE project_participant SET can_contribute = true";
     assert_eq!(guest.run(change).await.unwrap(), 0);
-    assert_eq!(guest.run("UPDATE project_participant SET status = 'removed'").await.unwrap(), 0);
+    assert_eq!(
+        guest
+            .run("UPDATE project_participant SET status = 'removed'")
+            .await
+            .unwrap(),
+        0
+    );
 
     let owner = world.airline_as("datacovey_catalog").await;
     // Nobody takes part without having agreed.
@@ -118,19 +200,47 @@ async fn only_the_projects_owner_invites_and_removes() {
     let remove = format!("UPDATE project_participant SET status = 'removed' WHERE tenant_id = '{registry}'");
     assert_eq!(owner.run(&remove).await.unwrap(), 1);
     assert_eq!(guest.value("SELECT count(*) FROM project").await.unwrap(), "0");
-    breaks(guest.run(&format!("SELECT accept('{project}')")).await, "project_is_seen");
+    breaks(
+        guest.run(&format!("SELECT accept('{project}')")).await,
+        "project_is_seen",
+    );
 }
 
 #[tokio::test]
 async fn whom_one_cannot_invite_does_not_exist() {
     let world = World::new().await;
     let owner = world.airline_as("datacovey_catalog").await;
-    no_parent(owner.run(&invite(&world, uuid::Uuid::nil())).await, "project_participant", "tenant_id");
-    world.admin.run(&format!("UPDATE tenant SET archived_at = now() WHERE id = '{}'", world.stranger.id)).await.unwrap();
-    no_parent(owner.run(&invite(&world, world.stranger.id)).await, "project_participant", "tenant_id");
-    world.admin.run(&format!("UPDATE tenant SET archived_at = NULL WHERE id = '{}'", world.stranger.id)).await.unwrap();
+    no_parent(
+        owner.run(&invite(&world, uuid::Uuid::nil())).await,
+        "project_participant",
+        "tenant_id",
+    );
+    world
+        .admin
+        .run(&format!(
+            "UPDATE tenant SET archived_at = now() WHERE id = '{}'",
+            world.stranger.id
+        ))
+        .await
+        .unwrap();
+    no_parent(
+        owner.run(&invite(&world, world.stranger.id)).await,
+        "project_participant",
+        "tenant_id",
+    );
+    world
+        .admin
+        .run(&format!(
+            "UPDATE tenant SET archived_at = NULL WHERE id = '{}'",
+            world.stranger.id
+        ))
+        .await
+        .unwrap();
     owner.run("UPDATE project SET archived_at = now()").await.unwrap();
-    breaks(owner.run(&invite(&world, world.stranger.id)).await, "project_archived");
+    breaks(
+        owner.run(&invite(&world, world.stranger.id)).await,
+        "project_archived",
+    );
 }
 
 #[tokio::test]
@@ -140,9 +250,18 @@ async fn an_archived_projects_invitation_is_not_open() {
     let stranger = world.stranger_as("datacovey_catalog").await;
     owner.run(&invite(&world, world.stranger.id)).await.unwrap();
     owner.run("UPDATE project SET archived_at = now()").await.unwrap();
-    assert_eq!(stranger.rows("SELECT * FROM invitations()").await.unwrap().len(), 0);
-    breaks(stranger.run(&format!("SELECT accept('{}')", world.project)).await, "project_archived");
-    stranger.run(&format!("SELECT decline('{}')", world.project)).await.unwrap();
+    assert_eq!(
+        stranger.rows("SELECT * FROM invitations()").await.unwrap().len(),
+        0
+    );
+    breaks(
+        stranger.run(&format!("SELECT accept('{}')", world.project)).await,
+        "project_archived",
+    );
+    stranger
+        .run(&format!("SELECT decline('{}')", world.project))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -155,7 +274,9 @@ async fn rights_within_a_project_are_kept() {
     );
     assert_eq!(owner.run(&rights).await.unwrap(), 1);
     let guest = world.registry_as("datacovey_catalog").await;
-    let dataset = format!("INSERT INTO dataset (tenant_id, project_id, name) VALUES ('{registry}', '{project}', 'more')");
+    let dataset = format!(
+        "INSERT INTO dataset (tenant_id, project_id, name) VALUES ('{registry}', '{project}', 'more')"
+    );
     breaks(guest.run(&dataset).await, "project_participant_can_contribute");
     let table = format!(
         "INSERT INTO \"table\" (tenant_id, dataset_id, name, schema) VALUES ('{registry}', '{}', 'more', '{{}}')",
@@ -163,13 +284,17 @@ async fn rights_within_a_project_are_kept() {
     );
     breaks(guest.run(&table).await, "project_participant_can_contribute");
     let query = world.registry_as("datacovey_query").await;
-    let text = format!("INSERT INTO \"query\" (tenant_id, project_id, query_text) VALUES ('{registry}', '{project}', 'SELECT 1')");
+    let text = format!(
+        "INSERT INTO \"query\" (tenant_id, project_id, query_text) VALUES ('{registry}', '{project}', 'SELECT 1')"
+    );
     breaks(query.run(&text).await, "project_participant_can_query");
     let job = format!(
         "INSERT INTO query_job (tenant_id, query_id, bigquery_job_id, status) VALUES ('{registry}', '{}', 'x', 'PENDING')",
         world.query
     );
     breaks(query.run(&job).await, "project_participant_can_query");
-    let resolve = query.rows(&format!("SELECT * FROM resolve_project('{project}')")).await;
+    let resolve = query
+        .rows(&format!("SELECT * FROM resolve_project('{project}')"))
+        .await;
     assert_eq!(refusal(resolve).rule, "project_participant_can_query");
 }

@@ -65,14 +65,23 @@ async fn grown() -> (TestDatabase, Sql) {
 
 /// The plan of a statement, with what it really read.
 async fn plan(sql: &Sql, statement: &str) -> String {
-    let lines = sql.column(&format!("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) {statement}")).await;
-    lines.unwrap_or_else(|it| panic!("{statement}: {it:?}")).join("\n")
+    let lines = sql
+        .column(&format!(
+            "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) {statement}"
+        ))
+        .await;
+    lines
+        .unwrap_or_else(|it| panic!("{statement}: {it:?}"))
+        .join("\n")
 }
 
 #[tokio::test]
 async fn statements_find_their_rows_by_an_index() {
     let (database, admin) = grown().await;
-    assert_eq!(admin.value("SELECT count(*) FROM \"table\"").await.unwrap(), "100000");
+    assert_eq!(
+        admin.value("SELECT count(*) FROM \"table\"").await.unwrap(),
+        "100000"
+    );
     // Tenant 0 owns projects 0, 200, …; in project 193 it is a guest, and table 193 is of tenant 193.
     let me = id(TENANT, 0);
     let (own, shared, hidden) = (id(TABLE, 200), id(TABLE, 193), id(TABLE, 5));
@@ -81,14 +90,46 @@ async fn statements_find_their_rows_by_an_index() {
     let job = id(JOB, 200);
     let lists = "ORDER BY id LIMIT 51";
     let cases = [
-        ("datacovey_catalog", format!("SELECT * FROM \"table\" WHERE id = '{own}'"), 1),
-        ("datacovey_catalog", format!("SELECT * FROM \"table\" WHERE id = '{shared}'"), 1),
-        ("datacovey_catalog", format!("SELECT * FROM \"table\" WHERE id = '{hidden}'"), 0),
-        ("datacovey_catalog", format!("SELECT * FROM dataset WHERE id = '{shared_dataset}'"), 1),
-        ("datacovey_catalog", format!("SELECT * FROM project WHERE id = '{shared_project}'"), 1),
-        ("datacovey_catalog", format!("SELECT * FROM \"table\" WHERE dataset_id = '{shared_dataset}' {lists}"), 10),
-        ("datacovey_catalog", format!("SELECT * FROM dataset WHERE project_id = '{own_project}' {lists}"), 10),
-        ("datacovey_catalog", format!("SELECT * FROM \"table\" WHERE tenant_id = '{me}' AND id > '{own}' {lists}"), 51),
+        (
+            "datacovey_catalog",
+            format!("SELECT * FROM \"table\" WHERE id = '{own}'"),
+            1,
+        ),
+        (
+            "datacovey_catalog",
+            format!("SELECT * FROM \"table\" WHERE id = '{shared}'"),
+            1,
+        ),
+        (
+            "datacovey_catalog",
+            format!("SELECT * FROM \"table\" WHERE id = '{hidden}'"),
+            0,
+        ),
+        (
+            "datacovey_catalog",
+            format!("SELECT * FROM dataset WHERE id = '{shared_dataset}'"),
+            1,
+        ),
+        (
+            "datacovey_catalog",
+            format!("SELECT * FROM project WHERE id = '{shared_project}'"),
+            1,
+        ),
+        (
+            "datacovey_catalog",
+            format!("SELECT * FROM \"table\" WHERE dataset_id = '{shared_dataset}' {lists}"),
+            10,
+        ),
+        (
+            "datacovey_catalog",
+            format!("SELECT * FROM dataset WHERE project_id = '{own_project}' {lists}"),
+            10,
+        ),
+        (
+            "datacovey_catalog",
+            format!("SELECT * FROM \"table\" WHERE tenant_id = '{me}' AND id > '{own}' {lists}"),
+            51,
+        ),
         (
             "datacovey_catalog",
             format!(
@@ -97,21 +138,56 @@ async fn statements_find_their_rows_by_an_index() {
             ),
             15,
         ),
-        ("datacovey_catalog", format!("SELECT * FROM table_policy WHERE table_id = '{shared}' ORDER BY version DESC LIMIT 1"), 1),
-        ("datacovey_catalog", format!("SELECT * FROM table_history WHERE id = '{shared}' ORDER BY changed_at LIMIT 51"), 1),
-        ("datacovey_query", format!("SELECT * FROM query_job WHERE id = '{job}'"), 1),
-        ("datacovey_query", format!("SELECT * FROM query_job WHERE tenant_id = '{me}' AND id > '{job}' {lists}"), 51),
-        ("datacovey_query", format!("SELECT * FROM \"query\" WHERE tenant_id = '{me}' {lists}"), 51),
-        ("datacovey_query", format!("SELECT * FROM query_run WHERE tenant_id = '{me}' AND ended_at IS NULL"), 100),
-        ("datacovey_transfer", format!("SELECT * FROM table_file WHERE table_id = '{own}'"), 1),
-        ("datacovey_transfer", format!("SELECT * FROM table_version WHERE table_id = '{own}' ORDER BY version DESC LIMIT 1"), 1),
+        (
+            "datacovey_catalog",
+            format!("SELECT * FROM table_policy WHERE table_id = '{shared}' ORDER BY version DESC LIMIT 1"),
+            1,
+        ),
+        (
+            "datacovey_catalog",
+            format!("SELECT * FROM table_history WHERE id = '{shared}' ORDER BY changed_at LIMIT 51"),
+            1,
+        ),
+        (
+            "datacovey_query",
+            format!("SELECT * FROM query_job WHERE id = '{job}'"),
+            1,
+        ),
+        (
+            "datacovey_query",
+            format!("SELECT * FROM query_job WHERE tenant_id = '{me}' AND id > '{job}' {lists}"),
+            51,
+        ),
+        (
+            "datacovey_query",
+            format!("SELECT * FROM \"query\" WHERE tenant_id = '{me}' {lists}"),
+            51,
+        ),
+        (
+            "datacovey_query",
+            format!("SELECT * FROM query_run WHERE tenant_id = '{me}' AND ended_at IS NULL"),
+            100,
+        ),
+        (
+            "datacovey_transfer",
+            format!("SELECT * FROM table_file WHERE table_id = '{own}'"),
+            1,
+        ),
+        (
+            "datacovey_transfer",
+            format!("SELECT * FROM table_version WHERE table_id = '{own}' ORDER BY version DESC LIMIT 1"),
+            1,
+        ),
     ];
     for (role, statement, rows) in cases {
         let sql = database.sql_for(role, me, me).await;
         let plan = plan(&sql, &statement).await;
         assert!(!plan.contains("Seq Scan"), "{statement}\n{plan}");
         assert!(plan.contains("Index"), "{statement}\n{plan}");
-        assert!(plan.lines().next().unwrap().contains(&format!("rows={rows} ")), "{statement}\n{plan}");
+        assert!(
+            plan.lines().next().unwrap().contains(&format!("rows={rows} ")),
+            "{statement}\n{plan}"
+        );
     }
 }
 

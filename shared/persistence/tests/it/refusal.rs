@@ -14,7 +14,9 @@ pub(crate) struct Refusal {
 
 pub(crate) fn refusal<T: Debug>(result: Result<T, Error>) -> Refusal {
     let error = result.expect_err("a refusal");
-    let said = error.as_db_error().unwrap_or_else(|| panic!("no refusal of the database's: {error}"));
+    let said = error
+        .as_db_error()
+        .unwrap_or_else(|| panic!("no refusal of the database's: {error}"));
     Refusal {
         code: said.code().code().to_owned(),
         rule: said.constraint().unwrap_or_default().to_owned(),
@@ -42,5 +44,12 @@ pub(crate) fn no_parent<T: Debug>(result: Result<T, Error>, child: &str, key: &s
     let refusal = refusal(result);
     let rule = format!("{child}_{key}_fkey");
     let message = format!("insert or update on table \"{child}\" violates foreign key constraint \"{rule}\"");
-    assert_eq!(refusal, Refusal { code: "23503".to_owned(), rule, message });
+    assert_eq!(
+        refusal,
+        Refusal {
+            code: "23503".to_owned(),
+            rule,
+            message
+        }
+    );
 }

@@ -12,10 +12,19 @@ fn declared() -> BTreeMap<String, Vec<(String, String)>> {
     let mut relations = BTreeMap::new();
     for block in SCHEMA.split("diesel::table! {").skip(1) {
         let block = block.split("\n}\n").next().unwrap();
-        let renamed = block.split("#[sql_name = \"").nth(1).map(|it| it.split('"').next().unwrap());
-        let head = block.lines().find(|it| it.trim_end().ends_with(") {")).unwrap().trim();
+        let renamed = block
+            .split("#[sql_name = \"")
+            .nth(1)
+            .map(|it| it.split('"').next().unwrap());
+        let head = block
+            .lines()
+            .find(|it| it.trim_end().ends_with(") {"))
+            .unwrap()
+            .trim();
         let name = renamed.unwrap_or_else(|| head.split(' ').next().unwrap());
-        let columns = block.lines().filter_map(|it| it.trim().trim_end_matches(',').split_once(" -> "));
+        let columns = block
+            .lines()
+            .filter_map(|it| it.trim().trim_end_matches(',').split_once(" -> "));
         let columns = columns.map(|(name, kind)| (name.to_owned(), kind.to_owned()));
         relations.insert(name.to_owned(), columns.collect());
     }
@@ -56,7 +65,11 @@ async fn diesel_knows_each_column_of_each_relation() {
     for row in rows {
         let [relation, column, kind, required] = row.try_into().unwrap();
         let kind = diesel_type(&kind).to_owned();
-        let kind = if required == "t" { kind } else { format!("Nullable<{kind}>") };
+        let kind = if required == "t" {
+            kind
+        } else {
+            format!("Nullable<{kind}>")
+        };
         found.entry(relation).or_default().push((column, kind));
     }
     assert_eq!(declared(), found);
@@ -138,7 +151,10 @@ async fn the_doors_are_those_that_are_listed() {
         ))
         .await
         .unwrap();
-    let found = found.into_iter().map(|row| (row[0].clone(), row[1].clone())).collect::<BTreeSet<_>>();
+    let found = found
+        .into_iter()
+        .map(|row| (row[0].clone(), row[1].clone()))
+        .collect::<BTreeSet<_>>();
     let mut expected = DOORS
         .iter()
         .map(|(name, roles)| {

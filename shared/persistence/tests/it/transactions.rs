@@ -1,11 +1,10 @@
-//! Tenant transactions: one round trip, retries, deadlines, and what errors become.
+//! Tenant transactions: one round trip, retries, deadlines.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use datacovey_error::{ErrorReason, Kind};
-use datacovey_persistence::{Conn, Database, DbRole, Failure, OnConstraint as _, OrNotFound as _, PoolOptions};
-use datacovey_testing::TestDatabase;
+use datacovey_error::Kind;
+use datacovey_persistence::{Conn, Database, DbRole, Failure, PoolOptions};
 use datacovey_types::Ctx;
 use diesel::sql_types::Text;
 use diesel::{QueryableByName, sql_query};
@@ -16,9 +15,9 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::world::World;
 
 #[derive(QueryableByName)]
-struct Word {
+pub(crate) struct Word {
     #[diesel(sql_type = Text)]
-    word: String,
+    pub(crate) word: String,
 }
 
 async fn word(sql: &str, conn: &mut Conn<'_>) -> Result<String, Failure> {
@@ -73,7 +72,10 @@ async fn pass_on(mut client: TcpStream, mut server: TcpStream, turns: &'static A
 async fn a_statement_and_its_transaction_are_one_round_trip() {
     let world = World::new().await;
     let (url, turns) = counting_proxy(world.database.url()).await;
-    let options = PoolOptions { max_connections: 1, ..PoolOptions::default() };
+    let options = PoolOptions {
+        max_connections: 1,
+        ..PoolOptions::default()
+    };
     let catalog = Database::open(&url, DbRole::Catalog, options).await.unwrap();
     let ctx = world.airline.ctx();
     // The first run prepares the statement.
@@ -89,19 +91,52 @@ async fn a_statement_and_its_transaction_are_one_round_trip() {
 #[tokio::test]
 async fn a_transaction_acts_for_its_tenant_and_leaves_no_trace() {
     let world = World::new().await;
-    let options = PoolOptions { max_connections: 1, ..PoolOptions::default() };
-    let catalog = Database::open(world.database.url(), DbRole::Catalog, options).await.unwrap();
+    let options = PoolOptions {
+        max_connections: 1,
+        ..PoolOptions::default()
+    };
+    let catalog = Database::open(world.database.url(), DbRole::Catalog, options)
+        .await
+        .unwrap();
     let who = "SELECT current_user || ' ' || coalesce(current_tenant()::text, '-') || ' ' ||
                coalesce(current_user_id()::text, '-') || ' ' || current_setting('timezone') AS word";
     let ctx = world.registry.ctx();
-    let seen = catalog.transaction(&ctx, async |conn| word(who, conn).await).await.unwrap();
-    assert_eq!(seen, format!("datacovey_catalog {} {} UTC", world.registry.id, world.registry.admin));
+    let seen = catalog
+        .transaction(&ctx, async |conn| word(who, conn).await)
+        .await
+        .unwrap();
+    assert_eq!(
+        seen,
+        format!(
+            "datacovey_catalog {} {} UTC",
+            world.registry.id, world.registry.admin
+        )
+    );
     // The connection of the pool is nobody's again: the next one sets whom it acts for.
     let ctx = world.airline.ctx();
-    let seen = catalog.transaction(&ctx, async |conn| word(who, conn).await).await.unwrap();
+    let seen = catalog
+        .transaction(&ctx, async |conn| word(who, conn).await)
+        .await
+        .unwrap();
     assert!(seen.contains(&world.airline.id.to_string()), "{seen}");
-    assert_eq!(catalog.project_list(&ctx, false, &first_page()).await.unwrap().rows.len(), 1);
-    assert_eq!(catalog.project_list(&world.stranger.ctx(), false, &first_page()).await.unwrap().rows.len(), 0);
+    assert_eq!(
+        catalog
+            .project_list(&ctx, false, &first_page())
+            .await
+            .unwrap()
+            .rows
+            .len(),
+        1
+    );
+    assert_eq!(
+        catalog
+            .project_list(&world.stranger.ctx(), false, &first_page())
+            .await
+            .unwrap()
+            .rows
+            .len(),
+        0
+    );
 }
 
 fn first_page() -> datacovey_list::Paging<uuid::Uuid> {
@@ -112,7 +147,10 @@ fn first_page() -> datacovey_list::Paging<uuid::Uuid> {
 async fn a_transaction_that_loses_a_race_runs_again() {
     let world = World::new().await;
     let catalog = world.database.open(DbRole::Catalog).await;
-    let (one, two) = (world.dataset, world.admin.dataset(world.airline.id, world.project, "b").await);
+    let (one, two) = (
+        world.dataset,
+        world.admin.dataset(world.airline.id, world.project, "b").await,
+    );
     let runs = AtomicU32::new(0);
     let barrier = tokio::sync::Barrier::new(2);
     let ctx = world.airline.ctx();
@@ -123,7 +161,11 @@ async fn a_transaction_that_loses_a_race_runs_again() {
         catalog
             .transaction(&ctx, async |conn| {
                 runs.fetch_add(1, Ordering::SeqCst);
-                let touch = |id| format!("UPDATE dataset SET description = coalesce(description, '') || 'x' WHERE id = '{id}'");
+                let touch = |id| {
+                    format!(
+                        "UPDATE dataset SET description = coalesce(description, '') || 'x' WHERE id = '{id}'"
+                    )
+                };
                 sql_query(touch(first)).execute(conn).await?;
                 if !met.swap(true, Ordering::SeqCst) {
                     barrier.wait().await;
@@ -137,7 +179,11 @@ async fn a_transaction_that_loses_a_race_runs_again() {
     a.unwrap();
     b.unwrap();
     assert_eq!(AtomicU32::load(&runs, Ordering::SeqCst), 3);
-    let both = world.admin.column("SELECT description FROM dataset WHERE description IS NOT NULL").await.unwrap();
+    let both = world
+        .admin
+        .column("SELECT description FROM dataset WHERE description IS NOT NULL")
+        .await
+        .unwrap();
     assert_eq!(both, ["xx", "xx"]);
 }
 
@@ -163,18 +209,32 @@ async fn what_fails_within_is_undone_and_never_committed_by_half() {
         })
         .await;
     assert_eq!(swallowed.unwrap_err().kind(), Kind::Internal);
-    assert_eq!(world.admin.value("SELECT count(*) FROM dataset WHERE description = 'half'").await.unwrap(), "0");
+    assert_eq!(
+        world
+            .admin
+            .value("SELECT count(*) FROM dataset WHERE description = 'half'")
+            .await
+            .unwrap(),
+        "0"
+    );
 }
 
 #[tokio::test]
 async fn a_dropped_transaction_is_rolled_back() {
     let world = World::new().await;
-    let options = PoolOptions { max_connections: 1, ..PoolOptions::default() };
-    let catalog = Database::open(world.database.url(), DbRole::Catalog, options).await.unwrap();
+    let options = PoolOptions {
+        max_connections: 1,
+        ..PoolOptions::default()
+    };
+    let catalog = Database::open(world.database.url(), DbRole::Catalog, options)
+        .await
+        .unwrap();
     let ctx = world.airline.ctx();
     let (reached, wait) = (tokio::sync::Notify::new(), tokio::sync::Notify::new());
     let endless = catalog.transaction(&ctx, async |conn| {
-        sql_query("UPDATE dataset SET description = 'lost' WHERE tenant_id = current_tenant()").execute(conn).await?;
+        sql_query("UPDATE dataset SET description = 'lost' WHERE tenant_id = current_tenant()")
+            .execute(conn)
+            .await?;
         reached.notify_one();
         wait.notified().await;
         Ok(())
@@ -186,16 +246,30 @@ async fn a_dropped_transaction_is_rolled_back() {
     // The one connection is not lent again with the transaction open.
     let page = catalog.project_list(&ctx, false, &first_page()).await.unwrap();
     assert_eq!(page.rows.len(), 1);
-    assert_eq!(world.admin.value("SELECT count(*) FROM dataset WHERE description = 'lost'").await.unwrap(), "0");
+    assert_eq!(
+        world
+            .admin
+            .value("SELECT count(*) FROM dataset WHERE description = 'lost'")
+            .await
+            .unwrap(),
+        "0"
+    );
 }
 
 #[tokio::test]
 async fn a_deadline_ends_a_statement() {
     let world = World::new().await;
     let catalog = world.database.open(DbRole::Catalog).await;
-    let within = |left: Duration| Ctx { deadline: Some(Instant::now() + left), ..world.airline.ctx() };
+    let within = |left: Duration| Ctx {
+        deadline: Some(Instant::now() + left),
+        ..world.airline.ctx()
+    };
     let ctx = within(Duration::from_millis(50));
-    let slow = catalog.transaction(&ctx, async |conn| word("SELECT pg_sleep(60)::text AS word", conn).await).await;
+    let slow = catalog
+        .transaction(&ctx, async |conn| {
+            word("SELECT pg_sleep(60)::text AS word", conn).await
+        })
+        .await;
     assert_eq!(slow.unwrap_err().kind(), Kind::DeadlineExceeded);
     let passed = catalog.project_get(&within(Duration::ZERO), world.project).await;
     assert_eq!(passed.unwrap_err().kind(), Kind::DeadlineExceeded);
@@ -207,87 +281,18 @@ async fn a_pool_survives_the_loss_of_its_connections() {
     let catalog = world.database.open(DbRole::Catalog).await;
     let ctx = world.airline.ctx();
     for _ in 0..3 {
-        catalog.transaction(&ctx, async |conn| word("SELECT 'x' AS word", conn).await).await.unwrap();
+        catalog
+            .transaction(&ctx, async |conn| word("SELECT 'x' AS word", conn).await)
+            .await
+            .unwrap();
         let kill = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
                     WHERE datname = current_database() AND application_name = 'datacovey_catalog'";
         assert_eq!(world.admin.value(kill).await.unwrap(), "1");
-        catalog.transaction(&ctx, async |conn| word("SELECT 'x' AS word", conn).await).await.unwrap();
+        catalog
+            .transaction(&ctx, async |conn| word("SELECT 'x' AS word", conn).await)
+            .await
+            .unwrap();
     }
-}
-
-#[tokio::test]
-async fn a_database_that_is_away_is_unavailable() {
-    let refused = Database::open("postgres://nobody@127.0.0.1:1/none", DbRole::Catalog, PoolOptions::default()).await;
-    let message = refused.unwrap_err().to_string();
-    assert!(message.starts_with("the database cannot be used"), "{message}");
-
-    let world = World::new().await;
-    let options = PoolOptions { max_connections: 1, acquire_timeout: Duration::from_millis(50), ..PoolOptions::default() };
-    let catalog = Database::open(world.database.url(), DbRole::Catalog, options).await.unwrap();
-    let ctx = world.airline.ctx();
-    let busy = catalog
-        .transaction(&ctx, async |_| Ok(catalog.project_get(&ctx, world.project).await.unwrap_err()))
-        .await
-        .unwrap();
-    assert_eq!(busy.reason(), ErrorReason::Overloaded);
-}
-
-#[tokio::test]
-async fn refusals_become_errors_of_the_api() {
-    let world = World::new().await;
-    let catalog = world.database.open(DbRole::Catalog).await;
-    let (airline, nowhere) = (world.airline.id, uuid::Uuid::nil());
-    let ctx = world.airline.ctx();
-    let told = async |sql: String| {
-        catalog.transaction(&ctx, async |conn| Ok(sql_query(sql.as_str()).execute(conn).await?)).await.unwrap_err()
-    };
-    let taken = told(format!(
-        "INSERT INTO dataset (tenant_id, project_id, name) VALUES ('{airline}', '{}', 'air')",
-        world.project
-    ));
-    let taken = taken.await;
-    assert_eq!((taken.kind(), taken.message()), (Kind::AlreadyExists, "another dataset of the project has this name"));
-
-    let parent = told(format!("INSERT INTO dataset (tenant_id, project_id, name) VALUES ('{airline}', '{nowhere}', 'x')")).await;
-    assert_eq!((parent.kind(), parent.message()), (Kind::NotFound, format!("there is no project \"{nowhere}\"").as_str()));
-
-    let value = told(format!("UPDATE dataset SET name = '' WHERE id = '{}'", world.dataset)).await;
-    assert_eq!((value.kind(), value.violations()[0].field.as_str()), (Kind::InvalidArgument, "name"));
-
-    let grant = told("DELETE FROM dataset".to_owned()).await;
-    assert_eq!((grant.kind(), grant.message()), (Kind::PermissionDenied, "the caller may not do this"));
-
-    let row = told(format!("INSERT INTO project (tenant_id, name) VALUES ('{}', 'x')", world.registry.id)).await;
-    assert_eq!(row.kind(), Kind::PermissionDenied);
-
-    let state = told(format!("SELECT leave('{}')", world.project)).await;
-    assert_eq!(state.kind(), Kind::FailedPrecondition);
-
-    let fault = told("SELECT * FROM nowhere".to_owned()).await;
-    assert_eq!((fault.kind(), fault.message()), (Kind::Internal, "internal error"));
-    let cause = std::error::Error::source(&fault).unwrap().to_string();
-    assert!(cause.contains("nowhere"), "{cause}");
-}
-
-#[tokio::test]
-async fn a_call_site_says_what_absence_and_conflict_mean() {
-    let world = World::new().await;
-    let catalog = world.database.open(DbRole::Catalog).await;
-    let sql = "UPDATE dataset SET name = 'reg' WHERE tenant_id = current_tenant()";
-    let said = catalog
-        .transaction(&world.airline.ctx(), async |conn| {
-            let update = sql_query(sql).execute(conn).await;
-            update.on_constraint("dataset_name_key", || datacovey_error::Error::wrong_state("taken, it says"))
-        })
-        .await;
-    assert_eq!(said.unwrap_err().message(), "taken, it says");
-    let none = catalog
-        .transaction(&world.airline.ctx(), async |conn| {
-            let row = sql_query("SELECT '' AS word WHERE false").get_result::<Word>(conn).await;
-            row.or_not_found("dataset", "x").map(|_| ())
-        })
-        .await;
-    assert_eq!(none.unwrap_err().message(), "there is no dataset \"x\"");
 }
 
 #[tokio::test]
@@ -298,32 +303,10 @@ async fn the_scope_platform_reaches_identity_alone() {
     let count = "SELECT count(*)::text AS word FROM tenant";
     for (role, expected) in [(DbRole::Identity, "3"), (DbRole::Catalog, "1")] {
         let database = world.database.open(role).await;
-        let seen = database.transaction(&ctx, async |conn| word(count, conn).await).await.unwrap();
+        let seen = database
+            .transaction(&ctx, async |conn| word(count, conn).await)
+            .await
+            .unwrap();
         assert_eq!(seen, expected, "{role}");
     }
-}
-
-#[tokio::test]
-async fn a_service_refuses_a_schema_that_it_does_not_know() {
-    let open = async |database: &TestDatabase| {
-        Database::open(database.url(), DbRole::Catalog, PoolOptions::default()).await.unwrap_err().to_string()
-    };
-    let empty = TestDatabase::empty().await;
-    assert_eq!(open(&empty).await, "the database has no schema of DataCovey; run `datacovey migrate`");
-
-    let known = datacovey_persistence::known_versions().unwrap();
-    let (last, before) = known.split_last().unwrap();
-    datacovey_persistence::migrate_to(empty.url(), before.last().map(String::as_str)).await.unwrap();
-    let older = open(&empty).await;
-    assert_eq!(
-        older,
-        format!("the database's schema is older than this program: {last} is missing; run `datacovey migrate`")
-    );
-
-    let newer = TestDatabase::new().await;
-    newer.sql().await.run("INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')").await.unwrap();
-    assert_eq!(
-        open(&newer).await,
-        "the database's schema is newer than this program: it does not know 9999; run a newer version"
-    );
 }

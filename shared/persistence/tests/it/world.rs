@@ -4,8 +4,12 @@ use datacovey_testing::{Sql, Tenant, TestDatabase, schema_of};
 use serde_json::json;
 use uuid::Uuid;
 
-pub(crate) const SERVICES: [&str; 4] =
-    ["datacovey_identity", "datacovey_catalog", "datacovey_query", "datacovey_transfer"];
+pub(crate) const SERVICES: [&str; 4] = [
+    "datacovey_identity",
+    "datacovey_catalog",
+    "datacovey_query",
+    "datacovey_transfer",
+];
 pub(crate) const WORKERS: [&str; 2] = ["datacovey_query_worker", "datacovey_transfer_worker"];
 
 /// The airline owns the project and `flights`; the registry takes part and owns `planes`.
@@ -33,26 +37,60 @@ impl World {
         let project = admin.project(airline.id, "Fleet").await;
         admin.participant(project, registry.id).await;
         let dataset = admin.dataset(airline.id, project, "air").await;
-        let flights = admin.table(airline.id, dataset, "flights", &schema_of(&["tailnum", "carrier"])).await;
+        let flights = admin
+            .table(
+                airline.id,
+                dataset,
+                "flights",
+                &schema_of(&["tailnum", "carrier"]),
+            )
+            .await;
         let planes_dataset = admin.dataset(registry.id, project, "reg").await;
-        let planes = admin.table(registry.id, planes_dataset, "planes", &schema_of(&["tailnum", "year"])).await;
-        admin.table_policy(airline, flights, &json!({"privacy_unit": "tailnum"})).await;
-        let query = admin.query(registry.id, project, "SELECT count(*) FROM air.flights").await;
+        let planes = admin
+            .table(
+                registry.id,
+                planes_dataset,
+                "planes",
+                &schema_of(&["tailnum", "year"]),
+            )
+            .await;
+        admin
+            .table_policy(airline, flights, &json!({"privacy_unit": "tailnum"}))
+            .await;
+        let query = admin
+            .query(registry.id, project, "SELECT count(*) FROM air.flights")
+            .await;
         Self {
-            database, admin, airline, registry, stranger, project, dataset, flights, planes_dataset, planes, query,
+            database,
+            admin,
+            airline,
+            registry,
+            stranger,
+            project,
+            dataset,
+            flights,
+            planes_dataset,
+            planes,
+            query,
         }
     }
 
     pub(crate) async fn airline_as(&self, role: &str) -> Sql {
-        self.database.sql_for(role, self.airline.id, self.airline.admin).await
+        self.database
+            .sql_for(role, self.airline.id, self.airline.admin)
+            .await
     }
 
     pub(crate) async fn registry_as(&self, role: &str) -> Sql {
-        self.database.sql_for(role, self.registry.id, self.registry.admin).await
+        self.database
+            .sql_for(role, self.registry.id, self.registry.admin)
+            .await
     }
 
     pub(crate) async fn stranger_as(&self, role: &str) -> Sql {
-        self.database.sql_for(role, self.stranger.id, self.stranger.admin).await
+        self.database
+            .sql_for(role, self.stranger.id, self.stranger.admin)
+            .await
     }
 
     /// Waits until some session of this database waits for a lock.
