@@ -56,7 +56,12 @@ pub struct CatalogColumn {
 impl CatalogColumn {
     /// A nullable column without an identity.
     pub fn new(name: impl Into<String>, data_type: DataType) -> Self {
-        Self { name: name.into(), data_type, nullable: true, identity: None }
+        Self {
+            name: name.into(),
+            data_type,
+            nullable: true,
+            identity: None,
+        }
     }
 
     /// The same column, its values belonging to `identity`.
@@ -90,7 +95,11 @@ impl CatalogTable {
 
     /// The identity of a column: what the owner's policy says, else what the schema says.
     pub(crate) fn identity(&self, column: &str) -> Option<&str> {
-        let by_policy = self.policy.as_ref().and_then(|p| p.columns.get(column)).and_then(|c| c.identity.as_deref());
+        let by_policy = self
+            .policy
+            .as_ref()
+            .and_then(|p| p.columns.get(column))
+            .and_then(|c| c.identity.as_deref());
         by_policy.or_else(|| self.column(column)?.identity.as_deref())
     }
 
@@ -109,7 +118,10 @@ impl CatalogTable {
 impl Catalog {
     /// The table of that name, if the caller may query it.
     pub(crate) fn find(&self, dataset: &str, name: &str) -> Option<&CatalogTable> {
-        let table = self.tables.iter().find(|t| t.dataset == dataset && t.name == name)?;
+        let table = self
+            .tables
+            .iter()
+            .find(|t| t.dataset == dataset && t.name == name)?;
         (!matches!(table.access(self.analyst), Access::None)).then_some(table)
     }
 

@@ -74,28 +74,58 @@ pub fn compile(sql: &str, catalog: &Catalog, limits: &Limits) -> Result<Compiled
     let plan = plan::plan(query, catalog, limits).map_err(crate::violation::Violations::into_sorted)?;
     let checked = typing::check(&plan, catalog, limits).map_err(crate::violation::Violations::into_sorted)?;
     let tables = tables(&checked, catalog);
-    let Checked { top, releases, sources: _ } = checked;
+    let Checked {
+        top,
+        releases,
+        sources: _,
+    } = checked;
     let output_schema = Arc::clone(top.schema().inner());
-    Ok(Compiled { normalized, tables, releases, top, output_schema })
+    Ok(Compiled {
+        normalized,
+        tables,
+        releases,
+        top,
+        output_schema,
+    })
 }
 
 fn tables(checked: &Checked<'_>, catalog: &Catalog) -> Vec<TableUse> {
     let mut found: BTreeMap<Uuid, TableUse> = BTreeMap::new();
-    let plans = checked.releases.iter().map(Release::engine_plan).chain([&checked.top]);
+    let plans = checked
+        .releases
+        .iter()
+        .map(Release::engine_plan)
+        .chain([&checked.top]);
     for plan in plans {
         // The closure never returns an error.
         let _ = plan.apply_with_subqueries(|node| {
             if let LogicalPlan::TableScan(scan) = node
-                && let Some(ScanSource { key: ScanKey::Table(id), .. }) = scan.source.downcast_ref::<ScanSource>()
+                && let Some(ScanSource {
+                    key: ScanKey::Table(id),
+                    ..
+                }) = scan.source.downcast_ref::<ScanSource>()
                 && let Some(table) = catalog.by_id(*id)
             {
-                let threshold = checked.sources.iter().find(|s| s.table.id == *id).map(|s| EffectiveThreshold {
-                    min_units: s.policy.threshold.min_units.max(2),
-                    max_share: s.policy.threshold.max_share,
-                    round_to: s.policy.threshold.round_to,
-                });
+                let threshold =
+                    checked
+                        .sources
+                        .iter()
+                        .find(|s| s.table.id == *id)
+                        .map(|s| EffectiveThreshold {
+                            min_units: s.policy.threshold.min_units.max(2),
+                            max_share: s.policy.threshold.max_share,
+                            round_to: s.policy.threshold.round_to,
+                        });
                 let name = table.full_name();
-                found.insert(*id, TableUse { table_id: *id, name, policy_version: table.policy_version, threshold });
+                found.insert(
+                    *id,
+                    TableUse {
+                        table_id: *id,
+                        name,
+                        policy_version: table.policy_version,
+                        threshold,
+                    },
+                );
             }
             Ok(TreeNodeRecursion::Continue)
         });

@@ -46,7 +46,10 @@ const TOTAL_FUNCTIONS: [(&str, Arguments); 18] = [
 
 /// How a total function must be called; nothing for a function that is not total.
 pub(crate) fn total_function(name: &str) -> Option<Arguments> {
-    TOTAL_FUNCTIONS.iter().find(|(known, _)| *known == name).map(|(_, arguments)| *arguments)
+    TOTAL_FUNCTIONS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, arguments)| *arguments)
 }
 
 /// Whether a policy may list this function.
@@ -92,11 +95,17 @@ pub(crate) fn conversion(from: &DataType, to: &DataType) -> Conversion {
     let temporal = |t: &DataType| matches!(t, DataType::Timestamp(_, _));
     let mixed = (temporal(from) && is_string(to)) || (is_string(from) && temporal(to));
     let same_unit = !matches!((from, to), (DataType::Timestamp(a, _), DataType::Timestamp(b, _)) if a != b);
-    if simple(from) && simple(to) && !mixed && same_unit { Conversion::Try } else { Conversion::None }
+    if simple(from) && simple(to) && !mixed && same_unit {
+        Conversion::Try
+    } else {
+        Conversion::None
+    }
 }
 
 fn is_lossless(from: &DataType, to: &DataType) -> bool {
-    use DataType::{Date32, Decimal128, Float32, Float64, Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64};
+    use DataType::{
+        Date32, Decimal128, Float32, Float64, Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64,
+    };
     if is_string(from) && is_string(to) {
         return true;
     }
@@ -132,7 +141,10 @@ fn integer_digits(data_type: &DataType) -> i16 {
 
 /// The three layouts of text are one type to the rules.
 pub(crate) fn is_string(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+    matches!(
+        data_type,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+    )
 }
 
 /// Whether values of the two types can be equal only where they are the same value.
@@ -159,8 +171,16 @@ mod tests {
             (Utf8, Boolean, Conversion::Try),
             (Int64, DataType::Decimal128(20, 0), Conversion::Lossless),
             (Int64, DataType::Decimal128(19, 2), Conversion::Try),
-            (DataType::Decimal128(10, 2), DataType::Decimal128(12, 4), Conversion::Lossless),
-            (DataType::Decimal128(10, 2), DataType::Decimal128(11, 4), Conversion::Try),
+            (
+                DataType::Decimal128(10, 2),
+                DataType::Decimal128(12, 4),
+                Conversion::Lossless,
+            ),
+            (
+                DataType::Decimal128(10, 2),
+                DataType::Decimal128(11, 4),
+                Conversion::Try,
+            ),
             (Date32, millis.clone(), Conversion::Lossless),
             (Date32, nanos.clone(), Conversion::Try),
             (Utf8, nanos.clone(), Conversion::None),
@@ -173,7 +193,17 @@ mod tests {
 
     #[test]
     fn functions_that_can_fail_are_not_total() {
-        for name in ["to_timestamp", "repeat", "lpad", "chr", "split_part", "abs", "sqrt", "regexp_replace", "random"] {
+        for name in [
+            "to_timestamp",
+            "repeat",
+            "lpad",
+            "chr",
+            "split_part",
+            "abs",
+            "sqrt",
+            "regexp_replace",
+            "random",
+        ] {
             assert!(!is_total_function(name), "{name}");
         }
     }

@@ -151,7 +151,15 @@ pub struct Violation {
 
 impl Violation {
     pub(crate) fn new(code: ViolationCode, rule: &'static str, message: impl Into<String>) -> Self {
-        Self { code, rule, message: message.into(), table: None, column: None, position: None, rewrite: None }
+        Self {
+            code,
+            rule,
+            message: message.into(),
+            table: None,
+            column: None,
+            position: None,
+            rewrite: None,
+        }
     }
 
     pub(crate) fn table(mut self, table: impl Into<String>) -> Self {
@@ -235,8 +243,10 @@ mod tests {
     #[test]
     fn kept_once_and_in_the_order_of_the_text() {
         let mut all = Violations::default();
-        let later = Violation::new(ViolationCode::RowOutput, "root", "b").at(Some(Position { line: 2, column: 1 }));
-        let first = Violation::new(ViolationCode::RowOutput, "root", "a").at(Some(Position { line: 1, column: 9 }));
+        let later =
+            Violation::new(ViolationCode::RowOutput, "root", "b").at(Some(Position { line: 2, column: 1 }));
+        let first =
+            Violation::new(ViolationCode::RowOutput, "root", "a").at(Some(Position { line: 1, column: 9 }));
         let nowhere = Violation::new(ViolationCode::RowOutput, "root", "c");
         for v in [&nowhere, &later, &first, &later] {
             all.push(v.clone());
@@ -249,6 +259,9 @@ mod tests {
         let v = Violation::new(ViolationCode::NotUnique, "H1", "f repeats tailnum.")
             .at(Some(Position { line: 1, column: 7 }))
             .rewrite("SELECT DISTINCT tailnum");
-        assert_eq!(v.to_string(), "1:7: NOT_UNIQUE (H1): f repeats tailnum. Write instead: SELECT DISTINCT tailnum");
+        assert_eq!(
+            v.to_string(),
+            "1:7: NOT_UNIQUE (H1): f repeats tailnum. Write instead: SELECT DISTINCT tailnum"
+        );
     }
 }

@@ -1,9 +1,9 @@
 //! Expressions: the kinds of nodes that the planner plans as they are written.
 
 use datafusion::sql::sqlparser::ast::{
-    CaseWhen, CastFormat, CeilFloorKind, DataType, DateTimeField, DuplicateTreatment, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Interval, Spanned, TypedString,
-    UnaryOperator, Value, WindowFrame, WindowFrameBound, WindowSpec, WindowType,
+    CaseWhen, CastFormat, CeilFloorKind, DataType, DateTimeField, DuplicateTreatment, Expr, Function,
+    FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Interval,
+    Spanned, TypedString, UnaryOperator, Value, WindowFrame, WindowFrameBound, WindowSpec, WindowType,
 };
 
 use super::{Gate, position};
@@ -35,56 +35,117 @@ impl Gate<'_> {
             | Expr::IsNotNull(inner)
             | Expr::IsUnknown(inner)
             | Expr::IsNotUnknown(inner) => self.expression(inner),
-            Expr::IsDistinctFrom(left, right) | Expr::IsNotDistinctFrom(left, right) => self.all([&**left, &**right]),
+            Expr::IsDistinctFrom(left, right) | Expr::IsNotDistinctFrom(left, right) => {
+                self.all([&**left, &**right])
+            }
             Expr::BinaryOp { left, op: _, right } => self.all([&**left, &**right]),
             Expr::UnaryOp { op, expr } => {
-                let known = matches!(op, UnaryOperator::Plus | UnaryOperator::Minus | UnaryOperator::Not);
+                let known = matches!(
+                    op,
+                    UnaryOperator::Plus | UnaryOperator::Minus | UnaryOperator::Not
+                );
                 self.unsupported_if(!known, &format!("The operator {op}"), at);
                 self.expression(expr);
             }
-            Expr::InList { expr, list, negated: _ } => self.all(std::iter::once(&**expr).chain(list)),
-            Expr::InSubquery { expr, subquery, negated: _ } => {
+            Expr::InList {
+                expr,
+                list,
+                negated: _,
+            } => self.all(std::iter::once(&**expr).chain(list)),
+            Expr::InSubquery {
+                expr,
+                subquery,
+                negated: _,
+            } => {
                 self.expression(expr);
                 self.query(subquery);
             }
             Expr::Exists { subquery, negated: _ } | Expr::Subquery(subquery) => self.query(subquery),
-            Expr::Between { expr, negated: _, low, high } => self.all([&**expr, &**low, &**high]),
-            Expr::Like { negated: _, any, expr, pattern, escape_char }
-            | Expr::ILike { negated: _, any, expr, pattern, escape_char } => {
+            Expr::Between {
+                expr,
+                negated: _,
+                low,
+                high,
+            } => self.all([&**expr, &**low, &**high]),
+            Expr::Like {
+                negated: _,
+                any,
+                expr,
+                pattern,
+                escape_char,
+            }
+            | Expr::ILike {
+                negated: _,
+                any,
+                expr,
+                pattern,
+                escape_char,
+            } => {
                 self.unsupported_if(*any, "LIKE ANY", at);
                 self.unsupported_if(escape_char.is_some(), "ESCAPE", at);
                 self.all([&**expr, &**pattern]);
             }
-            Expr::Case { case_token: _, end_token: _, operand, conditions, else_result } => {
+            Expr::Case {
+                case_token: _,
+                end_token: _,
+                operand,
+                conditions,
+                else_result,
+            } => {
                 self.all(operand.as_deref().into_iter().chain(else_result.as_deref()));
                 for CaseWhen { condition, result } in conditions {
                     self.all([condition, result]);
                 }
             }
-            Expr::Cast { kind: _, expr, data_type, array, format } => {
+            Expr::Cast {
+                kind: _,
+                expr,
+                data_type,
+                array,
+                format,
+            } => {
                 self.unsupported_if(*array, "CAST to an ARRAY", at);
                 self.cast_format(format.as_ref(), at);
                 self.data_type(data_type, at);
                 self.expression(expr);
             }
-            Expr::TypedString(TypedString { data_type, value, uses_odbc_syntax }) => {
+            Expr::TypedString(TypedString {
+                data_type,
+                value,
+                uses_odbc_syntax,
+            }) => {
                 self.unsupported_if(*uses_odbc_syntax, "ODBC syntax", at);
                 self.data_type(data_type, at);
                 self.value(&value.value, at);
             }
             Expr::Interval(interval) => self.interval(interval),
-            Expr::Extract { field: _, syntax: _, expr } => self.expression(expr),
+            Expr::Extract {
+                field: _,
+                syntax: _,
+                expr,
+            } => self.expression(expr),
             Expr::Ceil { expr, field } | Expr::Floor { expr, field } => {
                 let plain = matches!(field, CeilFloorKind::DateTimeField(DateTimeField::NoDateTime));
                 self.unsupported_if(!plain, "CEIL or FLOOR with a field or scale", at);
                 self.expression(expr);
             }
             Expr::Position { expr, r#in } => self.all([&**expr, &**r#in]),
-            Expr::Substring { expr, substring_from, substring_for, special: _, shorthand: _ } => {
+            Expr::Substring {
+                expr,
+                substring_from,
+                substring_for,
+                special: _,
+                shorthand: _,
+            } => {
                 let parts = [Some(expr), substring_from.as_ref(), substring_for.as_ref()];
                 self.all(parts.into_iter().flatten().map(|part| &**part));
             }
-            Expr::Trim { trim_where: _, trim_what, expr, trim_characters } => {
+            Expr::Trim {
+                trim_where: _,
+                trim_what,
+                expr,
+                trim_characters,
+            } => {
                 self.unsupported_if(trim_characters.is_some(), "TRIM with a list of characters", at);
                 self.all(std::iter::once(&**expr).chain(trim_what.as_deref()));
             }
@@ -103,9 +164,11 @@ impl Gate<'_> {
             Expr::SimilarTo { .. } | Expr::RLike { .. } => "A regular expression",
             Expr::AtTimeZone { .. } => "AT TIME ZONE",
             Expr::Collate { .. } => "COLLATE",
-            Expr::Array(_) | Expr::Struct { .. } | Expr::Map(_) | Expr::Dictionary(_) | Expr::Named { .. } => {
-                "An array, struct or map"
-            }
+            Expr::Array(_)
+            | Expr::Struct { .. }
+            | Expr::Map(_)
+            | Expr::Dictionary(_)
+            | Expr::Named { .. } => "An array, struct or map",
             Expr::JsonAccess { .. } | Expr::CompoundFieldAccess { .. } => "Access to a field or element",
             Expr::Lambda(_) => "A lambda",
             Expr::Convert { .. } => "CONVERT (write CAST)",
@@ -144,9 +207,16 @@ impl Gate<'_> {
     }
 
     fn interval(&mut self, interval: &Interval) {
-        let Interval { value, leading_field: _, leading_precision, last_field, fractional_seconds_precision } = interval;
+        let Interval {
+            value,
+            leading_field: _,
+            leading_precision,
+            last_field,
+            fractional_seconds_precision,
+        } = interval;
         let at = position(value.span());
-        let precise = leading_precision.is_some() || last_field.is_some() || fractional_seconds_precision.is_some();
+        let precise =
+            leading_precision.is_some() || last_field.is_some() || fractional_seconds_precision.is_some();
         self.unsupported_if(precise, "A precision of an INTERVAL", at);
         let literal = matches!(&**value, Expr::Value(_));
         self.unsupported_if(!literal, "An INTERVAL that is not a literal", at);
@@ -154,20 +224,42 @@ impl Gate<'_> {
     }
 
     fn function(&mut self, function: &Function, at: Option<Position>) {
-        let Function { name, uses_odbc_syntax, parameters, args, filter, null_treatment, over, within_group } = function;
+        let Function {
+            name,
+            uses_odbc_syntax,
+            parameters,
+            args,
+            filter,
+            null_treatment,
+            over,
+            within_group,
+        } = function;
         let words = self.name(name);
         let name = words.join(".").to_lowercase();
         if !self.functions.contains(&name) {
             let message = format!("There is no function {name}.");
-            self.violations.push(Violation::new(ViolationCode::InvalidQuery, "plan", message).at(at));
+            self.violations
+                .push(Violation::new(ViolationCode::InvalidQuery, "plan", message).at(at));
         }
         self.unsupported_if(*uses_odbc_syntax, "ODBC syntax", at);
-        self.unsupported_if(*parameters != FunctionArguments::None, "A function with two lists of arguments", at);
+        self.unsupported_if(
+            *parameters != FunctionArguments::None,
+            "A function with two lists of arguments",
+            at,
+        );
         // The planner reads these clauses for aggregates and windows only, and drops them elsewhere.
         let aggregate = self.functions.is_aggregate(&name);
         let grouped = aggregate || over.is_some();
-        self.unsupported_if(filter.is_some() && !grouped, "FILTER on a function that is no aggregate", at);
-        self.unsupported_if(null_treatment.is_some() && !grouped, "IGNORE NULLS on this function", at);
+        self.unsupported_if(
+            filter.is_some() && !grouped,
+            "FILTER on a function that is no aggregate",
+            at,
+        );
+        self.unsupported_if(
+            null_treatment.is_some() && !grouped,
+            "IGNORE NULLS on this function",
+            at,
+        );
         self.unsupported_if(!within_group.is_empty(), "WITHIN GROUP", at);
         self.arguments(args, aggregate && over.is_none(), at);
         if let Some(filter) = filter {
@@ -181,13 +273,23 @@ impl Gate<'_> {
     }
 
     fn arguments(&mut self, arguments: &FunctionArguments, aggregate: bool, at: Option<Position>) {
-        let FunctionArgumentList { duplicate_treatment, args, clauses } = match arguments {
+        let FunctionArgumentList {
+            duplicate_treatment,
+            args,
+            clauses,
+        } = match arguments {
             FunctionArguments::None => return,
-            FunctionArguments::Subquery(_) => return self.unsupported("A subquery as the list of arguments", at),
+            FunctionArguments::Subquery(_) => {
+                return self.unsupported("A subquery as the list of arguments", at);
+            }
             FunctionArguments::List(list) => list,
         };
         let distinct = matches!(duplicate_treatment, Some(DuplicateTreatment::Distinct));
-        self.unsupported_if(distinct && !aggregate, "DISTINCT in a function that is no aggregate", at);
+        self.unsupported_if(
+            distinct && !aggregate,
+            "DISTINCT in a function that is no aggregate",
+            at,
+        );
         for clause in clauses {
             match clause {
                 FunctionArgumentClause::OrderBy(order_by) if aggregate => self.order_by_expressions(order_by),
@@ -199,21 +301,41 @@ impl Gate<'_> {
             match argument {
                 FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => self.expression(expr),
                 FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => {}
-                FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(_) | FunctionArgExpr::WildcardWithOptions(_)) => {
+                FunctionArg::Unnamed(
+                    FunctionArgExpr::QualifiedWildcard(_) | FunctionArgExpr::WildcardWithOptions(_),
+                ) => {
                     self.unsupported("A qualified * as an argument", at);
                 }
-                FunctionArg::Named { name: _, arg: _, operator: _ }
-                | FunctionArg::ExprNamed { name: _, arg: _, operator: _ } => self.unsupported("A named argument", at),
+                FunctionArg::Named {
+                    name: _,
+                    arg: _,
+                    operator: _,
+                }
+                | FunctionArg::ExprNamed {
+                    name: _,
+                    arg: _,
+                    operator: _,
+                } => self.unsupported("A named argument", at),
             }
         }
     }
 
     pub(super) fn window(&mut self, spec: &WindowSpec, at: Option<Position>) {
-        let WindowSpec { window_name, partition_by, order_by, window_frame } = spec;
+        let WindowSpec {
+            window_name,
+            partition_by,
+            order_by,
+            window_frame,
+        } = spec;
         self.unsupported_if(window_name.is_some(), "A window derived from another", at);
         self.all(partition_by);
         self.order_by_expressions(order_by);
-        let Some(WindowFrame { units: _, start_bound, end_bound }) = window_frame else {
+        let Some(WindowFrame {
+            units: _,
+            start_bound,
+            end_bound,
+        }) = window_frame
+        else {
             return;
         };
         for bound in std::iter::once(start_bound).chain(end_bound) {

@@ -31,51 +31,88 @@ pub(crate) fn admit(sql: &str, catalog: &Catalog, limits: &Limits) -> Result<Que
     let query = single_query(parse(sql, limits)?)?;
     let mut gate = Gate::new(catalog, limits);
     gate.query(&query);
-    if gate.violations.is_empty() { Ok(query) } else { Err(gate.violations) }
+    if gate.violations.is_empty() {
+        Ok(query)
+    } else {
+        Err(gate.violations)
+    }
 }
 
 fn parse(sql: &str, limits: &Limits) -> Result<Vec<Statement>, Violations> {
     if sql.len() > limits.text_bytes {
-        return Err(too_large(format!("The text has {} bytes; at most {} are read.", sql.len(), limits.text_bytes)));
+        return Err(too_large(format!(
+            "The text has {} bytes; at most {} are read.",
+            sql.len(),
+            limits.text_bytes
+        )));
     }
     // Double quotes and backticks both delimit identifiers in the generic dialect; strings take single quotes.
     let dialect = GenericDialect {};
-    let tokens = Tokenizer::new(&dialect, sql).tokenize_with_location().map_err(|error| {
-        let message = format!("The text cannot be read: {}.", error.message.trim_end_matches('.'));
-        Violation::new(ViolationCode::Syntax, "parse", message).at(location(error.location))
-    })?;
-    let count = tokens.iter().filter(|t| !matches!(t.token, Token::Whitespace(_))).count();
+    let tokens = Tokenizer::new(&dialect, sql)
+        .tokenize_with_location()
+        .map_err(|error| {
+            let message = format!(
+                "The text cannot be read: {}.",
+                error.message.trim_end_matches('.')
+            );
+            Violation::new(ViolationCode::Syntax, "parse", message).at(location(error.location))
+        })?;
+    let count = tokens
+        .iter()
+        .filter(|t| !matches!(t.token, Token::Whitespace(_)))
+        .count();
     if count > limits.tokens {
-        return Err(too_large(format!("The text has {count} words and signs; at most {} are read.", limits.tokens)));
+        return Err(too_large(format!(
+            "The text has {count} words and signs; at most {} are read.",
+            limits.tokens
+        )));
     }
     let end = tokens.last().map(|t| t.span.end);
-    shape::check(&tokens, limits)?;
-    Parser::new(&dialect).with_tokens_with_locations(tokens).parse_statements().map_err(|error| match error {
-        ParserError::RecursionLimitExceeded => too_large("The statement is nested too deeply.".to_owned()),
-        ParserError::ParserError(message) | ParserError::TokenizerError(message) => syntax(&message, end),
-    })
+    shape::check(&tokens, limits).map_err(|violation| *violation)?;
+    Parser::new(&dialect)
+        .with_tokens_with_locations(tokens)
+        .parse_statements()
+        .map_err(|error| match error {
+            ParserError::RecursionLimitExceeded => {
+                too_large("The statement is nested too deeply.".to_owned())
+            }
+            ParserError::ParserError(message) | ParserError::TokenizerError(message) => syntax(&message, end),
+        })
 }
 
 /// The parser writes the place into its message: `Expected: …, found: … at Line: 1, Column: 8`.
 fn syntax(message: &str, end: Option<Location>) -> Violations {
     let (text, place) = message.split_once(" at Line: ").unwrap_or((message, ""));
     let position = place.split_once(", Column: ").and_then(|(line, column)| {
-        Some(Position { line: line.trim().parse().ok()?, column: column.trim().parse().ok()? })
+        Some(Position {
+            line: line.trim().parse().ok()?,
+            column: column.trim().parse().ok()?,
+        })
     });
     let text = text.trim_start_matches("sql parser error: ");
     let message = format!("The text is not a statement: {}.", text.trim_end_matches('.'));
-    Violation::new(ViolationCode::Syntax, "parse", message).at(position.or_else(|| end.and_then(location))).into()
+    Violation::new(ViolationCode::Syntax, "parse", message)
+        .at(position.or_else(|| end.and_then(location)))
+        .into()
 }
 
 fn single_query(mut statements: Vec<Statement>) -> Result<Query, Violations> {
     let refuse = |message: &str, statement: &Statement| -> Violations {
-        Violation::new(ViolationCode::StatementNotAllowed, "H15", message).at(position(statement.span())).into()
+        Violation::new(ViolationCode::StatementNotAllowed, "H15", message)
+            .at(position(statement.span()))
+            .into()
     };
     match (statements.pop(), statements.is_empty()) {
         (None, _) => Err(Violation::new(ViolationCode::Syntax, "parse", "There is no statement.").into()),
         (Some(Statement::Query(query)), true) => Ok(*query),
-        (Some(other), true) => Err(refuse("A query is one SELECT; no other statement is run.", &other)),
-        (Some(other), false) => Err(refuse("A query is one SELECT; there is more than one statement.", &other)),
+        (Some(other), true) => Err(refuse(
+            "A query is one SELECT; no other statement is run.",
+            &other,
+        )),
+        (Some(other), false) => Err(refuse(
+            "A query is one SELECT; there is more than one statement.",
+            &other,
+        )),
     }
 }
 
@@ -89,7 +126,10 @@ pub(crate) fn position(span: Span) -> Option<Position> {
 }
 
 fn location(at: Location) -> Option<Position> {
-    (at.line > 0).then_some(Position { line: at.line, column: at.column })
+    (at.line > 0).then_some(Position {
+        line: at.line,
+        column: at.column,
+    })
 }
 
 struct Gate<'a> {
@@ -119,7 +159,8 @@ impl<'a> Gate<'a> {
     /// Refuses a clause or expression that is not understood.
     fn unsupported(&mut self, what: &str, at: Option<Position>) {
         let message = format!("{what} is not supported.");
-        self.violations.push(Violation::new(ViolationCode::ClauseNotSupported, "H15", message).at(at));
+        self.violations
+            .push(Violation::new(ViolationCode::ClauseNotSupported, "H15", message).at(at));
     }
 
     fn unsupported_if(&mut self, present: bool, what: &str, at: Option<Position>) {
@@ -131,9 +172,13 @@ impl<'a> Gate<'a> {
     /// Goes one level down, unless that is too deep.
     fn nested(&mut self, inner: impl FnOnce(&mut Self)) {
         if self.depth >= self.limits.depth {
-            let message = format!("The statement is nested, or chains operators, deeper than {}.", self.limits.depth);
+            let message = format!(
+                "The statement is nested, or chains operators, deeper than {}.",
+                self.limits.depth
+            );
             let rewrite = "IN (…) for a chain of OR; WITH queries for deep nesting";
-            self.violations.push(Violation::new(ViolationCode::TooLarge, "limits", message).rewrite(rewrite));
+            self.violations
+                .push(Violation::new(ViolationCode::TooLarge, "limits", message).rewrite(rewrite));
             return;
         }
         self.depth += 1;
@@ -142,9 +187,16 @@ impl<'a> Gate<'a> {
     }
 
     fn identifier(&mut self, ident: &Ident) {
-        let Ident { value, quote_style: _, span } = ident;
+        let Ident {
+            value,
+            quote_style: _,
+            span,
+        } = ident;
         if value.starts_with(RESERVED_PREFIX) {
-            self.unsupported(&format!("A name that begins with {RESERVED_PREFIX}"), position(*span));
+            self.unsupported(
+                &format!("A name that begins with {RESERVED_PREFIX}"),
+                position(*span),
+            );
         }
         self.unsupported_if(value.starts_with('@'), "A variable", position(*span));
     }

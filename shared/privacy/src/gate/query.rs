@@ -1,9 +1,10 @@
 //! Queries: WITH, set operations, SELECT, VALUES, ORDER BY, LIMIT.
 
 use datafusion::sql::sqlparser::ast::{
-    Cte, Distinct, Expr, GroupByExpr, LimitClause, NamedWindowDefinition, NamedWindowExpr, Offset, OrderBy, OrderByExpr,
-    OrderByKind, Parens, Query, Select, SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
-    SetOperator, SetQuantifier, Spanned, TableAlias, Value, Values, WildcardAdditionalOptions, With,
+    Cte, Distinct, Expr, GroupByExpr, LimitClause, NamedWindowDefinition, NamedWindowExpr, Offset, OrderBy,
+    OrderByExpr, OrderByKind, Parens, Query, Select, SelectFlavor, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Spanned, TableAlias, Value, Values,
+    WildcardAdditionalOptions, With,
 };
 
 use super::{Gate, position};
@@ -47,9 +48,20 @@ impl Gate<'_> {
     }
 
     fn with(&mut self, with: &With) {
-        let With { with_token, recursive, cte_tables } = with;
+        let With {
+            with_token,
+            recursive,
+            cte_tables,
+        } = with;
         self.unsupported_if(*recursive, "WITH RECURSIVE", position(with_token.0.span));
-        for Cte { alias, query, from, materialized, closing_paren_token: _ } in cte_tables {
+        for Cte {
+            alias,
+            query,
+            from,
+            materialized,
+            closing_paren_token: _,
+        } in cte_tables
+        {
             let at = position(alias.name.span);
             self.alias(alias);
             self.unsupported_if(from.is_some(), "FROM after a WITH query", at);
@@ -60,11 +72,20 @@ impl Gate<'_> {
     }
 
     pub(super) fn alias(&mut self, alias: &TableAlias) {
-        let TableAlias { explicit: _, name, columns, at } = alias;
+        let TableAlias {
+            explicit: _,
+            name,
+            columns,
+            at,
+        } = alias;
         self.identifier(name);
         for column in columns {
             self.identifier(&column.name);
-            self.unsupported_if(column.data_type.is_some(), "A type in an alias", position(column.name.span));
+            self.unsupported_if(
+                column.data_type.is_some(),
+                "A type in an alias",
+                position(column.name.span),
+            );
         }
         self.unsupported_if(at.is_some(), "AT in an alias", position(name.span));
     }
@@ -74,7 +95,12 @@ impl Gate<'_> {
         match body {
             SetExpr::Select(select) => self.nested(|gate| gate.select(select)),
             SetExpr::Query(query) => self.query(query),
-            SetExpr::SetOperation { op, set_quantifier, left, right } => {
+            SetExpr::SetOperation {
+                op,
+                set_quantifier,
+                left,
+                right,
+            } => {
                 self.set_operator(*op, *set_quantifier, at);
                 self.nested(|gate| {
                     gate.set_expression(left);
@@ -84,7 +110,8 @@ impl Gate<'_> {
             SetExpr::Values(values) => self.values(values, at),
             SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
                 let message = "A query is one SELECT; nothing is written by it.";
-                self.violations.push(Violation::new(ViolationCode::StatementNotAllowed, "H15", message).at(at));
+                self.violations
+                    .push(Violation::new(ViolationCode::StatementNotAllowed, "H15", message).at(at));
             }
             SetExpr::Table(_) => self.unsupported("TABLE (write SELECT)", at),
         }
@@ -93,21 +120,32 @@ impl Gate<'_> {
     fn set_operator(&mut self, op: SetOperator, quantifier: SetQuantifier, at: Option<Position>) {
         match (op, quantifier) {
             (SetOperator::Union, SetQuantifier::All | SetQuantifier::Distinct | SetQuantifier::None)
-            | (SetOperator::Intersect | SetOperator::Except, SetQuantifier::Distinct | SetQuantifier::None) => {}
+            | (SetOperator::Intersect | SetOperator::Except, SetQuantifier::Distinct | SetQuantifier::None) =>
+                {}
             (SetOperator::Intersect | SetOperator::Except, SetQuantifier::All) => {
                 let message = format!("{op} ALL is not supported: it would not count repeated rows.");
                 let violation = Violation::new(ViolationCode::ClauseNotSupported, "H15", message);
-                self.violations.push(violation.at(at).rewrite(format!("{op} DISTINCT")));
+                self.violations
+                    .push(violation.at(at).rewrite(format!("{op} DISTINCT")));
             }
             (op, quantifier) => self.unsupported(&format!("{op} {quantifier}"), at),
         }
     }
 
     fn values(&mut self, values: &Values, at: Option<Position>) {
-        let Values { explicit_row, value_keyword, rows } = values;
+        let Values {
+            explicit_row,
+            value_keyword,
+            rows,
+        } = values;
         self.unsupported_if(*explicit_row, "ROW in VALUES", at);
         self.unsupported_if(*value_keyword, "VALUE (write VALUES)", at);
-        for Parens { opening_token: _, content, closing_token: _ } in rows {
+        for Parens {
+            opening_token: _,
+            content,
+            closing_token: _,
+        } in rows
+        {
             for expr in content {
                 self.expression(expr);
             }
@@ -147,7 +185,11 @@ impl Gate<'_> {
             None | Some(Distinct::All | Distinct::Distinct) => {}
             Some(Distinct::On(_)) => self.unsupported("DISTINCT ON", at),
         }
-        self.unsupported_if(select_modifiers.as_ref().is_some_and(|m| m.is_any_set()), "A modifier of SELECT", at);
+        self.unsupported_if(
+            select_modifiers.as_ref().is_some_and(|m| m.is_any_set()),
+            "A modifier of SELECT",
+            at,
+        );
         self.unsupported_if(top.is_some(), "TOP (write LIMIT)", at);
         self.unsupported_if(exclude.is_some(), "EXCLUDE", at);
         self.unsupported_if(into.is_some(), "SELECT INTO", at);
@@ -172,7 +214,9 @@ impl Gate<'_> {
         for NamedWindowDefinition(name, window) in named_window {
             self.identifier(name);
             match window {
-                NamedWindowExpr::NamedWindow(other) => self.unsupported("A window named after another", position(other.span)),
+                NamedWindowExpr::NamedWindow(other) => {
+                    self.unsupported("A window named after another", position(other.span))
+                }
                 NamedWindowExpr::WindowSpec(spec) => self.window(spec, at),
             }
         }
@@ -185,13 +229,17 @@ impl Gate<'_> {
                 self.expression(expr);
                 self.identifier(alias);
             }
-            SelectItem::ExprWithAliases { expr: _, aliases: _ } => self.unsupported("Several aliases of one expression", at),
+            SelectItem::ExprWithAliases { expr: _, aliases: _ } => {
+                self.unsupported("Several aliases of one expression", at)
+            }
             SelectItem::QualifiedWildcard(kind, options) => {
                 match kind {
                     SelectItemQualifiedWildcardKind::ObjectName(name) => {
                         self.name(name);
                     }
-                    SelectItemQualifiedWildcardKind::Expr(_) => self.unsupported("The fields of an expression", at),
+                    SelectItemQualifiedWildcardKind::Expr(_) => {
+                        self.unsupported("The fields of an expression", at)
+                    }
                 }
                 self.wildcard(options, at);
             }
@@ -240,7 +288,12 @@ impl Gate<'_> {
     }
 
     pub(super) fn order_by_expressions(&mut self, expressions: &[OrderByExpr]) {
-        for OrderByExpr { expr, options: _, with_fill } in expressions {
+        for OrderByExpr {
+            expr,
+            options: _,
+            with_fill,
+        } in expressions
+        {
             self.unsupported_if(with_fill.is_some(), "WITH FILL", position(expr.span()));
             self.expression(expr);
         }
@@ -248,7 +301,11 @@ impl Gate<'_> {
 
     fn limit(&mut self, limit: &LimitClause, at: Option<Position>) {
         match limit {
-            LimitClause::LimitOffset { limit, offset, limit_by } => {
+            LimitClause::LimitOffset {
+                limit,
+                offset,
+                limit_by,
+            } => {
                 self.unsupported_if(!limit_by.is_empty(), "LIMIT BY", at);
                 if let Some(limit) = limit {
                     self.row_count(limit, "LIMIT", at);

@@ -12,7 +12,12 @@ impl Gate<'_> {
         let TableWithJoins { relation, joins } = table;
         self.nested(|gate| {
             gate.relation(relation);
-            for Join { relation, global, join_operator } in joins {
+            for Join {
+                relation,
+                global,
+                join_operator,
+            } in joins
+            {
                 let at = position(relation.span());
                 gate.unsupported_if(*global, "GLOBAL JOIN", at);
                 gate.relation(relation);
@@ -25,8 +30,12 @@ impl Gate<'_> {
         let at = position(relation.span());
         self.relations += 1;
         if self.relations > self.limits.relations {
-            let message = format!("The statement names more than {} tables and subqueries.", self.limits.relations);
-            self.violations.push(Violation::new(ViolationCode::TooLarge, "limits", message));
+            let message = format!(
+                "The statement names more than {} tables and subqueries.",
+                self.limits.relations
+            );
+            self.violations
+                .push(Violation::new(ViolationCode::TooLarge, "limits", message));
             return;
         }
         match relation {
@@ -53,22 +62,38 @@ impl Gate<'_> {
                 self.table(name, at);
                 self.optional_alias(alias.as_ref());
             }
-            TableFactor::Derived { lateral, subquery, alias, sample } => {
+            TableFactor::Derived {
+                lateral,
+                subquery,
+                alias,
+                sample,
+            } => {
                 self.unsupported_if(*lateral, "LATERAL", at);
                 self.unsupported_if(sample.is_some(), "TABLESAMPLE or SAMPLE", at);
                 self.query(subquery);
                 self.optional_alias(alias.as_ref());
             }
-            TableFactor::NestedJoin { table_with_joins, alias } => {
+            TableFactor::NestedJoin {
+                table_with_joins,
+                alias,
+            } => {
                 self.table_with_joins(table_with_joins);
                 self.optional_alias(alias.as_ref());
             }
             TableFactor::TableFunction { expr: _, alias: _ }
-            | TableFactor::Function { lateral: _, name: _, args: _, with_ordinality: _, alias: _ } => {
+            | TableFactor::Function {
+                lateral: _,
+                name: _,
+                args: _,
+                with_ordinality: _,
+                alias: _,
+            } => {
                 self.unsupported("A table function", at);
             }
             TableFactor::UNNEST { .. } => self.unsupported("UNNEST", at),
-            TableFactor::JsonTable { .. } | TableFactor::OpenJsonTable { .. } => self.unsupported("JSON_TABLE", at),
+            TableFactor::JsonTable { .. } | TableFactor::OpenJsonTable { .. } => {
+                self.unsupported("JSON_TABLE", at)
+            }
             TableFactor::Pivot { .. } => self.unsupported("PIVOT", at),
             TableFactor::Unpivot { .. } => self.unsupported("UNPIVOT", at),
             TableFactor::MatchRecognize { .. } => self.unsupported("MATCH_RECOGNIZE", at),
@@ -88,7 +113,9 @@ impl Gate<'_> {
         let words = self.name(name);
         let known = match words.as_slice() {
             [bare] if self.named_queries.contains(bare) => true,
-            [bare] => bare.split_once('.').is_some_and(|(dataset, table)| self.catalog.find(dataset, table).is_some()),
+            [bare] => bare
+                .split_once('.')
+                .is_some_and(|(dataset, table)| self.catalog.find(dataset, table).is_some()),
             [dataset, table] => self.catalog.find(dataset, table).is_some(),
             _ => false,
         };
@@ -112,10 +139,16 @@ impl Gate<'_> {
             | JoinOperator::RightAnti(constraint)
             | JoinOperator::CrossJoin(constraint) => self.join_constraint(constraint),
             JoinOperator::Semi(_) | JoinOperator::Anti(_) => {
-                self.unsupported("SEMI JOIN and ANTI JOIN without a side (write LEFT SEMI JOIN)", at);
+                self.unsupported(
+                    "SEMI JOIN and ANTI JOIN without a side (write LEFT SEMI JOIN)",
+                    at,
+                );
             }
             JoinOperator::CrossApply | JoinOperator::OuterApply => self.unsupported("APPLY", at),
-            JoinOperator::AsOf { match_condition: _, constraint: _ } => self.unsupported("ASOF JOIN", at),
+            JoinOperator::AsOf {
+                match_condition: _,
+                constraint: _,
+            } => self.unsupported("ASOF JOIN", at),
             JoinOperator::StraightJoin(_) => self.unsupported("STRAIGHT_JOIN", at),
             JoinOperator::ArrayJoin | JoinOperator::LeftArrayJoin | JoinOperator::InnerArrayJoin => {
                 self.unsupported("ARRAY JOIN", at);

@@ -35,7 +35,7 @@ impl Level {
 
 /// Refuses a text whose syntax tree would be too deep, or whose parentheses do not match: where one closes too
 /// many, the parser would stop early and speak of something else.
-pub(super) fn check(tokens: &[TokenWithSpan], limits: &Limits) -> Result<(), Violation> {
+pub(super) fn check(tokens: &[TokenWithSpan], limits: &Limits) -> Result<(), Box<Violation>> {
     let mut levels = vec![Level::default()];
     let (mut set_operations, mut before) = (0, Keyword::NoKeyword);
     for token in tokens.iter().filter(|t| !matches!(t.token, Token::Whitespace(_))) {
@@ -46,50 +46,88 @@ pub(super) fn check(tokens: &[TokenWithSpan], limits: &Limits) -> Result<(), Vio
         match (&token.token, keyword) {
             (Token::LParen, _) | (_, Keyword::CASE) => {
                 let case = keyword == Keyword::CASE;
-                levels.push(Level { opened_at: Some(token.span.start), case, ..Level::default() });
+                levels.push(Level {
+                    opened_at: Some(token.span.start),
+                    case,
+                    ..Level::default()
+                });
             }
             (Token::RParen, _) => close(&mut levels, false, token.span.start)?,
             // END may also be a name; only a CASE can be ended.
-            (_, Keyword::END) if levels.last().is_some_and(|l| l.case) => close(&mut levels, true, token.span.start)?,
+            (_, Keyword::END) if levels.last().is_some_and(|l| l.case) => {
+                close(&mut levels, true, token.span.start)?
+            }
             (Token::Comma | Token::SemiColon, _)
             | (_, Keyword::SELECT | Keyword::WHERE | Keyword::JOIN | Keyword::HAVING | Keyword::BY) => {
-                levels.iter_mut().next_back().into_iter().for_each(Level::next_chain);
+                levels
+                    .iter_mut()
+                    .next_back()
+                    .into_iter()
+                    .for_each(Level::next_chain);
             }
             // IS DISTINCT FROM goes on with the chain.
             (_, Keyword::FROM) if before != Keyword::DISTINCT => {
-                levels.iter_mut().next_back().into_iter().for_each(Level::next_chain);
+                levels
+                    .iter_mut()
+                    .next_back()
+                    .into_iter()
+                    .for_each(Level::next_chain);
             }
             (_, Keyword::WHEN | Keyword::THEN | Keyword::ELSE) if levels.last().is_some_and(|l| l.case) => {
-                levels.iter_mut().next_back().into_iter().for_each(Level::next_chain);
+                levels
+                    .iter_mut()
+                    .next_back()
+                    .into_iter()
+                    .for_each(Level::next_chain);
             }
-            (_, Keyword::UNION | Keyword::INTERSECT | Keyword::EXCEPT | Keyword::MINUS) => set_operations += 1,
-            _ => levels.iter_mut().next_back().into_iter().for_each(|level| level.tokens += 1),
+            (_, Keyword::UNION | Keyword::INTERSECT | Keyword::EXCEPT | Keyword::MINUS) => {
+                set_operations += 1
+            }
+            _ => levels
+                .iter_mut()
+                .next_back()
+                .into_iter()
+                .for_each(|level| level.tokens += 1),
         }
         before = keyword;
         // A chain has two tokens or more for each operator, so this lets pass what the walk over the tree refuses.
         if set_operations > limits.depth || levels.last().is_some_and(|l| l.depth() > 2 * limits.depth) {
-            let message = format!("The statement is nested, or chains operators, deeper than {}.", limits.depth);
+            let message = format!(
+                "The statement is nested, or chains operators, deeper than {}.",
+                limits.depth
+            );
             let violation = Violation::new(ViolationCode::TooLarge, "limits", message);
-            return Err(violation.rewrite("IN (…) for a chain of OR; WITH queries for deep nesting"));
+            return Err(Box::new(
+                violation.rewrite("IN (…) for a chain of OR; WITH queries for deep nesting"),
+            ));
         }
     }
-    match levels.iter().skip(1).find(|level| !level.case).and_then(|level| level.opened_at) {
+    match levels
+        .iter()
+        .skip(1)
+        .find(|level| !level.case)
+        .and_then(|level| level.opened_at)
+    {
         None => Ok(()),
         Some(at) => {
             let message = "This parenthesis is never closed.";
-            Err(Violation::new(ViolationCode::Syntax, "parse", message).at(location(at)))
+            Err(Box::new(
+                Violation::new(ViolationCode::Syntax, "parse", message).at(location(at)),
+            ))
         }
     }
 }
 
-fn close(levels: &mut Vec<Level>, case: bool, at: Location) -> Result<(), Violation> {
+fn close(levels: &mut Vec<Level>, case: bool, at: Location) -> Result<(), Box<Violation>> {
     // A CASE without END within parentheses is the parser's to tell.
     while !case && levels.len() > 1 && levels.last().is_some_and(|l| l.case) {
         fold(levels);
     }
     if levels.len() < 2 {
         let message = "This parenthesis closes nothing.";
-        return Err(Violation::new(ViolationCode::Syntax, "parse", message).at(location(at)));
+        return Err(Box::new(
+            Violation::new(ViolationCode::Syntax, "parse", message).at(location(at)),
+        ));
     }
     fold(levels);
     Ok(())

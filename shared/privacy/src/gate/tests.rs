@@ -1,7 +1,10 @@
 use super::*;
 
 fn codes(sql: &str) -> Vec<String> {
-    let catalog = Catalog { analyst: uuid::Uuid::nil(), tables: Vec::new() };
+    let catalog = Catalog {
+        analyst: uuid::Uuid::nil(),
+        tables: Vec::new(),
+    };
     match admit(sql, &catalog, &Limits::default()) {
         Ok(_) => Vec::new(),
         Err(found) => found.into_sorted().iter().map(|v| v.code.to_string()).collect(),
@@ -24,10 +27,18 @@ fn plain_queries_pass() {
 
 #[test]
 fn every_violation_is_told_at_once_with_its_place() {
-    let catalog = Catalog { analyst: uuid::Uuid::nil(), tables: Vec::new() };
+    let catalog = Catalog {
+        analyst: uuid::Uuid::nil(),
+        tables: Vec::new(),
+    };
     let sql = "SELECT __x\nFROM a.b TABLESAMPLE (10)\nFOR UPDATE";
-    let found = admit(sql, &catalog, &Limits::default()).unwrap_err().into_sorted();
-    let seen: Vec<_> = found.iter().map(|v| (v.code, v.position.map(|p| p.line))).collect();
+    let found = admit(sql, &catalog, &Limits::default())
+        .unwrap_err()
+        .into_sorted();
+    let seen: Vec<_> = found
+        .iter()
+        .map(|v| (v.code, v.position.map(|p| p.line)))
+        .collect();
     assert_eq!(
         seen,
         vec![
@@ -52,7 +63,10 @@ fn a_text_that_is_no_single_select_is_refused() {
         ("SELECT 1; SELECT 2", "STATEMENT_NOT_ALLOWED"),
         ("DROP TABLE x", "STATEMENT_NOT_ALLOWED"),
         ("EXPLAIN SELECT 1", "STATEMENT_NOT_ALLOWED"),
-        ("WITH a AS (SELECT 1) INSERT INTO x SELECT * FROM a", "STATEMENT_NOT_ALLOWED"),
+        (
+            "WITH a AS (SELECT 1) INSERT INTO x SELECT * FROM a",
+            "STATEMENT_NOT_ALLOWED",
+        ),
     ] {
         assert_eq!(codes(sql), [code], "{sql}");
     }
@@ -68,7 +82,13 @@ fn size_is_bounded_before_parsing() {
     let distinct = |n: usize| format!("SELECT 1{}", " IS DISTINCT FROM 1".repeat(n));
     let cases = |n: usize| format!("SELECT {}", vec!["CASE WHEN 1 = 1 THEN 2 END"; n].join(" + "));
     // Nested on the left, each level with a chain of its own.
-    let mixed = |n: usize| format!("SELECT {}1{}", "(".repeat(n), format!("){}", " + 1".repeat(30)).repeat(n));
+    let mixed = |n: usize| {
+        format!(
+            "SELECT {}1{}",
+            "(".repeat(n),
+            format!("){}", " + 1".repeat(30)).repeat(n)
+        )
+    };
     let text = format!("SELECT '{}'", "x".repeat(70_000));
     for sql in [
         chain(500),

@@ -36,7 +36,12 @@ fn collect(error: &DataFusionError, at: Option<Position>, catalog: &Catalog, fou
         DataFusionError::Context(_, inner) => collect(inner, at, catalog, found),
         DataFusionError::Shared(inner) => collect(inner, at, catalog, found),
         DataFusionError::Diagnostic(diagnostic, inner) => {
-            collect(inner, diagnostic.span.as_ref().and_then(place).or(at), catalog, found);
+            collect(
+                inner,
+                diagnostic.span.as_ref().and_then(place).or(at),
+                catalog,
+                found,
+            );
         }
         DataFusionError::Collection(errors) => errors.iter().for_each(|e| collect(e, at, catalog, found)),
         DataFusionError::SchemaError(error, _) => found.push(schema(error, at, catalog)),
@@ -62,27 +67,74 @@ fn invalid(message: &str) -> Violation {
 /// What the planner's text is about, by words that its messages have.
 fn known(text: &str) -> &'static str {
     const KNOWN: [(&[&str], &str); 10] = [
-        (&["orrelated"], "A subquery that depends on the row around it must aggregate to one value, or stand in WHERE as IN or EXISTS."),
-        (&["must be in GROUP BY", "must appear in the GROUP BY", "not in GROUP BY"], "A column outside the aggregates must be in GROUP BY."),
-        (&["different number of columns", "same number of columns"], "The two sides of the set operation have different numbers of columns."),
-        (&["specified more than once"], "Two WITH queries have the same name."),
-        (&["out of bounds", "index starts at 1"], "ORDER BY names a position that the SELECT list does not have."),
-        (&["should only return one column", "Too many columns"], "A subquery that stands for a value must return one column."),
-        (&["Projections require unique expression names", "duplicate"], "Two columns have the same name; give one an alias."),
-        (&["coerce", "No function matches", "type_coercion", "signature", "Cannot infer common"], "The types of the operands or arguments do not fit together."),
-        (&["WHERE", "Aggregate functions are not allowed"], "An aggregate cannot stand in WHERE; write HAVING."),
+        (
+            &["orrelated"],
+            "A subquery that depends on the row around it must aggregate to one value, or stand in WHERE as IN or EXISTS.",
+        ),
+        (
+            &[
+                "must be in GROUP BY",
+                "must appear in the GROUP BY",
+                "not in GROUP BY",
+            ],
+            "A column outside the aggregates must be in GROUP BY.",
+        ),
+        (
+            &["different number of columns", "same number of columns"],
+            "The two sides of the set operation have different numbers of columns.",
+        ),
+        (
+            &["specified more than once"],
+            "Two WITH queries have the same name.",
+        ),
+        (
+            &["out of bounds", "index starts at 1"],
+            "ORDER BY names a position that the SELECT list does not have.",
+        ),
+        (
+            &["should only return one column", "Too many columns"],
+            "A subquery that stands for a value must return one column.",
+        ),
+        (
+            &["Projections require unique expression names", "duplicate"],
+            "Two columns have the same name; give one an alias.",
+        ),
+        (
+            &[
+                "coerce",
+                "No function matches",
+                "type_coercion",
+                "signature",
+                "Cannot infer common",
+            ],
+            "The types of the operands or arguments do not fit together.",
+        ),
+        (
+            &["WHERE", "Aggregate functions are not allowed"],
+            "An aggregate cannot stand in WHERE; write HAVING.",
+        ),
         (&["alias"], "An alias does not fit what it names."),
     ];
-    let hit = KNOWN.iter().find(|(words, _)| words.iter().any(|word| text.contains(word)));
+    let hit = KNOWN
+        .iter()
+        .find(|(words, _)| words.iter().any(|word| text.contains(word)));
     hit.map_or(GENERAL, |(_, message)| message)
 }
 
 fn schema(error: &SchemaError, at: Option<Position>, catalog: &Catalog) -> Violation {
     match error {
-        SchemaError::FieldNotFound { field, valid_fields: _ } => unknown_column(field, at, catalog),
+        SchemaError::FieldNotFound {
+            field,
+            valid_fields: _,
+        } => unknown_column(field, at, catalog),
         SchemaError::AmbiguousReference { field } => {
-            let message = format!("{} could be a column of several tables; write table.{}.", field.name, field.name);
-            invalid(&message).column(&field.name).at(column_position(field).or(at))
+            let message = format!(
+                "{} could be a column of several tables; write table.{}.",
+                field.name, field.name
+            );
+            invalid(&message)
+                .column(&field.name)
+                .at(column_position(field).or(at))
         }
         SchemaError::DuplicateQualifiedField { .. } | SchemaError::DuplicateUnqualifiedField { .. } => {
             invalid("Two tables or columns have the same name; give one an alias.").at(at)
@@ -92,8 +144,14 @@ fn schema(error: &SchemaError, at: Option<Position>, catalog: &Catalog) -> Viola
 
 /// A hidden column is told as one that does not exist.
 fn unknown_column(field: &Column, at: Option<Position>, catalog: &Catalog) -> Violation {
-    let mut message = format!("There is no column {} that you may use here; names are case sensitive.", field.name);
-    let restricted = catalog.tables.iter().any(|t| matches!(t.access(catalog.analyst), Access::Restricted(_)));
+    let mut message = format!(
+        "There is no column {} that you may use here; names are case sensitive.",
+        field.name
+    );
+    let restricted = catalog
+        .tables
+        .iter()
+        .any(|t| matches!(t.access(catalog.analyst), Access::Restricted(_)));
     if restricted {
         message.push_str(" A table's policy says which of its columns others may use.");
     }
@@ -108,5 +166,8 @@ pub(crate) fn column_position(column: &Column) -> Option<Position> {
 }
 
 fn place(span: &Span) -> Option<Position> {
-    (span.start.line > 0).then_some(Position { line: span.start.line, column: span.start.column })
+    (span.start.line > 0).then_some(Position {
+        line: span.start.line,
+        column: span.start.column,
+    })
 }

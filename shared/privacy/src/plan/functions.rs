@@ -30,9 +30,15 @@ impl Functions {
 /// Built once: the functions are the same for every statement.
 pub(crate) fn functions() -> &'static Functions {
     static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| Functions {
-        scalar: by_name(SessionStateDefaults::default_scalar_functions(), |f| (f.name(), f.aliases())),
-        aggregate: by_name(SessionStateDefaults::default_aggregate_functions(), |f| (f.name(), f.aliases())),
-        window: by_name(SessionStateDefaults::default_window_functions(), |f| (f.name(), f.aliases())),
+        scalar: by_name(SessionStateDefaults::default_scalar_functions(), |f| {
+            (f.name(), f.aliases())
+        }),
+        aggregate: by_name(SessionStateDefaults::default_aggregate_functions(), |f| {
+            (f.name(), f.aliases())
+        }),
+        window: by_name(SessionStateDefaults::default_window_functions(), |f| {
+            (f.name(), f.aliases())
+        }),
         planners: SessionStateDefaults::default_expr_planners(),
     });
     &FUNCTIONS
@@ -42,7 +48,9 @@ fn by_name<F>(functions: Vec<Arc<F>>, names: impl Fn(&F) -> (&str, &[String])) -
     let mut map = HashMap::new();
     for function in functions {
         let (name, aliases) = names(&function);
-        let all: Vec<String> = std::iter::once(name.to_owned()).chain(aliases.iter().cloned()).collect();
+        let all: Vec<String> = std::iter::once(name.to_owned())
+            .chain(aliases.iter().cloned())
+            .collect();
         for name in all {
             map.insert(name.to_lowercase(), Arc::clone(&function));
         }

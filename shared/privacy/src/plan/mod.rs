@@ -45,10 +45,14 @@ pub(crate) fn plan(query: Query, catalog: &Catalog, limits: &Limits) -> Result<L
     let planner = SqlToRel::new_with_options(&provider, options);
     let failed = |error: DataFusionError| failure::violations(&error, catalog);
 
-    let plan = planner.sql_statement_to_plan(Statement::Query(Box::new(query))).map_err(failed)?;
+    let plan = planner
+        .sql_statement_to_plan(Statement::Query(Box::new(query)))
+        .map_err(failed)?;
     bounded(&plan, limits)?;
     let config = Arc::new(ConfigOptions::default());
-    let plan = Analyzer::new().execute_and_check(plan, &config, |_, _| {}).map_err(failed)?;
+    let plan = Analyzer::new()
+        .execute_and_check(plan, &config, |_, _| {})
+        .map_err(failed)?;
     presence::check(&plan)?;
     let plan = normal_form(plan, config).map_err(failed)?;
     bounded(&plan, limits)?;
@@ -61,7 +65,11 @@ fn bounded(plan: &LogicalPlan, limits: &Limits) -> Result<(), Violations> {
     // Counting cannot fail: the closure never returns an error.
     let _ = plan.apply_with_subqueries(|_| {
         nodes += 1;
-        Ok(if nodes > limits.plan_nodes { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        Ok(if nodes > limits.plan_nodes {
+            TreeNodeRecursion::Stop
+        } else {
+            TreeNodeRecursion::Continue
+        })
     });
     if nodes <= limits.plan_nodes {
         return Ok(());
@@ -79,6 +87,8 @@ fn normal_form(plan: LogicalPlan, config: Arc<ConfigOptions>) -> Result<LogicalP
         Arc::new(EliminateCrossJoin::new()),
         Arc::new(ReplaceDistinctWithAggregate::new()),
     ]);
-    let context = OptimizerContext::new_with_config_options(config).with_skip_failing_rules(false).with_max_passes(1);
+    let context = OptimizerContext::new_with_config_options(config)
+        .with_skip_failing_rules(false)
+        .with_max_passes(1);
     optimizer.optimize(plan, &context, |_, _| {})
 }

@@ -15,7 +15,11 @@ pub(super) fn check(plan: &LogicalPlan) -> Result<(), Violations> {
             refuse(&mut found, what);
         }
         // A subquery of an expression is a node of its own; below another node it is lateral.
-        if node.inputs().into_iter().any(|input| matches!(input, LogicalPlan::Subquery(_))) {
+        if node
+            .inputs()
+            .into_iter()
+            .any(|input| matches!(input, LogicalPlan::Subquery(_)))
+        {
             refuse(&mut found, "LATERAL");
         }
         for expr in node.expressions() {
@@ -32,7 +36,11 @@ pub(super) fn check(plan: &LogicalPlan) -> Result<(), Violations> {
 }
 
 fn refuse(found: &mut Violations, what: &str) {
-    found.push(Violation::new(ViolationCode::ClauseNotSupported, "H15", format!("{what} is not supported.")));
+    found.push(Violation::new(
+        ViolationCode::ClauseNotSupported,
+        "H15",
+        format!("{what} is not supported."),
+    ));
 }
 
 fn refused_node(node: &LogicalPlan) -> Option<&'static str> {

@@ -25,12 +25,19 @@ impl<'a> Provider<'a> {
     pub(super) fn new(catalog: &'a Catalog) -> Self {
         let mut options = ConfigOptions::default();
         options.execution.enable_recursive_ctes = false;
-        Self { catalog, functions: functions(), options }
+        Self {
+            catalog,
+            functions: functions(),
+            options,
+        }
     }
 }
 
 /// The columns of a restricted table that are not hidden: named by its policy, and of a type that the use can have.
-pub(crate) fn visible_columns<'t>(table: &'t CatalogTable, policy: &'t Policy) -> impl Iterator<Item = &'t CatalogColumn> {
+pub(crate) fn visible_columns<'t>(
+    table: &'t CatalogTable,
+    policy: &'t Policy,
+) -> impl Iterator<Item = &'t CatalogColumn> {
     table.columns.iter().filter(|column| {
         let Some(part) = policy.columns.get(&column.name) else {
             return false;
@@ -48,7 +55,9 @@ impl ContextProvider for Provider<'_> {
     fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
         let found = match &name {
             // `dataset.table` within one pair of backticks is one name.
-            TableReference::Bare { table } => table.split_once('.').and_then(|(d, t)| self.catalog.find(d, t)),
+            TableReference::Bare { table } => {
+                table.split_once('.').and_then(|(d, t)| self.catalog.find(d, t))
+            }
             TableReference::Partial { schema, table } => self.catalog.find(schema, table),
             TableReference::Full { .. } => None,
         };
@@ -58,12 +67,17 @@ impl ContextProvider for Provider<'_> {
             Access::Open => table_fields(table),
             Access::Restricted(policy) => {
                 let visible = visible_columns(table, policy);
-                let fields: Vec<Field> = visible.map(|c| Field::new(&c.name, c.data_type.clone(), true)).collect();
+                let fields: Vec<Field> = visible
+                    .map(|c| Field::new(&c.name, c.data_type.clone(), true))
+                    .collect();
                 Arc::new(Schema::new(fields))
             }
             Access::None => return Err(unknown()),
         };
-        Ok(Arc::new(ScanSource { key: ScanKey::Table(table.id), schema }))
+        Ok(Arc::new(ScanSource {
+            key: ScanKey::Table(table.id),
+            schema,
+        }))
     }
 
     fn get_table_function_source(

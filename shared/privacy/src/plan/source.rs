@@ -30,7 +30,9 @@ pub(crate) struct ScanSource {
 
 impl fmt::Debug for ScanSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ScanSource").field("key", &self.key).finish_non_exhaustive()
+        f.debug_struct("ScanSource")
+            .field("key", &self.key)
+            .finish_non_exhaustive()
     }
 }
 
@@ -43,6 +45,8 @@ impl TableSource for ScanSource {
 /// A table's columns as the engine reads them: all but those whose name could be taken for the compiler's own.
 pub(crate) fn table_fields(table: &CatalogTable) -> SchemaRef {
     let usable = table.columns.iter().filter(|c| !c.name.starts_with(RESERVED));
-    let fields: Vec<Field> = usable.map(|c| Field::new(&c.name, c.data_type.clone(), c.nullable)).collect();
+    let fields: Vec<Field> = usable
+        .map(|c| Field::new(&c.name, c.data_type.clone(), c.nullable))
+        .collect();
     Arc::new(Schema::new(fields))
 }

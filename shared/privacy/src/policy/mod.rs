@@ -4,6 +4,7 @@
 //! what its owner asked for would silently not hold. [`Policy::validate`] finds parts that contradict each other or
 //! the table's schema, all of them at once.
 
+mod columns;
 mod noise;
 mod validate;
 
@@ -13,9 +14,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+pub(crate) use columns::{is_dimension_type, is_key_type, is_measure_type};
 pub use noise::{AccessBudget, DifferentialPrivacy, EpsilonBudget, Window};
 pub use validate::PolicyViolation;
-pub(crate) use validate::{is_dimension_type, is_key_type, is_measure_type};
 
 /// Who may learn what from a table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -251,7 +252,14 @@ pub enum AggregateKind {
 impl AggregateKind {
     /// Every kind.
     pub fn all() -> BTreeSet<Self> {
-        BTreeSet::from([Self::Count, Self::CountDistinct, Self::Sum, Self::Avg, Self::Stddev, Self::Var])
+        BTreeSet::from([
+            Self::Count,
+            Self::CountDistinct,
+            Self::Sum,
+            Self::Avg,
+            Self::Stddev,
+            Self::Var,
+        ])
     }
 }
 
@@ -282,7 +290,11 @@ pub struct Threshold {
 
 impl Default for Threshold {
     fn default() -> Self {
-        Self { min_units: 25, max_share: 0.5, round_to: 1 }
+        Self {
+            min_units: 25,
+            max_share: 0.5,
+            round_to: 1,
+        }
     }
 }
 
@@ -334,7 +346,10 @@ impl Policy {
 
     /// The finest scale that a measure's values are summed at.
     pub(crate) fn scale(&self, column: &str) -> u8 {
-        self.columns.get(column).and_then(|c| c.scale).unwrap_or(DEFAULT_SCALE)
+        self.columns
+            .get(column)
+            .and_then(|c| c.scale)
+            .unwrap_or(DEFAULT_SCALE)
     }
 }
 

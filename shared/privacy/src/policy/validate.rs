@@ -2,16 +2,12 @@
 
 use std::fmt;
 
-use arrow::datatypes::DataType;
-
+use super::columns::is_key_type;
 use super::{
-    AggregateKind, ColumnPolicy, ColumnUse, DifferentialPrivacy, JoinCondition, JoinPartners, Policy, PrivacyUnit, Step,
+    AggregateKind, ColumnUse, DifferentialPrivacy, JoinCondition, JoinPartners, Policy, PrivacyUnit,
 };
 use crate::catalog::CatalogColumn;
 use crate::total;
-
-/// Precision that a measure is summed at leaves room for this many decimals.
-const MAX_SCALE: u8 = 10;
 
 /// A part of a policy that cannot be accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +20,10 @@ pub struct PolicyViolation {
 
 impl PolicyViolation {
     pub(super) fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { field: field.into(), message: message.into() }
+        Self {
+            field: field.into(),
+            message: message.into(),
+        }
     }
 }
 
@@ -34,8 +33,8 @@ impl fmt::Display for PolicyViolation {
     }
 }
 
-struct Check<'a> {
-    policy: &'a Policy,
+pub(super) struct Check<'a> {
+    pub(super) policy: &'a Policy,
     schema: &'a [CatalogColumn],
     found: Vec<PolicyViolation>,
 }
@@ -43,7 +42,11 @@ struct Check<'a> {
 impl Policy {
     /// Every part that contradicts another, the table's columns, or its own range. Empty if the policy is good.
     pub fn validate(&self, columns: &[CatalogColumn]) -> Vec<PolicyViolation> {
-        let mut check = Check { policy: self, schema: columns, found: Vec::new() };
+        let mut check = Check {
+            policy: self,
+            schema: columns,
+            found: Vec::new(),
+        };
         if self.reference {
             check.reference();
         } else {
@@ -59,18 +62,21 @@ impl Policy {
 }
 
 impl Check<'_> {
-    fn refuse(&mut self, field: impl Into<String>, message: impl Into<String>) {
+    pub(super) fn refuse(&mut self, field: impl Into<String>, message: impl Into<String>) {
         self.found.push(PolicyViolation::new(field, message));
     }
 
-    fn require(&mut self, holds: bool, field: impl Into<String>, message: impl Into<String>) {
+    pub(super) fn require(&mut self, holds: bool, field: impl Into<String>, message: impl Into<String>) {
         if !holds {
             self.refuse(field, message);
         }
     }
 
     fn reference(&mut self) {
-        let bare = Policy { reference: true, ..Policy::default() };
+        let bare = Policy {
+            reference: true,
+            ..Policy::default()
+        };
         let p = self.policy;
         let parts = [
             ("privacy_unit", p.privacy_unit.is_none()),
@@ -87,11 +93,15 @@ impl Check<'_> {
             ("approval", p.approval == bare.approval),
         ];
         for (field, unset) in parts {
-            self.require(unset, field, "a reference table is open to every participant: nothing else can be set");
+            self.require(
+                unset,
+                field,
+                "a reference table is open to every participant: nothing else can be set",
+            );
         }
     }
 
-    fn column(&self, name: &str) -> Option<&CatalogColumn> {
+    pub(super) fn column(&self, name: &str) -> Option<&CatalogColumn> {
         self.schema.iter().find(|c| c.name == name)
     }
 
@@ -115,124 +125,117 @@ impl Check<'_> {
             return self.refuse("privacy_unit", format!("the table has no column {name}"));
         };
         if !is_key_type(&column.data_type) {
-            let message = format!("{name} is of type {}, which does not identify individuals", column.data_type);
+            let message = format!(
+                "{name} is of type {}, which does not identify individuals",
+                column.data_type
+            );
             return self.refuse("privacy_unit", message);
         }
-        let uses = self.policy.columns.get(name).map(|c| c.uses.clone()).unwrap_or_default();
+        let uses = self
+            .policy
+            .columns
+            .get(name)
+            .map(|c| c.uses.clone())
+            .unwrap_or_default();
         let field = format!("columns.{name}.use");
         let alone = !uses.contains(&ColumnUse::Dimension) && !uses.contains(&ColumnUse::Measure);
-        self.require(alone, field, "the privacy unit may be a join column or hidden, never a dimension or a measure");
-    }
-
-    fn columns(&mut self) {
-        for (name, part) in &self.policy.columns {
-            let at = |field: &str| format!("columns.{name}{field}");
-            let Some(column) = self.column(name).cloned() else {
-                self.refuse(at(""), "the table has no such column");
-                continue;
-            };
-            self.require(!part.uses.is_empty(), at(".use"), "name at least one use, or leave the column out to hide it");
-            if part.uses.contains(&ColumnUse::Join) {
-                self.join_column(name, part, &column.data_type);
-            } else {
-                self.require(part.identity.is_none(), at(".identity"), "only a join column belongs to an identity");
-            }
-            if part.uses.contains(&ColumnUse::Dimension) {
-                let good = is_dimension_type(&column.data_type);
-                self.require(good, at(".use"), format!("a {} cannot be grouped by", column.data_type));
-            }
-            self.measure_column(name, part, &column.data_type);
-            let dimension = part.uses.contains(&ColumnUse::Dimension);
-            self.require(part.step.is_none() || dimension, at(".step"), "only a dimension has a step");
-            if let Some(Step::Number(step)) = part.step {
-                self.require(step.is_finite() && step > 0.0, at(".step"), "must be above 0");
-            }
-            let few = part.min_units.is_some_and(|k| k < 2);
-            self.require(!few, at(".min_units"), "must be 2 or more");
-        }
-    }
-
-    fn join_column(&mut self, name: &str, part: &ColumnPolicy, data_type: &DataType) {
-        let at = |field: &str| format!("columns.{name}{field}");
         self.require(
-            part.uses.len() == 1,
-            at(".use"),
-            "a join column identifies individuals, so it cannot be a dimension or a measure as well",
+            alone,
+            field,
+            "the privacy unit may be a join column or hidden, never a dimension or a measure",
         );
-        self.require(is_key_type(data_type), at(".use"), format!("a {data_type} cannot be a join column"));
-        match part.identity.as_deref() {
-            None => self.refuse(at(".identity"), "name the identity that the column's values belong to"),
-            Some(word) if !is_word(word) => {
-                self.refuse(at(".identity"), "lower-case letters, digits and underscores, 1 to 63 of them");
-            }
-            Some(_) => {}
-        }
-    }
-
-    fn measure_column(&mut self, name: &str, part: &ColumnPolicy, data_type: &DataType) {
-        let at = |field: &str| format!("columns.{name}{field}");
-        let measure = part.uses.contains(&ColumnUse::Measure);
-        if measure {
-            let good = is_measure_type(data_type);
-            self.require(good, at(".use"), format!("a {data_type} cannot be a measure: it is not a number"));
-        }
-        for (field, set) in [
-            (".filter", part.filter),
-            (".bins", part.bins.is_some()),
-            (".bounds", part.bounds.is_some()),
-            (".scale", part.scale.is_some()),
-        ] {
-            self.require(measure || !set, at(field), "only a measure has it");
-        }
-        if let Some(bins) = part.bins {
-            self.require(bins.is_finite() && bins > 0.0, at(".bins"), "must be above 0");
-        }
-        if let Some([low, high]) = part.bounds {
-            let good = low.is_finite() && high.is_finite() && low < high;
-            self.require(good, at(".bounds"), "the lower bound must be below the upper one, both finite");
-        }
-        if let Some(scale) = part.scale {
-            self.require(scale <= MAX_SCALE, at(".scale"), format!("at most {MAX_SCALE} decimals"));
-        }
     }
 
     fn joins(&mut self) {
         let joins = &self.policy.joins;
-        let any_join_column = self.policy.columns.values().any(|c| c.uses.contains(&ColumnUse::Join));
+        let any_join_column = self
+            .policy
+            .columns
+            .values()
+            .any(|c| c.uses.contains(&ColumnUse::Join));
         if matches!(joins.condition, JoinCondition::Any | JoinCondition::All) {
-            self.require(any_join_column, "joins.condition", "asks for a join, but no column is a join column");
-            self.require(!joins.kinds.is_empty(), "joins.kinds", "a join is asked for, but no kind of join is allowed");
+            self.require(
+                any_join_column,
+                "joins.condition",
+                "asks for a join, but no column is a join column",
+            );
+            self.require(
+                !joins.kinds.is_empty(),
+                "joins.kinds",
+                "a join is asked for, but no kind of join is allowed",
+            );
         }
         if let JoinPartners::Tenants(tenants) = &joins.with {
-            self.require(!tenants.is_empty(), "joins.with", "name at least one tenant; to forbid joins, block them");
+            self.require(
+                !tenants.is_empty(),
+                "joins.with",
+                "name at least one tenant; to forbid joins, block them",
+            );
         }
         if self.policy.overlap_list {
             self.require(any_join_column, "overlap_list", "an overlap needs a join column");
             let blocked = joins.condition == JoinCondition::Blocked;
-            self.require(!blocked, "overlap_list", "joins are blocked, so there is no overlap to list");
+            self.require(
+                !blocked,
+                "overlap_list",
+                "joins are blocked, so there is no overlap to list",
+            );
         }
     }
 
     fn aggregates(&mut self) {
-        self.require(!self.policy.aggregates.is_empty(), "aggregates", "name at least one aggregate");
-        let join = self.policy.columns.values().any(|c| c.uses.contains(&ColumnUse::Join));
-        let only_distinct = self.policy.aggregates.iter().all(|a| *a == AggregateKind::CountDistinct);
+        self.require(
+            !self.policy.aggregates.is_empty(),
+            "aggregates",
+            "name at least one aggregate",
+        );
+        let join = self
+            .policy
+            .columns
+            .values()
+            .any(|c| c.uses.contains(&ColumnUse::Join));
+        let only_distinct = self
+            .policy
+            .aggregates
+            .iter()
+            .all(|a| *a == AggregateKind::CountDistinct);
         let useless = !self.policy.aggregates.is_empty() && only_distinct && !join;
-        self.require(!useless, "aggregates", "count_distinct counts join columns, and no column is one");
+        self.require(
+            !useless,
+            "aggregates",
+            "count_distinct counts join columns, and no column is one",
+        );
         for name in self.policy.functions.iter().flatten() {
             let known = total::is_total_function(name);
-            self.require(known, "functions", format!("{name} is not among the functions that never fail on a row"));
+            self.require(
+                known,
+                "functions",
+                format!("{name} is not among the functions that never fail on a row"),
+            );
         }
     }
 
     fn threshold(&mut self) {
         let threshold = self.policy.threshold;
-        self.require(threshold.min_units >= 2, "threshold.min_units", "must be 2 or more");
+        self.require(
+            threshold.min_units >= 2,
+            "threshold.min_units",
+            "must be 2 or more",
+        );
         let share = threshold.max_share;
-        self.require(share > 0.0 && share <= 1.0, "threshold.max_share", "must be above 0 and at most 1");
+        self.require(
+            share > 0.0 && share <= 1.0,
+            "threshold.max_share",
+            "must be above 0 and at most 1",
+        );
         self.require(threshold.round_to >= 1, "threshold.round_to", "must be 1 or more");
-        let representable = i64::try_from(threshold.round_to).is_ok() && i64::try_from(threshold.min_units).is_ok();
-        self.require(representable, "threshold", "numbers beyond 2^63 are not supported");
+        let representable =
+            i64::try_from(threshold.round_to).is_ok() && i64::try_from(threshold.min_units).is_ok();
+        self.require(
+            representable,
+            "threshold",
+            "numbers beyond 2^63 are not supported",
+        );
     }
 
     fn budgets(&mut self) {
@@ -254,8 +257,16 @@ impl Check<'_> {
         let at = |field: &str| format!("differential_privacy.{field}");
         let loss = |x: f64| x.is_finite() && x > 0.0;
         let chance = |x: f64| (0.0..1.0).contains(&x);
-        self.require(loss(epsilon_per_query), at("epsilon_per_query"), "must be above 0");
-        self.require(chance(delta_per_query), at("delta_per_query"), "must be at least 0 and below 1");
+        self.require(
+            loss(epsilon_per_query),
+            at("epsilon_per_query"),
+            "must be above 0",
+        );
+        self.require(
+            chance(delta_per_query),
+            at("delta_per_query"),
+            "must be at least 0 and below 1",
+        );
         self.require(max_groups >= 1, at("max_groups"), "must be 1 or more");
         self.require(max_rows >= 1, at("max_rows"), "must be 1 or more");
         self.require(
@@ -269,34 +280,10 @@ impl Check<'_> {
             "must be enough for one tenant",
         );
         let enough = chance(delta_budget) && delta_budget >= delta_per_query;
-        self.require(enough, at("delta_budget"), "must be enough for one query, and below 1");
+        self.require(
+            enough,
+            at("delta_budget"),
+            "must be enough for one query, and below 1",
+        );
     }
-}
-
-/// Types whose equality is exact and whose values can identify.
-pub(crate) fn is_key_type(data_type: &DataType) -> bool {
-    data_type.is_integer()
-        || matches!(
-            data_type,
-            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Date32 | DataType::Decimal128(_, _)
-        )
-}
-
-/// Types that can be grouped by and filtered.
-pub(crate) fn is_dimension_type(data_type: &DataType) -> bool {
-    is_key_type(data_type)
-        || data_type.is_floating()
-        || matches!(data_type, DataType::Boolean | DataType::Date64 | DataType::Timestamp(_, _))
-}
-
-/// Types that can be summed.
-pub(crate) fn is_measure_type(data_type: &DataType) -> bool {
-    data_type.is_integer()
-        || matches!(data_type, DataType::Float32 | DataType::Float64)
-        || matches!(data_type, DataType::Decimal128(precision, scale) if *precision <= 28 && (0..=10).contains(scale))
-}
-
-fn is_word(word: &str) -> bool {
-    let length = (1..=63).contains(&word.len());
-    length && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, Decimal128Array, Decimal256Array, Float64Array, Int64Array, RecordBatch, UInt64Array};
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, Decimal128Array, Decimal256Array, Float64Array, Int64Array, RecordBatch,
+    UInt64Array,
+};
 use arrow::compute::{SortColumn, cast, concat_batches, filter, lexsort_to_indices, take};
 use arrow::datatypes::{DataType, i256};
 use arrow::error::ArrowError;
@@ -35,16 +38,27 @@ pub(super) fn apply(release: &Release, batches: &[RecordBatch]) -> Result<Record
         return Ok(RecordBatch::new_empty(release.schema()));
     };
     if let Some(other) = batches.iter().find(|b| b.num_columns() != expected) {
-        return Err(ReleaseError::Columns { expected, found: other.num_columns() });
+        return Err(ReleaseError::Columns {
+            expected,
+            found: other.num_columns(),
+        });
     }
     let rows = concat_batches(&first.schema(), batches)?;
     let kept = kept(release, &rows)?;
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(release.schema.fields().len());
     for (index, field) in release.schema.fields().iter().take(release.keys).enumerate() {
         let keys = filter(rows.column(index), &kept)?;
-        columns.push(if keys.data_type() == field.data_type() { keys } else { cast(&keys, field.data_type())? });
+        columns.push(if keys.data_type() == field.data_type() {
+            keys
+        } else {
+            cast(&keys, field.data_type())?
+        });
     }
-    let inputs: Vec<ArrayRef> = rows.columns().iter().map(|c| filter(c, &kept)).collect::<Result<_, _>>()?;
+    let inputs: Vec<ArrayRef> = rows
+        .columns()
+        .iter()
+        .map(|c| filter(c, &kept))
+        .collect::<Result<_, _>>()?;
     let number = kept.true_count();
     for output in &release.values {
         columns.push(value(output, &inputs, number, release.round_to)?);
@@ -61,7 +75,10 @@ pub(super) fn apply(release: &Release, batches: &[RecordBatch]) -> Result<Record
 fn kept(release: &Release, rows: &RecordBatch) -> Result<BooleanArray, ReleaseError> {
     let number = |column: usize, row: usize| -> Result<Exact, ReleaseError> {
         let value = read(rows.column(column), row).map_err(ReleaseError::Type)?;
-        Ok(value.unwrap_or(Exact { raw: i256::ZERO, scale: 0 }))
+        Ok(value.unwrap_or(Exact {
+            raw: i256::ZERO,
+            scale: 0,
+        }))
     };
     let mut kept = Vec::with_capacity(rows.num_rows());
     for row in 0..rows.num_rows() {
@@ -99,23 +116,42 @@ fn value(output: &Output, inputs: &[ArrayRef], rows: usize, round_to: i64) -> Re
             Ok(Arc::new(counts.collect::<Result<Int64Array, ReleaseError>>()?))
         }
         Output::Sum { sum, to } => {
-            let sums: Vec<Option<Exact>> = (0..rows).map(|row| number(*sum, row)).collect::<Result<_, _>>()?;
-            typed(to, &sums, |number, scale| rescale(number, scale), Exact::to_f64)
+            let sums: Vec<Option<Exact>> =
+                (0..rows).map(|row| number(*sum, row)).collect::<Result<_, _>>()?;
+            typed(to, &sums, rescale, Exact::to_f64)
         }
-        Output::Avg { sum, count: column, to } => {
+        Output::Avg {
+            sum,
+            count: column,
+            to,
+        } => {
             let mut means = Vec::with_capacity(rows);
             for row in 0..rows {
                 means.push(number(*sum, row)?.map(|sum| (sum, count(*column, row))));
             }
             let means: Vec<Option<(Exact, i64)>> = means
                 .into_iter()
-                .map(|mean| mean.map(|(sum, count)| Ok::<_, ReleaseError>((sum, count?))).transpose())
+                .map(|mean| {
+                    mean.map(|(sum, count)| Ok::<_, ReleaseError>((sum, count?)))
+                        .transpose()
+                })
                 .collect::<Result<_, _>>()?;
             #[expect(clippy::cast_precision_loss, reason = "counts of rows are far below 2^53")]
             let ratio = |(sum, count): (Exact, i64)| sum.to_f64() / count as f64;
-            typed(to, &means, |(sum, count), scale| quotient(sum, count, scale), ratio)
+            typed(
+                to,
+                &means,
+                |(sum, count), scale| quotient(sum, count, scale),
+                ratio,
+            )
         }
-        Output::Variance { squares, sum, count: column, population, root } => {
+        Output::Variance {
+            squares,
+            sum,
+            count: column,
+            population,
+            root,
+        } => {
             let mut values: Vec<Option<f64>> = Vec::with_capacity(rows);
             for row in 0..rows {
                 let parts = number(*squares, row)?.zip(number(*sum, row)?);
@@ -138,25 +174,42 @@ fn typed<T: Copy>(
     let whole = |value: &Option<T>| value.and_then(|v| exact(v, 0)).and_then(|raw| raw.to_i128());
     let decimals = |value: &Option<T>, scale: i8| value.and_then(|v| exact(v, u32::try_from(scale).ok()?));
     Ok(match to {
-        DataType::Int64 => {
-            Arc::new(values.iter().map(|v| whole(v).and_then(|n| i64::try_from(n).ok())).collect::<Int64Array>())
-        }
-        DataType::UInt64 => {
-            Arc::new(values.iter().map(|v| whole(v).and_then(|n| u64::try_from(n).ok())).collect::<UInt64Array>())
-        }
+        DataType::Int64 => Arc::new(
+            values
+                .iter()
+                .map(|v| whole(v).and_then(|n| i64::try_from(n).ok()))
+                .collect::<Int64Array>(),
+        ),
+        DataType::UInt64 => Arc::new(
+            values
+                .iter()
+                .map(|v| whole(v).and_then(|n| u64::try_from(n).ok()))
+                .collect::<UInt64Array>(),
+        ),
         DataType::Decimal128(precision, scale) => {
             let limit = i256::from_i128(10).checked_pow(u32::from(*precision));
             let fits = |raw: &i256| limit.is_some_and(|limit| raw.wrapping_abs() < limit);
-            let raw = values.iter().map(|v| decimals(v, *scale).filter(fits).and_then(|raw| raw.to_i128()));
-            Arc::new(raw.collect::<Decimal128Array>().with_precision_and_scale(*precision, *scale)?)
+            let raw = values
+                .iter()
+                .map(|v| decimals(v, *scale).filter(fits).and_then(|raw| raw.to_i128()));
+            Arc::new(
+                raw.collect::<Decimal128Array>()
+                    .with_precision_and_scale(*precision, *scale)?,
+            )
         }
         DataType::Decimal256(precision, scale) => {
             let raw = values.iter().map(|v| decimals(v, *scale));
-            Arc::new(raw.collect::<Decimal256Array>().with_precision_and_scale(*precision, *scale)?)
+            Arc::new(
+                raw.collect::<Decimal256Array>()
+                    .with_precision_and_scale(*precision, *scale)?,
+            )
         }
-        DataType::Float64 => {
-            Arc::new(values.iter().map(|v| v.and_then(|v| rounded(float(v)))).collect::<Float64Array>())
-        }
+        DataType::Float64 => Arc::new(
+            values
+                .iter()
+                .map(|v| v.and_then(|v| rounded(float(v))))
+                .collect::<Float64Array>(),
+        ),
         other => return Err(ReleaseError::Type(other.clone())),
     })
 }
@@ -167,7 +220,11 @@ fn nearest(count: i64, multiple: i64) -> Option<i64> {
         return Some(count);
     }
     let below = count - count.rem_euclid(multiple);
-    if count - below >= multiple - (count - below) { below.checked_add(multiple) } else { Some(below) }
+    if count - below >= multiple - (count - below) {
+        below.checked_add(multiple)
+    } else {
+        Some(below)
+    }
 }
 
 /// Rows in an order that depends on nothing but the rows (H24).
@@ -175,9 +232,19 @@ fn canonical(rows: &RecordBatch) -> Result<RecordBatch, ReleaseError> {
     if rows.num_rows() < 2 || rows.num_columns() == 0 {
         return Ok(rows.clone());
     }
-    let columns: Vec<SortColumn> =
-        rows.columns().iter().map(|c| SortColumn { values: Arc::clone(c), options: None }).collect();
+    let columns: Vec<SortColumn> = rows
+        .columns()
+        .iter()
+        .map(|c| SortColumn {
+            values: Arc::clone(c),
+            options: None,
+        })
+        .collect();
     let order = lexsort_to_indices(&columns, None)?;
-    let columns = rows.columns().iter().map(|c| take(c, &order, None)).collect::<Result<_, _>>()?;
+    let columns = rows
+        .columns()
+        .iter()
+        .map(|c| take(c, &order, None))
+        .collect::<Result<_, _>>()?;
     Ok(RecordBatch::try_new(rows.schema(), columns)?)
 }

@@ -28,7 +28,11 @@ pub(super) struct Extra {
 #[derive(Debug)]
 enum Kind {
     /// Names of the count, and of the largest and total number of pairs.
-    Others { count: Option<String>, largest: String, total: String },
+    Others {
+        count: Option<String>,
+        largest: String,
+        total: String,
+    },
     /// Name of the count, and units that a value needs.
     Dimension { count: String, min: i64 },
 }
@@ -45,12 +49,23 @@ pub(super) fn beyond_units(
     let (unit, filter) = (unit.clone(), filter.cloned());
     if !argument.column.is(ColumnUse::Join) {
         let name = builder.new_metric();
-        let kind = Kind::Dimension { count: name, min: builder.min_units(class, &value.lineage) };
-        return Extra { kind, unit, column, filter, count: Some(at(builder)) };
+        let kind = Kind::Dimension {
+            count: name,
+            min: builder.min_units(class, &value.lineage),
+        };
+        return Extra {
+            kind,
+            unit,
+            column,
+            filter,
+            count: Some(at(builder)),
+        };
     }
     // Where another class counts it as its unit, that class has the number.
     let classes = &builder.question.classes;
-    let elsewhere = classes.keys().any(|c| builder.question.rows.is_unit_of(&argument.column, *c));
+    let elsewhere = classes
+        .keys()
+        .any(|c| builder.question.rows.is_unit_of(&argument.column, *c));
     let (name, position) = if elsewhere {
         (None, None)
     } else {
@@ -63,34 +78,63 @@ pub(super) fn beyond_units(
     let total = at(builder);
     let max = builder.max_share(class);
     builder.checks.push(Check::Share { largest, total, max });
-    let kind = Kind::Others { count: name, largest: largest_name, total: total_name };
-    Extra { kind, unit, column, filter, count: position }
+    let kind = Kind::Others {
+        count: name,
+        largest: largest_name,
+        total: total_name,
+    };
+    Extra {
+        kind,
+        unit,
+        column,
+        filter,
+        count: position,
+    }
 }
 
 impl Extra {
     /// The relation over the rows of the release.
     pub(super) fn plan(&self, base: &LogicalPlan, keys: &[Expr]) -> Result<LogicalPlan> {
         let there = self.column.clone().is_not_null();
-        let there = self.filter.iter().fold(there, |condition, filter| condition.and(filter.clone()));
+        let there = self
+            .filter
+            .iter()
+            .fold(there, |condition, filter| condition.and(filter.clone()));
         let with = |more: &[Expr]| keys.iter().chain(more).cloned().collect::<Vec<_>>();
         let none = Vec::<Expr>::new;
         let rows = LogicalPlanBuilder::from(base.clone()).filter(there)?;
-        let pairs = rows.clone().aggregate(with(&[self.unit.clone(), self.column.clone()]), none())?;
+        let pairs = rows
+            .clone()
+            .aggregate(with(&[self.unit.clone(), self.column.clone()]), none())?;
         match &self.kind {
             Kind::Dimension { count: name, min } => {
-                let values = pairs.aggregate(with(&[self.column.clone()]), [count(lit(1_i64)).alias("n")])?;
+                let values = pairs.aggregate(
+                    with(std::slice::from_ref(&self.column)),
+                    [count(lit(1_i64)).alias("n")],
+                )?;
                 let enough = values.filter(col("n").gt_eq(lit(*min)))?;
-                enough.aggregate(keys.to_vec(), [count(lit(1_i64)).alias(name)])?.build()
+                enough
+                    .aggregate(keys.to_vec(), [count(lit(1_i64)).alias(name)])?
+                    .build()
             }
-            Kind::Others { count: name, largest, total } => {
-                let by_unit = pairs.aggregate(with(std::slice::from_ref(&self.unit)), [count(lit(1_i64)).alias("n")])?;
+            Kind::Others {
+                count: name,
+                largest,
+                total,
+            } => {
+                let by_unit = pairs.aggregate(
+                    with(std::slice::from_ref(&self.unit)),
+                    [count(lit(1_i64)).alias("n")],
+                )?;
                 let shares = [max(col("n")).alias(largest), sum(col("n")).alias(total)];
                 let shares = by_unit.aggregate(keys.to_vec(), shares)?.build()?;
                 let Some(name) = name else {
                     return Ok(shares);
                 };
                 let values = rows.aggregate(with(std::slice::from_ref(&self.column)), none())?;
-                let number = values.aggregate(keys.to_vec(), [count(lit(1_i64)).alias(name)])?.build()?;
+                let number = values
+                    .aggregate(keys.to_vec(), [count(lit(1_i64)).alias(name)])?
+                    .build()?;
                 beside(number, shares, keys.len(), JoinType::Inner)
             }
         }

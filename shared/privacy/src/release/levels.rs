@@ -24,7 +24,10 @@ pub(super) struct Columns {
 
 impl Columns {
     pub(super) fn new(prefix: &'static str) -> Self {
-        Self { prefix, exprs: Vec::new() }
+        Self {
+            prefix,
+            exprs: Vec::new(),
+        }
     }
 
     /// The column that holds this expression.
@@ -43,7 +46,11 @@ impl Columns {
 
     /// All of them, under their names.
     pub(super) fn aliased(&self) -> Vec<Expr> {
-        self.exprs.iter().enumerate().map(|(i, e)| e.clone().alias(self.name(i))).collect()
+        self.exprs
+            .iter()
+            .enumerate()
+            .map(|(i, e)| e.clone().alias(self.name(i)))
+            .collect()
     }
 }
 
@@ -56,7 +63,10 @@ pub(super) fn exact(argument: &Expr, data_type: &DataType, scale: u8) -> Expr {
         }
         whole if whole.is_integer() => Expr::Cast(Cast::new(argument, DataType::Decimal128(20, 0))),
         // Beyond 10^22 or so there is no decimal of that scale; such a value is NULL, as NaN is.
-        _ => Expr::TryCast(TryCast::new(argument, DataType::Decimal128(MEASURE_DIGITS, scale.cast_signed()))),
+        _ => Expr::TryCast(TryCast::new(
+            argument,
+            DataType::Decimal128(MEASURE_DIGITS, scale.cast_signed()),
+        )),
     }
 }
 
@@ -102,7 +112,11 @@ pub(super) fn units_where(condition: Expr) -> datafusion::error::Result<Expr> {
 /// The largest and the total of a column's values without their signs.
 pub(super) fn shares(value: &Expr, signed: bool) -> datafusion::error::Result<(Expr, Expr)> {
     let size = if signed {
-        when(value.clone().lt(lit(0_i64)), Expr::Negative(Box::new(value.clone()))).otherwise(value.clone())?
+        when(
+            value.clone().lt(lit(0_i64)),
+            Expr::Negative(Box::new(value.clone())),
+        )
+        .otherwise(value.clone())?
     } else {
         value.clone()
     };

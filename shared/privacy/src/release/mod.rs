@@ -14,6 +14,7 @@ mod levels;
 mod number;
 mod output;
 mod rewrite;
+mod values;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
@@ -77,10 +78,25 @@ pub(crate) enum Check {
 /// How a released value is computed.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Output {
-    Count { count: usize },
-    Sum { sum: usize, to: DataType },
-    Avg { sum: usize, count: usize, to: DataType },
-    Variance { squares: usize, sum: usize, count: usize, population: bool, root: bool },
+    Count {
+        count: usize,
+    },
+    Sum {
+        sum: usize,
+        to: DataType,
+    },
+    Avg {
+        sum: usize,
+        count: usize,
+        to: DataType,
+    },
+    Variance {
+        squares: usize,
+        sum: usize,
+        count: usize,
+        population: bool,
+        root: bool,
+    },
 }
 
 /// An aggregate as the statement has it, checked.

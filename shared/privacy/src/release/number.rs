@@ -28,11 +28,18 @@ pub(super) fn read(array: &dyn Array, row: usize) -> Result<Option<Exact>, DataT
         return Ok(None);
     }
     let exact = match array.data_type() {
-        DataType::Int64 => Exact { raw: i256::from_i128(i128::from(array.as_primitive::<Int64Type>().value(row))), scale: 0 },
-        DataType::Decimal128(_, s) => {
-            Exact { raw: i256::from_i128(array.as_primitive::<Decimal128Type>().value(row)), scale: scale(*s)? }
-        }
-        DataType::Decimal256(_, s) => Exact { raw: array.as_primitive::<Decimal256Type>().value(row), scale: scale(*s)? },
+        DataType::Int64 => Exact {
+            raw: i256::from_i128(i128::from(array.as_primitive::<Int64Type>().value(row))),
+            scale: 0,
+        },
+        DataType::Decimal128(_, s) => Exact {
+            raw: i256::from_i128(array.as_primitive::<Decimal128Type>().value(row)),
+            scale: scale(*s)?,
+        },
+        DataType::Decimal256(_, s) => Exact {
+            raw: array.as_primitive::<Decimal256Type>().value(row),
+            scale: scale(*s)?,
+        },
         other => return Err(other.clone()),
     };
     Ok(Some(exact))
@@ -50,7 +57,13 @@ pub(super) fn rescale(number: Exact, scale: u32) -> Option<i256> {
 pub(super) fn quotient(number: Exact, count: i64, scale: u32) -> Option<i256> {
     let raw = rescale(number, scale.max(number.scale))?;
     let raw = divide(raw, i256::from_i128(i128::from(count)))?;
-    rescale(Exact { raw, scale: scale.max(number.scale) }, scale)
+    rescale(
+        Exact {
+            raw,
+            scale: scale.max(number.scale),
+        },
+        scale,
+    )
 }
 
 fn power(exponent: u32) -> Option<i256> {
@@ -64,7 +77,11 @@ fn divide(number: i256, by: i256) -> Option<i256> {
     if rest.checked_mul(i256::from_i128(2))? < by_size {
         return Some(quotient);
     }
-    let away = if (number < i256::ZERO) == (by < i256::ZERO) { i256::ONE } else { i256::MINUS_ONE };
+    let away = if (number < i256::ZERO) == (by < i256::ZERO) {
+        i256::ONE
+    } else {
+        i256::MINUS_ONE
+    };
     quotient.checked_add(away)
 }
 
@@ -76,11 +93,19 @@ pub(super) fn variance(squares: Exact, sum: Exact, count: i64, population: bool)
         return None;
     }
     let times = i256::from_i128(i128::from(count));
-    let exact = sum.raw.checked_mul(sum.raw).zip(squares.raw.checked_mul(times)).and_then(|(s, q)| q.checked_sub(s));
+    let exact = sum
+        .raw
+        .checked_mul(sum.raw)
+        .zip(squares.raw.checked_mul(times))
+        .and_then(|(s, q)| q.checked_sub(s));
     #[expect(clippy::cast_precision_loss, reason = "counts of rows are far below 2^53")]
     let (n, freedom) = (count as f64, freedom as f64);
     let spread = match exact {
-        Some(raw) => Exact { raw, scale: squares.scale }.to_f64(),
+        Some(raw) => Exact {
+            raw,
+            scale: squares.scale,
+        }
+        .to_f64(),
         None => squares.to_f64() * n - sum.to_f64() * sum.to_f64(),
     };
     Some((spread / n / freedom).max(0.0))
@@ -99,15 +124,28 @@ mod tests {
     use super::*;
 
     fn exact(raw: i128, scale: u32) -> Exact {
-        Exact { raw: i256::from_i128(raw), scale }
+        Exact {
+            raw: i256::from_i128(raw),
+            scale,
+        }
     }
 
     #[test]
     fn rescaled_half_away_from_zero() {
-        for (raw, scale, to, expected) in
-            [(125, 2, 1, 13), (-125, 2, 1, -13), (124, 2, 1, 12), (-124, 2, 1, -12), (7, 0, 3, 7000), (5, 1, 0, 1), (4, 1, 0, 0)]
-        {
-            assert_eq!(rescale(exact(raw, scale), to), Some(i256::from_i128(expected)), "{raw} {scale} {to}");
+        for (raw, scale, to, expected) in [
+            (125, 2, 1, 13),
+            (-125, 2, 1, -13),
+            (124, 2, 1, 12),
+            (-124, 2, 1, -12),
+            (7, 0, 3, 7000),
+            (5, 1, 0, 1),
+            (4, 1, 0, 0),
+        ] {
+            assert_eq!(
+                rescale(exact(raw, scale), to),
+                Some(i256::from_i128(expected)),
+                "{raw} {scale} {to}"
+            );
         }
     }
 

@@ -12,14 +12,19 @@ use crate::plan::{RESERVED, ScanKey, ScanSource};
 /// Keys, then values, in the statement's order and of the types that plain SQL would give them.
 pub(super) fn schema(aggregate: &Aggregate) -> SchemaRef {
     let fields = aggregate.schema.fields().iter().enumerate();
-    let fields: Vec<Field> = fields.map(|(i, f)| Field::new(format!("c{i}"), f.data_type().clone(), true)).collect();
+    let fields: Vec<Field> = fields
+        .map(|(i, f)| Field::new(format!("c{i}"), f.data_type().clone(), true))
+        .collect();
     Arc::new(Schema::new(fields))
 }
 
 /// A scan of the released rows, under the names that the aggregate's columns have in the plan.
 pub(super) fn placeholder(aggregate: &Aggregate, number: usize, schema: &SchemaRef) -> Result<LogicalPlan> {
     let name = TableReference::bare(format!("{RESERVED}released_{number}"));
-    let source = ScanSource { key: ScanKey::Released(number), schema: Arc::clone(schema) };
+    let source = ScanSource {
+        key: ScanKey::Released(number),
+        schema: Arc::clone(schema),
+    };
     let columns: Vec<Expr> = aggregate
         .schema
         .iter()
@@ -29,5 +34,7 @@ pub(super) fn placeholder(aggregate: &Aggregate, number: usize, schema: &SchemaR
             column.alias_qualified(qualifier.cloned(), field.name())
         })
         .collect();
-    LogicalPlanBuilder::scan(name, Arc::new(source), None)?.project(columns)?.build()
+    LogicalPlanBuilder::scan(name, Arc::new(source), None)?
+        .project(columns)?
+        .build()
 }

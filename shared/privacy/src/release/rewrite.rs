@@ -1,6 +1,5 @@
 //! From an aggregate over restricted rows to two levels of plain aggregates.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::common::{Column, NullEquality, TableReference};
@@ -11,29 +10,43 @@ use datafusion::logical_expr::{
     Aggregate, Expr, Join, JoinConstraint, JoinType, LogicalPlan, LogicalPlanBuilder, lit,
 };
 
-use super::levels::{Columns, centered, conditional, count_where, exact, shares, units_where};
-use super::{Argument, Check, Output, Question, Release, Released, Value, ValueKind, output};
-use crate::policy::Policy;
+use super::levels::Columns;
+use super::{Check, Output, Question, Release, Released, ValueKind, output};
+use crate::policy::{ColumnUse, Policy};
 use crate::typing::{Lineage, SourceId, Typer};
 use crate::violation::{Violation, ViolationCode};
 
 /// Rewrites one aggregate; nothing if it was refused.
-pub(crate) fn build(typer: &mut Typer<'_>, aggregate: &Aggregate, question: Question<'_>) -> Option<Released> {
+pub(crate) fn build(
+    typer: &mut Typer<'_>,
+    aggregate: &Aggregate,
+    question: Question<'_>,
+) -> Option<Released> {
     let (number, rows) = (question.number, question.rows);
     let several = question.classes.len() > 1;
     let distinct_dimension = question.values.iter().any(|v| {
-        v.kind == ValueKind::CountDistinct && v.argument.as_ref().is_some_and(|a| !a.column.is(crate::policy::ColumnUse::Join))
+        v.kind == ValueKind::CountDistinct
+            && v.argument.as_ref().is_some_and(|a| !a.column.is(ColumnUse::Join))
     });
     if several && distinct_dimension {
-        let message = "COUNT(DISTINCT dimension) over tables whose individuals are not the same is not supported.";
+        let message =
+            "COUNT(DISTINCT dimension) over tables whose individuals are not the same is not supported.";
         let violation = Violation::new(ViolationCode::AggregateNotAllowed, "H9", message);
         typer.violations.push(violation.rewrite("GROUP BY the dimension"));
         return None;
     }
-    let round_to = rows.sources.keys().map(|s| typer.source(*s).policy.threshold.round_to).max().unwrap_or(1);
+    let round_to = rows
+        .sources
+        .keys()
+        .map(|s| typer.source(*s).policy.threshold.round_to)
+        .max()
+        .unwrap_or(1);
     let mut builder = Builder::new(typer, &question);
     let plan = builder.plan(aggregate);
-    let (checks, values) = (std::mem::take(&mut builder.checks), std::mem::take(&mut builder.outputs));
+    let (checks, values) = (
+        std::mem::take(&mut builder.checks),
+        std::mem::take(&mut builder.outputs),
+    );
     let plan = typer.built(plan)?;
     let schema = output::schema(aggregate);
     let placeholder = output::placeholder(aggregate, number, &schema);
@@ -46,12 +59,15 @@ pub(crate) fn build(typer: &mut Typer<'_>, aggregate: &Aggregate, question: Ques
         values,
         round_to: i64::try_from(round_to).unwrap_or(i64::MAX),
     };
-    Some(Released { release, plan: typer.built(placeholder)? })
+    Some(Released {
+        release,
+        plan: typer.built(placeholder)?,
+    })
 }
 
 pub(super) struct Builder<'q, 'a> {
     pub(super) question: &'q Question<'q>,
-    policies: Vec<&'a Policy>,
+    pub(super) policies: Vec<&'a Policy>,
     pub(super) base: Columns,
     /// Columns of the second level, over all classes; their order is the engine's output.
     pub(super) metrics: Vec<String>,
@@ -60,19 +76,11 @@ pub(super) struct Builder<'q, 'a> {
 }
 
 /// One class of units: the two levels' expressions.
-struct Levels {
-    class: SourceId,
-    unit: Expr,
-    first: Columns,
-    second: Vec<Expr>,
-}
-
-/// What a value counts or sums, at the first level.
-struct Parts {
-    /// Rows that take part; decides whether a unit is in the value at all.
-    inclusion: Expr,
-    /// Rows that contribute something.
-    support: Expr,
+pub(super) struct Levels {
+    pub(super) class: SourceId,
+    pub(super) unit: Expr,
+    pub(super) first: Columns,
+    pub(super) second: Vec<Expr>,
 }
 
 impl<'q, 'a> Builder<'q, 'a> {
@@ -90,15 +98,27 @@ impl<'q, 'a> Builder<'q, 'a> {
 
     fn plan(&mut self, aggregate: &Aggregate) -> Result<LogicalPlan> {
         let groups: Vec<Expr> = self.question.groups.iter().map(|g| g.expr.clone()).collect();
-        let keys: Vec<Expr> = groups.iter().enumerate().map(|(i, g)| g.clone().alias(format!("g{i}"))).collect();
+        let keys: Vec<Expr> = groups
+            .iter()
+            .enumerate()
+            .map(|(i, g)| g.clone().alias(format!("g{i}")))
+            .collect();
         let mut classes = Vec::new();
         for (class, sources) in &self.question.classes {
-            let unit = sources.first().and_then(|s| self.question.rows.unit(*s)).map(Expr::Column);
+            let unit = sources
+                .first()
+                .and_then(|s| self.question.rows.unit(*s))
+                .map(Expr::Column);
             let Some(unit) = unit else {
                 return datafusion::common::plan_err!("a source has no unit");
             };
             let unit = self.base.add(unit);
-            classes.push(Levels { class: *class, unit, first: Columns::new("l"), second: Vec::new() });
+            classes.push(Levels {
+                class: *class,
+                unit,
+                first: Columns::new("l"),
+                second: Vec::new(),
+            });
         }
         let mut extras = Vec::new();
         for level in &mut classes {
@@ -127,14 +147,17 @@ impl<'q, 'a> Builder<'q, 'a> {
         }
 
         let base: Vec<Expr> = keys.into_iter().chain(self.base.aliased()).collect();
-        let base = LogicalPlanBuilder::from(self.question.rows.plan.clone()).project(base)?.build()?;
+        let base = LogicalPlanBuilder::from(self.question.rows.plan.clone())
+            .project(base)?
+            .build()?;
         let key_columns: Vec<Expr> = (0..groups.len()).map(|i| col(format!("g{i}"))).collect();
         let mut plan: Option<LogicalPlan> = None;
         for level in classes {
             let by_unit: Vec<Expr> = key_columns.iter().cloned().chain([level.unit]).collect();
             let first = Aggregate::try_new(Arc::new(base.clone()), by_unit, level.first.aliased())?;
             let first = Arc::new(LogicalPlan::Aggregate(first));
-            let second = LogicalPlan::Aggregate(Aggregate::try_new(first, key_columns.clone(), level.second)?);
+            let second =
+                LogicalPlan::Aggregate(Aggregate::try_new(first, key_columns.clone(), level.second)?);
             plan = Some(match plan {
                 None => second,
                 Some(plan) => beside(plan, second, groups.len(), JoinType::Inner)?,
@@ -173,9 +196,19 @@ impl<'q, 'a> Builder<'q, 'a> {
 
     /// Threshold of a class for something that depends on these columns beside what the rows depend on (H20).
     pub(super) fn min_units(&self, class: SourceId, lineage: &Lineage) -> i64 {
-        let sources = self.question.classes.get(&class).map(Vec::as_slice).unwrap_or_default();
+        let sources = self
+            .question
+            .classes
+            .get(&class)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         let own = sources.iter().map(|s| self.policies[*s].threshold.min_units);
-        let columns = self.question.control.iter().chain(lineage).filter(|(s, _)| sources.contains(s));
+        let columns = self
+            .question
+            .control
+            .iter()
+            .chain(lineage)
+            .filter(|(s, _)| sources.contains(s));
         let by_column = columns.filter_map(|(s, name)| self.policies[*s].columns.get(name)?.min_units);
         // A threshold of one would be none.
         let min = own.chain(by_column).max().unwrap_or(u64::MAX).max(2);
@@ -183,174 +216,33 @@ impl<'q, 'a> Builder<'q, 'a> {
     }
 
     pub(super) fn max_share(&self, class: SourceId) -> f64 {
-        let sources = self.question.classes.get(&class).map(Vec::as_slice).unwrap_or_default();
-        sources.iter().map(|s| self.policies[*s].threshold.max_share).fold(1.0, f64::min)
-    }
-
-    /// One value for one class of units: its parts, its checks, and how it is computed where this class can tell.
-    fn value(
-        &mut self,
-        level: &mut Levels,
-        value: &Value,
-        to: &arrow::datatypes::DataType,
-        extras: &mut Vec<super::distinct::Extra>,
-    ) -> Result<(Parts, Option<Output>)> {
-        let filter = value.filter.as_ref().map(|f| self.base.add(f.clone()));
-        let filter = filter.as_ref();
-        let argument = value.argument.as_ref().map(|a| (a, self.base.add(a.expr.clone())));
-        let (parts, output) = match (value.kind, argument) {
-            (ValueKind::CountDistinct, Some((argument, column))) => {
-                let rows = level.first.add(count_where(Some(&present(&column, filter)))?);
-                let parts = Parts { inclusion: rows.clone(), support: rows };
-                let output = self.count_distinct(level, value, (argument, column), filter, &parts, extras)?;
-                (parts, output)
-            }
-            (_, None) => {
-                let rows = level.first.add(count_where(filter)?);
-                let parts = Parts { inclusion: rows.clone(), support: rows.clone() };
-                let count = self.additive(level, &rows, false)?;
-                (parts, Some(Output::Count { count }))
-            }
-            (ValueKind::Count, Some((_, column))) => {
-                let rows = level.first.add(count_where(Some(&present(&column, filter)))?);
-                let parts = Parts { inclusion: rows.clone(), support: rows.clone() };
-                let count = self.additive(level, &rows, false)?;
-                (parts, Some(Output::Count { count }))
-            }
-            (kind, Some((argument, column))) => {
-                let (parts, output) = self.measure(level, kind, (argument, &column), filter, to)?;
-                (parts, Some(output))
-            }
-        };
-        let supported = units_where(parts.support.clone().gt(lit(0_i64)))?;
-        let supported = self.metric(&mut level.second, supported);
-        let min = self.min_units(level.class, &value.lineage);
-        self.push_check(Check::AtLeast { column: supported, min });
-        Ok((parts, output))
-    }
-
-    fn push_check(&mut self, check: Check) {
-        if !self.checks.contains(&check) {
-            self.checks.push(check);
-        }
-    }
-
-    /// The total of a per-unit number, no unit having more than its share (H10).
-    fn additive(&mut self, level: &mut Levels, number: &Expr, signed: bool) -> Result<usize> {
-        let (largest, total) = shares(number, signed)?;
-        let largest = self.metric(&mut level.second, largest);
-        let all = self.metric(&mut level.second, total);
-        self.push_check(Check::Share { largest, total: all, max: self.max_share(level.class) });
-        Ok(if signed { self.metric(&mut level.second, sum(number.clone())) } else { all })
-    }
-
-    /// Sums, averages and variances. A unit supports them with a value that is not zero (H7).
-    fn measure(
-        &mut self,
-        level: &mut Levels,
-        kind: ValueKind,
-        (argument, column): (&Argument, &Expr),
-        filter: Option<&Expr>,
-        to: &arrow::datatypes::DataType,
-    ) -> Result<(Parts, Output)> {
-        let policy = self.policies[argument.source];
-        let value = exact(column, &argument.data_type, policy.scale(&argument.name));
-        let rows = level.first.add(count_where(Some(&present(&value, filter)))?);
-        let nonzero = conjunction(value.clone().not_eq(lit(0_i64)), filter);
-        let support = level.first.add(count_where(Some(&nonzero))?);
-        let parts = Parts { inclusion: rows.clone(), support };
-        let output = match kind {
-            ValueKind::Sum => {
-                let total = level.first.add(sum(conditional(filter, value)?));
-                Output::Sum { sum: self.additive(level, &total, true)?, to: to.clone() }
-            }
-            ValueKind::Avg => {
-                let total = level.first.add(sum(conditional(filter, value)?));
-                let (sum, count) = (self.additive(level, &total, true)?, self.additive(level, &rows, false)?);
-                Output::Avg { sum, count, to: to.clone() }
-            }
-            _ => {
-                let distance = centered(argument, &value, policy);
-                let total = level.first.add(sum(conditional(filter, distance.clone())?));
-                let squared = level.first.add(sum(conditional(filter, distance.clone() * distance)?));
-                let (sum, count) = (self.additive(level, &total, true)?, self.additive(level, &rows, false)?);
-                let squares = self.additive(level, &squared, false)?;
-                let (population, root) = match kind {
-                    ValueKind::Stddev { population } => (population, true),
-                    ValueKind::Var { population } => (population, false),
-                    _ => return datafusion::common::plan_err!("not an aggregate of a measure"),
-                };
-                Output::Variance { squares, sum, count, population, root }
-            }
-        };
-        Ok((parts, output))
-    }
-
-    fn count_distinct(
-        &mut self,
-        level: &mut Levels,
-        value: &Value,
-        (argument, column): (&Argument, Expr),
-        filter: Option<&Expr>,
-        parts: &Parts,
-        extras: &mut Vec<super::distinct::Extra>,
-    ) -> Result<Option<Output>> {
-        if self.question.rows.is_unit_of(&argument.column, level.class) {
-            // Distinct units: each counts once, so no unit has more than one share of them.
-            let one = units_where(parts.inclusion.clone().gt(lit(0_i64)))?;
-            let count = self.metric(&mut level.second, one);
-            return Ok(Some(Output::Count { count }));
-        }
-        let extra = super::distinct::beyond_units(self, (level.class, &level.unit), value, argument, column, filter);
-        let output = extra.count.map(|count| Output::Count { count });
-        extras.push(extra);
-        Ok(output)
-    }
-
-    /// Two values of one row that count the same, or sum the same column, under different conditions: the units that
-    /// are in one and not in the other are nobody, or enough (H13).
-    fn differences(&mut self, level: &mut Levels, inclusions: &[Expr]) -> Result<()> {
-        let values = &self.question.values;
-        for (v, one) in values.iter().zip(inclusions) {
-            for (w, other) in values.iter().zip(inclusions) {
-                if one == other || !comparable(v, w) {
-                    continue;
-                }
-                let apart = one.clone().gt(lit(0_i64)).and(other.clone().eq(lit(0_i64)));
-                let column = self.metric(&mut level.second, units_where(apart)?);
-                let lineage: BTreeSet<_> = v.lineage.union(&w.lineage).cloned().collect();
-                let min = self.min_units(level.class, &lineage);
-                self.push_check(Check::NoneOrAtLeast { column, min });
-            }
-        }
-        Ok(())
-    }
-}
-
-fn comparable(v: &Value, w: &Value) -> bool {
-    let counts = |value: &Value| matches!(value.kind, ValueKind::Count | ValueKind::CountDistinct);
-    let column = |value: &Value| value.argument.as_ref().map(|a| a.expr.clone());
-    (counts(v) && counts(w)) || (!counts(v) && !counts(w) && column(v) == column(w))
-}
-
-/// Where an argument is there, and the condition holds.
-fn present(value: &Expr, filter: Option<&Expr>) -> Expr {
-    conjunction(value.clone().is_not_null(), filter)
-}
-
-fn conjunction(condition: Expr, filter: Option<&Expr>) -> Expr {
-    match filter {
-        None => condition,
-        Some(filter) => condition.and(filter.clone()),
+        let sources = self
+            .question
+            .classes
+            .get(&class)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        sources
+            .iter()
+            .map(|s| self.policies[*s].threshold.max_share)
+            .fold(1.0, f64::min)
     }
 }
 
 /// Two relations of one row a group side by side. Group keys that are NULL are one group.
-pub(super) fn beside(left: LogicalPlan, right: LogicalPlan, keys: usize, join_type: JoinType) -> Result<LogicalPlan> {
+pub(super) fn beside(
+    left: LogicalPlan,
+    right: LogicalPlan,
+    keys: usize,
+    join_type: JoinType,
+) -> Result<LogicalPlan> {
     const OTHER: &str = "other";
     let metrics = right.schema().columns().into_iter().skip(keys).map(Expr::Column);
     let renamed = (0..keys).map(|i| col(format!("g{i}")).alias(format!("h{i}")));
-    let right = LogicalPlanBuilder::from(right.clone()).project(renamed.chain(metrics))?.alias(OTHER)?.build()?;
+    let right = LogicalPlanBuilder::from(right.clone())
+        .project(renamed.chain(metrics))?
+        .alias(OTHER)?
+        .build()?;
     let key = |i: usize| {
         let other = Column::new(Some(TableReference::bare(OTHER)), format!("h{i}"));
         (col(format!("g{i}")), Expr::Column(other))
@@ -367,7 +259,10 @@ pub(super) fn beside(left: LogicalPlan, right: LogicalPlan, keys: usize, join_ty
         })
         .collect();
     if keys == 0 {
-        return LogicalPlanBuilder::from(left).cross_join(right)?.project(columns.into_iter().chain(metrics))?.build();
+        return LogicalPlanBuilder::from(left)
+            .cross_join(right)?
+            .project(columns.into_iter().chain(metrics))?
+            .build();
     }
     let join = Join::try_new(
         Arc::new(left),
@@ -379,5 +274,7 @@ pub(super) fn beside(left: LogicalPlan, right: LogicalPlan, keys: usize, join_ty
         NullEquality::NullEqualsNull,
         false,
     )?;
-    LogicalPlanBuilder::from(LogicalPlan::Join(join)).project(columns.into_iter().chain(metrics))?.build()
+    LogicalPlanBuilder::from(LogicalPlan::Join(join))
+        .project(columns.into_iter().chain(metrics))?
+        .build()
 }

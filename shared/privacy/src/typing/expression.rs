@@ -1,16 +1,15 @@
 //! Expressions over restricted rows: what may be computed from dimensions, without ever failing on a row.
 
-use arrow::datatypes::DataType;
-use datafusion::common::{Column, ScalarValue};
-use datafusion::logical_expr::expr::{Between, Case, InList, Like, ScalarFunction};
-use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, Operator, TryCast};
+use datafusion::common::Column;
+use datafusion::logical_expr::expr::{Between, Case, InList, Like};
+use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, TryCast};
 
 use super::Typer;
 use super::types::{ColumnType, Kind, Lineage, Scope};
 use crate::plan::column_position;
 use crate::policy::ColumnUse;
-use crate::total::{self, Arguments, Conversion};
-use crate::violation::{Violation, ViolationCode};
+use crate::total::{self, Conversion};
+use crate::violation::{Position, Violation, ViolationCode};
 
 /// Where an expression stands; decides what columns it may name, and how a refusal reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +71,13 @@ impl Typer<'_> {
         Some(Total { expr, lineage })
     }
 
-    fn rewrite(&mut self, expr: &Expr, scope: &Scope<'_>, place: Place, lineage: &mut Lineage) -> Option<Expr> {
+    fn rewrite(
+        &mut self,
+        expr: &Expr,
+        scope: &Scope<'_>,
+        place: Place,
+        lineage: &mut Lineage,
+    ) -> Option<Expr> {
         let mut part = |typer: &mut Self, e: &Expr| typer.rewrite(e, scope, place, lineage);
         match expr {
             Expr::Alias(alias) => part(self, &alias.expr),
@@ -102,12 +107,26 @@ impl Typer<'_> {
                 if float {
                     return Some(Expr::Negative(Box::new(inner)));
                 }
-                self.refuse_expression("The sign of a value that is not a floating-point number", "cast it to DOUBLE");
+                self.refuse_expression(
+                    expr,
+                    "The sign of a value that is not a floating-point number",
+                    "a cast to DOUBLE",
+                );
                 None
             }
-            Expr::Between(Between { expr, negated, low, high }) => {
+            Expr::Between(Between {
+                expr,
+                negated,
+                low,
+                high,
+            }) => {
                 let (e, l, h) = (part(self, expr), part(self, low), part(self, high));
-                Some(Expr::Between(Between::new(Box::new(e?), *negated, Box::new(l?), Box::new(h?))))
+                Some(Expr::Between(Between::new(
+                    Box::new(e?),
+                    *negated,
+                    Box::new(l?),
+                    Box::new(h?),
+                )))
             }
             Expr::InList(InList { expr, list, negated }) => {
                 let expr = part(self, expr);
@@ -115,18 +134,41 @@ impl Typer<'_> {
                 let list = list.into_iter().collect::<Option<Vec<_>>>()?;
                 Some(Expr::InList(InList::new(Box::new(expr?), list, *negated)))
             }
-            Expr::Like(Like { negated, expr, pattern, escape_char, case_insensitive }) => {
+            Expr::Like(Like {
+                negated,
+                expr,
+                pattern,
+                escape_char,
+                case_insensitive,
+            }) => {
                 let (e, p) = (part(self, expr), part(self, pattern));
                 let (e, p) = (e?, p?);
                 if !matches!(p, Expr::Literal(_, _)) || escape_char.is_some() {
-                    self.refuse_expression("LIKE with a pattern that is not a literal", "a literal pattern");
+                    self.refuse_expression(
+                        &p,
+                        "LIKE with a pattern that is not a literal",
+                        "a literal pattern",
+                    );
                     return None;
                 }
-                Some(Expr::Like(Like::new(*negated, Box::new(e), Box::new(p), None, *case_insensitive)))
+                Some(Expr::Like(Like::new(
+                    *negated,
+                    Box::new(e),
+                    Box::new(p),
+                    None,
+                    *case_insensitive,
+                )))
             }
-            Expr::Case(Case { expr, when_then_expr, else_expr }) => {
+            Expr::Case(Case {
+                expr,
+                when_then_expr,
+                else_expr,
+            }) => {
                 let operand = expr.as_ref().map(|e| part(self, e));
-                let branches: Vec<_> = when_then_expr.iter().map(|(w, t)| (part(self, w), part(self, t))).collect();
+                let branches: Vec<_> = when_then_expr
+                    .iter()
+                    .map(|(w, t)| (part(self, w), part(self, t)))
+                    .collect();
                 let default = else_expr.as_ref().map(|e| part(self, e));
                 let mut when_then = Vec::with_capacity(branches.len());
                 for (when, then) in branches {
@@ -152,20 +194,25 @@ impl Typer<'_> {
                 let args = args.into_iter().collect::<Option<Vec<_>>>()?;
                 self.function(function, args, scope, lineage)
             }
-            Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) | Expr::OuterReferenceColumn(_, _) => {
+            Expr::ScalarSubquery(_)
+            | Expr::Exists(_)
+            | Expr::InSubquery(_)
+            | Expr::OuterReferenceColumn(_, _) => {
                 let message = "A subquery cannot be evaluated for each row of another tenant's table.";
                 let violation = Violation::new(ViolationCode::Subquery, "H16", message);
-                self.violations.push(violation.rewrite("a join, or IN (SELECT …) as a condition of WHERE of its own"));
+                self.violations
+                    .push(violation.rewrite("a join, or IN (SELECT …) as a condition of WHERE of its own"));
                 None
             }
             Expr::WindowFunction(_) => {
                 let message = "A window function cannot run over rows of another tenant's table.";
                 let violation = Violation::new(ViolationCode::BelowRelease, "window", message);
-                self.violations.push(violation.rewrite("the window over a grouped subquery"));
+                self.violations
+                    .push(violation.rewrite("the window over a grouped subquery"));
                 None
             }
             _ => {
-                self.refuse_expression("This expression", "comparisons and functions of dimensions");
+                self.refuse_expression(expr, "This expression", "comparisons and functions of dimensions");
                 None
             }
         }
@@ -179,7 +226,8 @@ impl Typer<'_> {
         let info = self.source(*source);
         let (policy, table) = (info.policy, info.table.full_name());
         let part = policy.columns.get(name);
-        let measured = place == Place::Where && found.is(ColumnUse::Measure) && part.is_some_and(|p| p.filter);
+        let measured =
+            place == Place::Where && found.is(ColumnUse::Measure) && part.is_some_and(|p| p.filter);
         let at = column_position(column);
         if found.is(ColumnUse::Dimension) || measured {
             if part.is_some_and(|p| p.step.is_some()) {
@@ -192,159 +240,31 @@ impl Typer<'_> {
         }
         let (message, rewrite) = if found.is(ColumnUse::Measure) {
             (
-                format!("{name} is a measure of {table}: it may be aggregated, not {}.", place.describe()),
+                format!(
+                    "{name} is a measure of {table}: it may be aggregated, not {}.",
+                    place.describe()
+                ),
                 format!("an aggregate of the bare column, such as SUM({name})"),
             )
         } else {
             (
-                format!("{name} is a join column of {table}: it identifies individuals and may not be {}.", place.describe()),
+                format!(
+                    "{name} is a join column of {table}: it identifies individuals and may not be {}.",
+                    place.describe()
+                ),
                 format!("an equality with another table's join column, or COUNT(DISTINCT {name})"),
             )
         };
         let violation = Violation::new(ViolationCode::ColumnUse, place.rule(), message);
-        self.violations.push(violation.table(table).column(name).at(at).rewrite(rewrite));
+        self.violations
+            .push(violation.table(table).column(name).at(at).rewrite(rewrite));
         false
-    }
-
-    fn operator(
-        &mut self,
-        op: Operator,
-        left: Expr,
-        right: Expr,
-        original: &Expr,
-        (left_before, right_before): (&Expr, &Expr),
-        scope: &Scope<'_>,
-    ) -> Option<Expr> {
-        let plain = |left: Expr, right: Expr| Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)));
-        match op {
-            Operator::Eq
-            | Operator::NotEq
-            | Operator::Lt
-            | Operator::LtEq
-            | Operator::Gt
-            | Operator::GtEq
-            | Operator::And
-            | Operator::Or
-            | Operator::IsDistinctFrom
-            | Operator::IsNotDistinctFrom
-            | Operator::StringConcat => Some(plain(left, right)),
-            Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo => {
-                let types = (left_before.get_type(scope.schema).ok()?, right_before.get_type(scope.schema).ok()?);
-                let result = original.get_type(scope.schema).ok()?;
-                if types.0.is_floating() && types.1.is_floating() && op != Operator::Modulo {
-                    return Some(plain(left, right));
-                }
-                if types.0.is_integer() && types.1.is_integer() && result.is_integer() {
-                    return self.whole_numbers(op, left, right, result);
-                }
-                self.refuse_expression("Arithmetic over this type", "a cast of both sides to BIGINT or DOUBLE");
-                None
-            }
-            _ => {
-                self.refuse_expression(&format!("The operator {op}"), "comparisons, AND, OR, NOT, +, -, *, /");
-                None
-            }
-        }
-    }
-
-    /// Sums and products of 64-bit numbers fit a decimal of 38 digits; what does not fit the result type is NULL.
-    /// Division is by literals alone: there is no divisor to fail on.
-    fn whole_numbers(&mut self, op: Operator, left: Expr, right: Expr, result: DataType) -> Option<Expr> {
-        if matches!(op, Operator::Divide | Operator::Modulo) {
-            let divisor = match &right {
-                Expr::Literal(value, _) => whole(value),
-                _ => None,
-            };
-            if divisor.is_none_or(|d| d < 1) {
-                self.refuse_expression("Division by anything but a literal above 0", "a literal divisor");
-                return None;
-            }
-            return Some(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right))));
-        }
-        let wide = |e: Expr| Expr::Cast(Cast::new(Box::new(e), DataType::Decimal128(20, 0)));
-        let exact = Expr::BinaryExpr(BinaryExpr::new(Box::new(wide(left)), op, Box::new(wide(right))));
-        Some(Expr::TryCast(TryCast::new(Box::new(exact), result)))
-    }
-
-    fn convert(&mut self, inner: Expr, from: &DataType, to: &DataType) -> Option<Expr> {
-        if let Expr::Literal(value, metadata) = &inner {
-            // A literal that does not convert is the caller's own mistake, told before anything is read.
-            return match value.cast_to(to) {
-                Ok(value) => Some(Expr::Literal(value, metadata.clone())),
-                Err(_) => {
-                    let message = format!("{value} cannot be read as {to}.");
-                    self.violations.push(Violation::new(ViolationCode::InvalidLiteral, "total", message));
-                    None
-                }
-            };
-        }
-        match total::conversion(from, to) {
-            Conversion::Lossless => Some(Expr::Cast(Cast::new(Box::new(inner), to.clone()))),
-            Conversion::Try => Some(Expr::TryCast(TryCast::new(Box::new(inner), to.clone()))),
-            Conversion::None => {
-                self.refuse_expression(&format!("A conversion from {from} to {to}"), "a comparison within one type");
-                None
-            }
-        }
-    }
-
-    fn function(
-        &mut self,
-        function: &ScalarFunction,
-        args: Vec<Expr>,
-        scope: &Scope<'_>,
-        lineage: &Lineage,
-    ) -> Option<Expr> {
-        let name = function.func.name();
-        let Some(rule) = total::total_function(name) else {
-            let message = format!("{name} is not among the functions that can be applied to other tenants' rows.");
-            let violation = Violation::new(ViolationCode::FunctionNotAllowed, "total", message);
-            self.violations.push(violation.rewrite(format!("one of {}", total::total_function_names())));
-            return None;
-        };
-        let forbidden = lineage.iter().map(|(source, _)| *source).find(|source| {
-            self.source(*source).policy.functions.as_ref().is_some_and(|allowed| !allowed.contains(name))
-        });
-        if let Some(source) = forbidden {
-            let table = self.source(source).table.full_name();
-            let message = format!("The policy of {table} does not list the function {name}.");
-            self.violations.push(Violation::new(ViolationCode::FunctionNotAllowed, "projection", message).table(table));
-            return None;
-        }
-        let literal = |e: &Expr| matches!(e, Expr::Literal(_, _));
-        let good = match rule {
-            Arguments::Any => true,
-            Arguments::LeadingLiteral => args.first().is_some_and(literal),
-            Arguments::Float => {
-                let float = function.args.first().and_then(|a| a.get_type(scope.schema).ok()).is_some_and(|t| t.is_floating());
-                float && args.iter().skip(1).all(literal)
-            }
-            Arguments::TrailingAtLeast(least) => args.iter().skip(1).enumerate().all(|(i, arg)| match arg {
-                Expr::Literal(value, _) => whole(value).zip(least.get(i)).is_some_and(|(v, l)| v >= *l),
-                _ => false,
-            }),
-        };
-        if good {
-            return Some(Expr::ScalarFunction(ScalarFunction::new_udf(function.func.clone(), args)));
-        }
-        let message = format!("{name} could fail on a row with these arguments.");
-        let violation = Violation::new(ViolationCode::FunctionNotAllowed, "total", message);
-        self.violations.push(violation.rewrite("literal arguments in range, and a DOUBLE to round"));
-        None
-    }
-
-    fn refuse_expression(&mut self, what: &str, instead: &str) {
-        let message = format!("{what} is not known to succeed on every row, so it cannot be applied to other tenants' rows.");
-        let violation = Violation::new(ViolationCode::ExpressionNotAllowed, "total", message);
-        self.violations.push(violation.rewrite(instead));
     }
 }
 
-fn whole(value: &ScalarValue) -> Option<i64> {
-    match value.cast_to(&DataType::Int64) {
-        Ok(ScalarValue::Int64(number)) if value.data_type().is_integer() => number,
-        _ => None,
-    }
+/// Where an expression begins, as far as the planner kept it.
+pub(super) fn first_position(expr: &Expr) -> Option<Position> {
+    expr.column_refs().into_iter().filter_map(column_position).min()
 }
 
 /// The same test of another operand.

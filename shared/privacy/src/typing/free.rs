@@ -30,7 +30,11 @@ impl Typer<'_> {
                 }
             }
         }
-        let exprs = plan.expressions().into_iter().map(|e| self.subqueries(e, &mut released)).collect::<Vec<_>>();
+        let exprs = plan
+            .expressions()
+            .into_iter()
+            .map(|e| self.subqueries(e, &mut released))
+            .collect::<Vec<_>>();
         let exprs = exprs.into_iter().collect::<Option<Vec<_>>>()?;
         let rebuilt = if plan.inputs().is_empty() && exprs.is_empty() {
             plan.clone()
@@ -64,7 +68,10 @@ impl Typer<'_> {
                 good = false;
                 return Ok(Transformed::no(part));
             };
-            let subquery = Subquery { subquery: Arc::new(plan), ..subquery.clone() };
+            let subquery = Subquery {
+                subquery: Arc::new(plan),
+                ..subquery.clone()
+            };
             Ok::<_, DataFusionError>(Transformed::yes(match part {
                 Expr::ScalarSubquery(_) => Expr::ScalarSubquery(subquery),
                 Expr::Exists(mut exists) => {
@@ -92,15 +99,18 @@ impl Typer<'_> {
                 self.ordered(plan)
             }
             Typed::Released(_) => {
-                let message = "A subquery that aggregates another tenant's rows cannot depend on the row around it.";
+                let message =
+                    "A subquery that aggregates another tenant's rows cannot depend on the row around it.";
                 let violation = Violation::new(ViolationCode::Subquery, "H16", message);
-                self.violations.push(violation.rewrite("GROUP BY in the subquery, and a join with its result"));
+                self.violations
+                    .push(violation.rewrite("GROUP BY in the subquery, and a join with its result"));
                 None
             }
             Typed::Restricted(_) => {
                 let message = "A subquery in this place would read rows of another tenant's table.";
                 let violation = Violation::new(ViolationCode::Subquery, "H16", message);
-                self.violations.push(violation.rewrite("an aggregate in the subquery"));
+                self.violations
+                    .push(violation.rewrite("an aggregate in the subquery"));
                 None
             }
         }
@@ -112,7 +122,10 @@ impl Typer<'_> {
             return Some(limit);
         }
         let input = self.ordered(Arc::unwrap_or_clone(limit.input))?;
-        Some(Limit { input: Arc::new(input), ..limit })
+        Some(Limit {
+            input: Arc::new(input),
+            ..limit
+        })
     }
 
     /// Released rows in an order of their own, unless the statement gave one.
@@ -124,7 +137,9 @@ impl Typer<'_> {
         if order.is_empty() {
             return Some(plan);
         }
-        let sorted = LogicalPlanBuilder::from(plan).sort(order).and_then(LogicalPlanBuilder::build);
+        let sorted = LogicalPlanBuilder::from(plan)
+            .sort(order)
+            .and_then(LogicalPlanBuilder::build);
         self.built(sorted)
     }
 }
@@ -132,7 +147,12 @@ impl Typer<'_> {
 /// Rows that the statement's order leaves equal are ordered by all their columns.
 fn break_ties(mut sort: Sort) -> Sort {
     let named: Vec<Expr> = sort.expr.iter().map(|s| s.expr.clone()).collect();
-    let rest = sort.input.schema().columns().into_iter().filter(|c| !named.contains(&Expr::Column(c.clone())));
+    let rest = sort
+        .input
+        .schema()
+        .columns()
+        .into_iter()
+        .filter(|c| !named.contains(&Expr::Column(c.clone())));
     let rest: Vec<SortExpr> = rest.map(ascending).collect();
     sort.expr.extend(rest);
     sort

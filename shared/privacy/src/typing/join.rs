@@ -28,8 +28,19 @@ pub(super) struct Side<'p> {
 
 impl<'p> Side<'p> {
     fn restricted(original: &'p LogicalPlan, rows: Restricted) -> Self {
-        let Restricted { plan, columns, sources, control } = rows;
-        Self { original, plan, columns, sources, control }
+        let Restricted {
+            plan,
+            columns,
+            sources,
+            control,
+        } = rows;
+        Self {
+            original,
+            plan,
+            columns,
+            sources,
+            control,
+        }
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -38,8 +49,19 @@ impl<'p> Side<'p> {
 
     /// The side as a node of its own.
     pub(super) fn into_rows(self) -> Restricted {
-        let Self { original: _, plan, columns, sources, control } = self;
-        Restricted { plan, columns, sources, control }
+        let Self {
+            original: _,
+            plan,
+            columns,
+            sources,
+            control,
+        } = self;
+        Restricted {
+            plan,
+            columns,
+            sources,
+            control,
+        }
     }
 }
 
@@ -51,18 +73,22 @@ impl<'a> Typer<'a> {
                 // Released values as conditions on single rows would say more than was released.
                 let message = "Released groups cannot be joined with rows of another tenant's table.";
                 let violation = Violation::new(ViolationCode::JoinNotAllowed, "join", message);
-                self.violations.push(violation.rewrite("an aggregate of each side, joined above by group"));
+                self.violations
+                    .push(violation.rewrite("an aggregate of each side, joined above by group"));
                 return None;
             }
-            (Typed::Restricted(left), Typed::Restricted(right)) => {
-                (Side::restricted(&join.left, *left), Side::restricted(&join.right, *right))
-            }
-            (Typed::Restricted(left), Typed::Open(right)) => {
-                (Side::restricted(&join.left, *left), self.open_side(&join.right, right))
-            }
-            (Typed::Open(left), Typed::Restricted(right)) => {
-                (self.open_side(&join.left, left), Side::restricted(&join.right, *right))
-            }
+            (Typed::Restricted(left), Typed::Restricted(right)) => (
+                Side::restricted(&join.left, *left),
+                Side::restricted(&join.right, *right),
+            ),
+            (Typed::Restricted(left), Typed::Open(right)) => (
+                Side::restricted(&join.left, *left),
+                self.open_side(&join.right, &right)?,
+            ),
+            (Typed::Open(left), Typed::Restricted(right)) => (
+                self.open_side(&join.left, &left)?,
+                Side::restricted(&join.right, *right),
+            ),
             (left, right) => return self.free(plan, vec![left, right]),
         };
         match join.join_type {
@@ -85,7 +111,10 @@ impl<'a> Typer<'a> {
             }
             JoinType::LeftMark | JoinType::RightMark => {
                 let message = "IN or EXISTS over another tenant's table must be a condition of WHERE of its own, not part of OR.";
-                self.violations.push(Violation::new(ViolationCode::Subquery, "H16", message).rewrite("WHERE … IN (SELECT …) AND …"));
+                self.violations.push(
+                    Violation::new(ViolationCode::Subquery, "H16", message)
+                        .rewrite("WHERE … IN (SELECT …) AND …"),
+                );
                 None
             }
             _ => self.refuse_absence(),
@@ -97,18 +126,27 @@ impl<'a> Typer<'a> {
     pub(super) fn refuse_absence<T>(&mut self) -> Option<T> {
         let message = "Outer joins, NOT IN, NOT EXISTS and EXCEPT reveal who is absent from a table, and are not supported over other tenants' rows.";
         let violation = Violation::new(ViolationCode::Absence, "H5", message);
-        self.violations.push(violation.rewrite("an inner join, or IN (SELECT …); a total and an overlap, subtracted above both aggregates"));
+        self.violations.push(violation.rewrite(
+            "an inner join, or IN (SELECT …); a total and an overlap, subtracted above both aggregates",
+        ));
         None
     }
 
-    fn open_side<'p>(&self, original: &'p LogicalPlan, plan: LogicalPlan) -> Side<'p> {
+    fn open_side<'p>(&mut self, original: &'p LogicalPlan, plan: &LogicalPlan) -> Option<Side<'p>> {
+        let plan = self.prepared(plan)?;
         let fields = 0..original.schema().fields().len();
         let column = |index| {
             let identity = origins(original, index).and_then(|o| identity(&o, self.catalog));
             ColumnType::open(Lineage::new(), identity)
         };
         let columns = fields.map(column).collect();
-        Side { original, plan, columns, sources: BTreeMap::new(), control: Lineage::new() }
+        Some(Side {
+            original,
+            plan,
+            columns,
+            sources: BTreeMap::new(),
+            control: Lineage::new(),
+        })
     }
 
     fn inner_join(&mut self, join: &Join, left: Side<'_>, right: Side<'_>) -> Option<Typed> {
@@ -133,7 +171,11 @@ impl<'a> Typer<'a> {
         }
         let mut rows = self.joined(join, left, right, &pairs, JoinType::Inner)?;
         for (l, r) in pairs.identity_columns() {
-            let same: BTreeSet<usize> = rows.columns[l].units.union(&rows.columns[left_width + r].units).copied().collect();
+            let same: BTreeSet<usize> = rows.columns[l]
+                .units
+                .union(&rows.columns[left_width + r].units)
+                .copied()
+                .collect();
             rows.merge_classes(&same);
             rows.columns[l].units.clone_from(&same);
             rows.columns[left_width + r].units = same;
@@ -164,10 +206,24 @@ impl<'a> Typer<'a> {
         control.extend(pairs.lineage.iter().cloned());
         let mut columns = left.columns;
         columns.extend(right.columns);
-        let rows = Restricted { plan, columns, sources, control };
-        let visible = join.schema.columns().into_iter().chain(rows.units()).map(Expr::Column).collect();
+        let rows = Restricted {
+            plan,
+            columns,
+            sources,
+            control,
+        };
+        let visible = join
+            .schema
+            .columns()
+            .into_iter()
+            .chain(rows.units())
+            .map(Expr::Column)
+            .collect();
         let ordered = Projection::try_new(visible, Arc::new(rows.plan));
-        Some(Restricted { plan: LogicalPlan::Projection(self.built(ordered)?), ..rows })
+        Some(Restricted {
+            plan: LogicalPlan::Projection(self.built(ordered)?),
+            ..rows
+        })
     }
 
     /// NULL is no identity: it matches nothing, in set operations too (H12).

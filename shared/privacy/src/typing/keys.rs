@@ -24,9 +24,21 @@ fn keys(plan: &LogicalPlan, catalog: &Catalog) -> Vec<Key> {
             let Some(ScanKey::Table(id)) = scan.source.downcast_ref::<ScanSource>().map(|s| s.key) else {
                 return Vec::new();
             };
-            let unique = catalog.by_id(id).map(|table| table.unique.as_slice()).unwrap_or_default();
-            let position = |name: &String| scan.projected_schema.fields().iter().position(|f| f.name() == name);
-            unique.iter().filter(|set| !set.is_empty()).filter_map(|set| set.iter().map(position).collect()).collect()
+            let unique = catalog
+                .by_id(id)
+                .map(|table| table.unique.as_slice())
+                .unwrap_or_default();
+            let position = |name: &String| {
+                scan.projected_schema
+                    .fields()
+                    .iter()
+                    .position(|f| f.name() == name)
+            };
+            unique
+                .iter()
+                .filter(|set| !set.is_empty())
+                .filter_map(|set| set.iter().map(position).collect())
+                .collect()
         }
         LogicalPlan::SubqueryAlias(alias) => keys(&alias.input, catalog),
         LogicalPlan::Filter(filter) => keys(&filter.input, catalog),
@@ -36,11 +48,15 @@ fn keys(plan: &LogicalPlan, catalog: &Catalog) -> Vec<Key> {
             let input = projection.input.schema();
             let from: Vec<Option<usize>> = projection.expr.iter().map(|e| position(e, input)).collect();
             let moved = |old: &usize| from.iter().position(|f| *f == Some(*old));
-            keys(&projection.input, catalog).iter().filter_map(|key| key.iter().map(moved).collect()).collect()
+            keys(&projection.input, catalog)
+                .iter()
+                .filter_map(|key| key.iter().map(moved).collect())
+                .collect()
         }
         LogicalPlan::Aggregate(aggregate) => {
             let input = aggregate.input.schema();
-            let groups: Vec<Option<usize>> = aggregate.group_expr.iter().map(|e| position(e, input)).collect();
+            let groups: Vec<Option<usize>> =
+                aggregate.group_expr.iter().map(|e| position(e, input)).collect();
             let moved = |old: &usize| groups.iter().position(|g| *g == Some(*old));
             let kept = keys(&aggregate.input, catalog);
             let kept = kept.iter().filter_map(|key| key.iter().map(moved).collect());
@@ -58,8 +74,16 @@ fn keys(plan: &LogicalPlan, catalog: &Catalog) -> Vec<Key> {
 
 /// A side keeps its keys if each of its rows meets at most one of the other.
 fn join_keys(join: &Join, catalog: &Catalog) -> Vec<Key> {
-    let left_on: Key = join.on.iter().filter_map(|(l, _)| position(l, join.left.schema())).collect();
-    let right_on: Key = join.on.iter().filter_map(|(_, r)| position(r, join.right.schema())).collect();
+    let left_on: Key = join
+        .on
+        .iter()
+        .filter_map(|(l, _)| position(l, join.left.schema()))
+        .collect();
+    let right_on: Key = join
+        .on
+        .iter()
+        .filter_map(|(_, r)| position(r, join.right.schema()))
+        .collect();
     // Each side is asked once: asking again on the way up would take exponential time in a chain of joins.
     let (left, right) = (keys(&join.left, catalog), keys(&join.right, catalog));
     let once = |keys: &[Key], on: &Key| !on.is_empty() && keys.iter().any(|key| key.is_subset(on));
@@ -70,7 +94,9 @@ fn join_keys(join: &Join, catalog: &Catalog) -> Vec<Key> {
         JoinType::Left if left_once => left,
         JoinType::Inner => {
             let offset = join.left.schema().fields().len();
-            let shifted = right.into_iter().map(|key| key.into_iter().map(|i| i + offset).collect());
+            let shifted = right
+                .into_iter()
+                .map(|key| key.into_iter().map(|i| i + offset).collect());
             let left = left.into_iter().filter(|_| left_once);
             left.chain(shifted.filter(|_| right_once)).collect()
         }

@@ -33,11 +33,17 @@ impl Typer<'_> {
             _ => return self.refuse_without_key(&rows, &table),
         };
         if !is_unique(table.original, &keys, self.catalog) {
-            let names: Vec<&str> = keys.iter().map(|k| table.original.schema().field(*k).name().as_str()).collect();
+            let names: Vec<&str> = keys
+                .iter()
+                .map(|k| table.original.schema().field(*k).name().as_str())
+                .collect();
             let names = names.join(", ");
-            let message = format!("The table in which a dimension is looked up is not known to be unique on {names}.");
+            let message =
+                format!("The table in which a dimension is looked up is not known to be unique on {names}.");
             let violation = Violation::new(ViolationCode::NotUnique, "H1", message);
-            self.violations.push(violation.rewrite(format!("JOIN (SELECT {names}, MIN(…) AS … FROM … GROUP BY {names}) …")));
+            self.violations.push(violation.rewrite(format!(
+                "JOIN (SELECT {names}, MIN(…) AS … FROM … GROUP BY {names}) …"
+            )));
             return None;
         }
         for column in &mut table.columns {
@@ -45,7 +51,7 @@ impl Typer<'_> {
         }
         let join_type = if outer { JoinType::Left } else { JoinType::Inner };
         // The original's order of sides; the columns of both are put back into it.
-        let rows_first = std::ptr::eq(rows.original, &raw const *join.left);
+        let rows_first = std::ptr::eq(rows.original, join.left.as_ref());
         let (row_columns, table_columns) = (rows.columns.clone(), table.columns.clone());
         let mut joined = self.joined(join, rows, table, &pairs, join_type)?;
         joined.columns = if rows_first {

@@ -11,24 +11,28 @@ mod free;
 mod join;
 mod keys;
 mod lookup;
+mod operation;
 mod origin;
 mod pairs;
 mod partner;
+mod prepared;
 mod rows;
 mod scan;
 mod semi;
 mod types;
+mod value;
 
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan};
 
 use crate::catalog::Catalog;
 use crate::limits::Limits;
 use crate::release::Release;
 use crate::violation::{Violation, ViolationCode, Violations};
 
-pub(crate) use types::{ColumnType, Lineage, Restricted, Source, SourceId};
 use types::Typed;
+pub(crate) use types::{ColumnType, Lineage, Restricted, Source, SourceId};
 
 /// The walk's state.
 pub(crate) struct Typer<'a> {
@@ -48,9 +52,18 @@ pub(crate) struct Checked<'a> {
 }
 
 /// Types a plan in normal form.
-pub(crate) fn check<'a>(plan: &LogicalPlan, catalog: &'a Catalog, limits: &'a Limits) -> Result<Checked<'a>, Violations> {
-    let mut typer =
-        Typer { catalog, limits, sources: Vec::new(), releases: Vec::new(), violations: Violations::default() };
+pub(crate) fn check<'a>(
+    plan: &LogicalPlan,
+    catalog: &'a Catalog,
+    limits: &'a Limits,
+) -> Result<Checked<'a>, Violations> {
+    let mut typer = Typer {
+        catalog,
+        limits,
+        sources: Vec::new(),
+        releases: Vec::new(),
+        violations: Violations::default(),
+    };
     let top = match typer.node(plan) {
         Some(Typed::Open(plan)) => Some(plan),
         Some(Typed::Released(plan)) => typer.ordered(plan),
@@ -60,10 +73,15 @@ pub(crate) fn check<'a>(plan: &LogicalPlan, catalog: &'a Catalog, limits: &'a Li
         }
         None => None,
     };
+    if !typer.sources.is_empty() && typer.violations.is_empty() {
+        typer.refuse_volatile(plan);
+    }
     match top {
-        Some(top) if typer.violations.is_empty() => {
-            Ok(Checked { top, releases: typer.releases, sources: typer.sources })
-        }
+        Some(top) if typer.violations.is_empty() => Ok(Checked {
+            top,
+            releases: typer.releases,
+            sources: typer.sources,
+        }),
         _ if typer.violations.is_empty() => Err(not_understood().into()),
         _ => Err(typer.violations),
     }
@@ -137,21 +155,48 @@ impl<'a> Typer<'a> {
 
     /// The first rows of an order, and the rank of a row, are facts about single rows.
     fn refuse_below(&mut self, what: &str) -> Option<Typed> {
-        let message = format!("{what} cannot apply to rows of another tenant's table, only to released groups.");
+        let message =
+            format!("{what} cannot apply to rows of another tenant's table, only to released groups.");
         let violation = Violation::new(ViolationCode::BelowRelease, "sort", message);
-        self.violations.push(violation.rewrite("the aggregate in a subquery, ordered and limited outside"));
+        self.violations
+            .push(violation.rewrite("the aggregate in a subquery, ordered and limited outside"));
         None
     }
 
     fn refuse_rows(&mut self, rows: &Restricted) {
-        let tables: Vec<String> = rows.sources.keys().map(|s| self.source(*s).table.full_name()).collect();
-        let message = format!("Rows of {} never leave; only aggregates of them do.", tables.join(" and "));
+        let tables: Vec<String> = rows
+            .sources
+            .keys()
+            .map(|s| self.source(*s).table.full_name())
+            .collect();
+        let message = format!(
+            "Rows of {} never leave; only aggregates of them do.",
+            tables.join(" and ")
+        );
         let mut violation = Violation::new(ViolationCode::RowOutput, "root", message)
             .rewrite("SELECT COUNT(*), or GROUP BY dimensions with aggregates");
         if let [table] = tables.as_slice() {
             violation = violation.table(table);
         }
         self.violations.push(violation);
+    }
+
+    /// The same question has the same answer; and what is read twice must be the same twice.
+    fn refuse_volatile(&mut self, plan: &LogicalPlan) {
+        let mut volatile = false;
+        // The closure never returns an error.
+        let _ = plan.apply_with_subqueries(|node| {
+            volatile |= node.expressions().iter().any(Expr::is_volatile);
+            Ok(TreeNodeRecursion::Continue)
+        });
+        if volatile {
+            let message = "A function that gives another value each time cannot stand in a query over other tenants' tables.";
+            self.violations.push(Violation::new(
+                ViolationCode::FunctionNotAllowed,
+                "total",
+                message,
+            ));
+        }
     }
 
     /// What the engine's constructors give; they refuse only what no rule should have let through.
@@ -161,8 +206,10 @@ impl<'a> Typer<'a> {
             Err(error) => {
                 // The text stays here: it is the engine's own.
                 drop(error);
-                let message = "This combination of names and types cannot be rewritten; give columns distinct aliases.";
-                self.violations.push(Violation::new(ViolationCode::InvalidQuery, "rewrite", message));
+                let message =
+                    "This combination of names and types cannot be rewritten; give columns distinct aliases.";
+                self.violations
+                    .push(Violation::new(ViolationCode::InvalidQuery, "rewrite", message));
                 None
             }
         }
@@ -170,5 +217,9 @@ impl<'a> Typer<'a> {
 }
 
 fn not_understood() -> Violation {
-    Violation::new(ViolationCode::ClauseNotSupported, "types", "This form of query over other tenants' tables is not supported.")
+    Violation::new(
+        ViolationCode::ClauseNotSupported,
+        "types",
+        "This form of query over other tenants' tables is not supported.",
+    )
 }

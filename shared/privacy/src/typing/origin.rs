@@ -69,7 +69,11 @@ pub(super) fn origins(plan: &LogicalPlan, index: usize) -> Option<BTreeSet<Origi
 
 /// The one identity that all the stored columns have.
 pub(super) fn identity(origins: &BTreeSet<Origin>, catalog: &Catalog) -> Option<String> {
-    let mut identities = origins.iter().map(|o| catalog.by_id(o.table)?.identity(&o.column).map(str::to_owned));
+    let mut identities = origins
+        .iter()
+        .map(|o| catalog.by_id(o.table)?.identity(&o.column).map(str::to_owned));
     let first = identities.next()??;
-    identities.all(|other| other.as_ref() == Some(&first)).then_some(first)
+    identities
+        .all(|other| other.as_ref() == Some(&first))
+        .then_some(first)
 }

@@ -28,6 +28,9 @@ pub(super) struct Pairs {
     pub(super) joined: BTreeSet<(usize, String)>,
 }
 
+/// The column that a side of an equality is, and its position.
+type Found<'s> = Option<(usize, &'s ColumnType)>;
+
 /// One equality.
 #[derive(Debug, Clone)]
 pub(super) struct Pair {
@@ -45,24 +48,37 @@ impl Pairs {
 
     pub(super) fn on(&self) -> Vec<(Expr, Expr)> {
         let all = self.identity.iter().chain(&self.dimension);
-        all.map(|pair| (pair.left.1.clone(), pair.right.1.clone())).collect()
+        all.map(|pair| (pair.left.1.clone(), pair.right.1.clone()))
+            .collect()
     }
 
     /// Positions of the equated join columns.
     pub(super) fn identity_columns(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
-        self.identity.iter().filter_map(|pair| Some((pair.left.0?, pair.right.0?)))
+        self.identity
+            .iter()
+            .filter_map(|pair| Some((pair.left.0?, pair.right.0?)))
     }
 }
 
 impl Typer<'_> {
     pub(super) fn pairs(&mut self, join: &Join, left: &Side<'_>, right: &Side<'_>) -> Option<Pairs> {
-        let left_scope = Scope { schema: join.left.schema(), columns: &left.columns };
-        let right_scope = Scope { schema: join.right.schema(), columns: &right.columns };
+        let left_scope = Scope {
+            schema: join.left.schema(),
+            columns: &left.columns,
+        };
+        let right_scope = Scope {
+            schema: join.right.schema(),
+            columns: &right.columns,
+        };
         let mut pairs = Pairs::default();
         let mut good = true;
         for (l, r) in &join.on {
-            let found = (self.side_column(l, &left_scope), self.side_column(r, &right_scope));
-            let identifies = |c: &Option<(usize, &ColumnType)>| c.is_some_and(|(_, column)| column.is(ColumnUse::Join));
+            let found = (
+                self.side_column(l, &left_scope),
+                self.side_column(r, &right_scope),
+            );
+            let identifies =
+                |c: &Option<(usize, &ColumnType)>| c.is_some_and(|(_, column)| column.is(ColumnUse::Join));
             let pair = if identifies(&found.0) || identifies(&found.1) {
                 self.identity_pair((l, &left_scope), (r, &right_scope), found, &mut pairs)
             } else {
@@ -89,11 +105,14 @@ impl Typer<'_> {
         &mut self,
         (l, left_scope): (&Expr, &Scope<'_>),
         (r, right_scope): (&Expr, &Scope<'_>),
-        found: (Option<(usize, &ColumnType)>, Option<(usize, &ColumnType)>),
+        found: (Found<'_>, Found<'_>),
         pairs: &mut Pairs,
     ) -> Option<()> {
         let (Some((li, lc)), Some((ri, rc))) = found else {
-            return self.refuse_key("A join column must be compared with a bare join column, not with an expression.", (l, r));
+            return self.refuse_key(
+                "A join column must be compared with a bare join column, not with an expression.",
+                (l, r),
+            );
         };
         let usable = |c: &ColumnType| c.is(ColumnUse::Join) || c.kind == Kind::Open;
         if !usable(lc) || !usable(rc) {
@@ -102,7 +121,10 @@ impl Typer<'_> {
         match (&lc.identity, &rc.identity) {
             (Some(a), Some(b)) if a == b => {}
             (Some(a), Some(b)) => {
-                return self.refuse_key(&format!("The join columns hold different identities: {a} and {b}."), (l, r));
+                return self.refuse_key(
+                    &format!("The join columns hold different identities: {a} and {b}."),
+                    (l, r),
+                );
             }
             _ => {
                 let message = "One of the compared columns is not known to hold the identity of the other: it must be a \
@@ -111,10 +133,15 @@ impl Typer<'_> {
             }
         }
         // Types of the columns themselves, before the casts that made them comparable.
-        let stored = |e: &Expr, scope: &Scope<'_>| bare_column(e, scope).map(|c| Expr::Column(c.clone()).get_type(scope.schema));
+        let stored = |e: &Expr, scope: &Scope<'_>| {
+            bare_column(e, scope).map(|c| Expr::Column(c.clone()).get_type(scope.schema))
+        };
         let types = (stored(l, left_scope)?.ok()?, stored(r, right_scope)?.ok()?);
         if !total::same_type(&types.0, &types.1) {
-            let message = format!("The join columns have different types: {} and {}.", types.0, types.1);
+            let message = format!(
+                "The join columns have different types: {} and {}.",
+                types.0, types.1
+            );
             return self.refuse_key(&message, (l, r));
         }
         for column in [lc, rc] {
@@ -124,7 +151,10 @@ impl Typer<'_> {
             }
         }
         let bare = |e: &Expr| e.clone().unalias();
-        pairs.identity.push(Pair { left: (Some(li), bare(l)), right: (Some(ri), bare(r)) });
+        pairs.identity.push(Pair {
+            left: (Some(li), bare(l)),
+            right: (Some(ri), bare(r)),
+        });
         Some(())
     }
 
@@ -132,10 +162,13 @@ impl Typer<'_> {
         &mut self,
         (l, left_scope): (&Expr, &Scope<'_>),
         (r, right_scope): (&Expr, &Scope<'_>),
-        found: (Option<(usize, &ColumnType)>, Option<(usize, &ColumnType)>),
+        found: (Found<'_>, Found<'_>),
         pairs: &mut Pairs,
     ) -> Option<()> {
-        let (left, right) = (self.total(l, left_scope, Place::On), self.total(r, right_scope, Place::On));
+        let (left, right) = (
+            self.total(l, left_scope, Place::On),
+            self.total(r, right_scope, Place::On),
+        );
         let (left, right) = (left?, right?);
         pairs.lineage.extend(left.lineage);
         pairs.lineage.extend(right.lineage);
@@ -155,7 +188,14 @@ impl Typer<'_> {
         pairs: &mut Pairs,
     ) -> Option<()> {
         let columns: Vec<ColumnType> = left.columns.iter().chain(&right.columns).cloned().collect();
-        let total = self.total(filter, &Scope { schema, columns: &columns }, Place::On)?;
+        let total = self.total(
+            filter,
+            &Scope {
+                schema,
+                columns: &columns,
+            },
+            Place::On,
+        )?;
         pairs.lineage.extend(total.lineage);
         pairs.filter = Some(total.expr);
         Some(())
@@ -165,7 +205,8 @@ impl Typer<'_> {
         let columns: Vec<_> = l.column_refs().into_iter().chain(r.column_refs()).collect();
         let at = columns.iter().filter_map(|c| column_position(c)).min();
         let violation = Violation::new(ViolationCode::JoinKey, "join", message).at(at);
-        self.violations.push(violation.rewrite("an equality of two bare join columns of one identity and one type"));
+        self.violations
+            .push(violation.rewrite("an equality of two bare join columns of one identity and one type"));
         None
     }
 

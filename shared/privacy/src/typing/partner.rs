@@ -16,7 +16,13 @@ use crate::violation::{Violation, ViolationCode};
 
 impl Typer<'_> {
     /// Whether every restricted source of either side admits the join's kind and the owners of the other side.
-    pub(super) fn may_meet(&mut self, left: &Side<'_>, right: &Side<'_>, pairs: &Pairs, kind: JoinKind) -> bool {
+    pub(super) fn may_meet(
+        &mut self,
+        left: &Side<'_>,
+        right: &Side<'_>,
+        pairs: &Pairs,
+        kind: JoinKind,
+    ) -> bool {
         let left_keys: Vec<usize> = pairs.identity_columns().map(|(l, _)| l).collect();
         let right_keys: Vec<usize> = pairs.identity_columns().map(|(_, r)| r).collect();
         let left_owners = self.owners(left, &left_keys);
@@ -39,15 +45,22 @@ impl Typer<'_> {
         if !side.is_open() {
             return side.sources.keys().map(|s| self.source(*s).table.owner).collect();
         }
-        let origins = keys.iter().filter_map(|key| origins(side.original, *key)).flatten();
-        origins.filter_map(|o| self.catalog.by_id(o.table)).map(|t| t.owner).collect()
+        let origins = keys
+            .iter()
+            .filter_map(|key| origins(side.original, *key))
+            .flatten();
+        origins
+            .filter_map(|o| self.catalog.by_id(o.table))
+            .map(|t| t.owner)
+            .collect()
     }
 
     fn admits(&mut self, source: usize, others: &BTreeSet<Uuid>, kind: JoinKind) {
         let info = self.source(source);
         let (table, joins) = (info.table.full_name(), &info.policy.joins);
         let mut refuse = |message: String| {
-            self.violations.push(Violation::new(ViolationCode::JoinNotAllowed, "join", message).table(&table));
+            self.violations
+                .push(Violation::new(ViolationCode::JoinNotAllowed, "join", message).table(&table));
         };
         if joins.condition == JoinCondition::Blocked {
             return refuse(format!("The policy of {table} blocks joins."));
@@ -67,13 +80,21 @@ impl Typer<'_> {
             JoinPartners::Tenants(tenants) => tenants.contains(other),
         };
         if !others.iter().all(admitted) {
-            refuse(format!("The policy of {table} does not allow a join with a table of that owner."));
+            refuse(format!(
+                "The policy of {table} does not allow a join with a table of that owner."
+            ));
         }
     }
 
     /// An open side that repeats its key weighs and selects individuals (H1, H3): a list that holds everybody but
     /// one in one group, or each person a chosen number of times, gives single persons' values from sums.
-    pub(super) fn open_is_unique(&mut self, left: &Side<'_>, right: &Side<'_>, pairs: &Pairs, inner: bool) -> bool {
+    pub(super) fn open_is_unique(
+        &mut self,
+        left: &Side<'_>,
+        right: &Side<'_>,
+        pairs: &Pairs,
+        inner: bool,
+    ) -> bool {
         let (open, keys): (_, BTreeSet<usize>) = if left.is_open() {
             (left, pairs.identity_columns().map(|(l, _)| l).collect())
         } else if right.is_open() && inner {
@@ -87,21 +108,32 @@ impl Typer<'_> {
         let schema = open.original.schema();
         let names: Vec<String> = keys.iter().map(|k| schema.field(*k).name().clone()).collect();
         let (names, table) = (names.join(", "), self.open_table(open, &keys));
-        let alias = keys.first().and_then(|k| schema.qualified_field(*k).0).map(|q| q.table().to_owned());
+        let alias = keys
+            .first()
+            .and_then(|k| schema.qualified_field(*k).0)
+            .map(|q| q.table().to_owned());
         let alias = alias.unwrap_or_else(|| "own".to_owned());
         let message = format!(
             "{table} is not known to be unique on {names}. A list of your own that repeats a key would select and weigh \
              individuals of the other table."
         );
         let rewrite = format!("JOIN (SELECT DISTINCT {names} FROM {table}) {alias} ON …");
-        let violation = Violation::new(ViolationCode::NotUnique, "H1", message).table(table).rewrite(rewrite);
+        let violation = Violation::new(ViolationCode::NotUnique, "H1", message)
+            .table(table)
+            .rewrite(rewrite);
         self.violations.push(violation);
         false
     }
 
     fn open_table(&self, open: &Side<'_>, keys: &BTreeSet<usize>) -> String {
-        let origins = keys.iter().filter_map(|k| origins(open.original, *k)).flatten().next();
-        let table = origins.and_then(|o| self.catalog.by_id(o.table)).map(|t| t.full_name());
+        let origins = keys
+            .iter()
+            .filter_map(|k| origins(open.original, *k))
+            .flatten()
+            .next();
+        let table = origins
+            .and_then(|o| self.catalog.by_id(o.table))
+            .map(|t| t.full_name());
         table.unwrap_or_else(|| "the open side".to_owned())
     }
 
@@ -119,14 +151,19 @@ impl Typer<'_> {
         if is_unique(by, keys, self.catalog) {
             return false;
         }
-        let strict = side.sources.keys().map(|s| self.source(*s)).find(|s| !s.policy.joins.fan_out);
+        let strict = side
+            .sources
+            .keys()
+            .map(|s| self.source(*s))
+            .find(|s| !s.policy.joins.fan_out);
         let Some(strict) = strict else {
             return false;
         };
         let table = strict.table.full_name();
         let message = format!("The policy of {table} does not allow a join that may repeat its rows.");
         let violation = Violation::new(ViolationCode::JoinNotAllowed, "join", message).table(table);
-        self.violations.push(violation.rewrite("SELECT DISTINCT of the key on the other side"));
+        self.violations
+            .push(violation.rewrite("SELECT DISTINCT of the key on the other side"));
         true
     }
 
@@ -136,13 +173,18 @@ impl Typer<'_> {
         for source in rows.sources.keys() {
             *occurrences.entry(self.source(*source).table.id).or_default() += 1;
         }
-        let often = rows.sources.keys().find(|s| occurrences.get(&self.source(**s).table.id).is_some_and(|n| *n > 2));
+        let often = rows.sources.keys().find(|s| {
+            occurrences
+                .get(&self.source(**s).table.id)
+                .is_some_and(|n| *n > 2)
+        });
         let Some(often) = often else {
             return Some(());
         };
         let table = self.source(*often).table.full_name();
         let message = format!("{table} is joined with itself more than once.");
-        self.violations.push(Violation::new(ViolationCode::JoinNotAllowed, "join", message).table(table));
+        self.violations
+            .push(Violation::new(ViolationCode::JoinNotAllowed, "join", message).table(table));
         None
     }
 }

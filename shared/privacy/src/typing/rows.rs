@@ -22,7 +22,10 @@ impl Typer<'_> {
     /// computation over an identifying column would be a way around every rule about such columns.
     pub(super) fn projection(&mut self, projection: &Projection, mut rows: Restricted) -> Option<Typed> {
         let columns = std::mem::take(&mut rows.columns);
-        let scope = Scope { schema: projection.input.schema(), columns: &columns };
+        let scope = Scope {
+            schema: projection.input.schema(),
+            columns: &columns,
+        };
         let mut exprs = Vec::with_capacity(projection.expr.len() + rows.sources.len());
         for (index, expr) in projection.expr.iter().enumerate() {
             if let Some((expr, column)) = self.projected(expr, &scope) {
@@ -48,7 +51,11 @@ impl Typer<'_> {
         }
         let total = self.total(expr, scope, Place::Select)?;
         let literal = matches!(total.expr, Expr::Literal(_, _));
-        let column = if literal { ColumnType::literal() } else { ColumnType::derived(total.lineage) };
+        let column = if literal {
+            ColumnType::literal()
+        } else {
+            ColumnType::derived(total.lineage)
+        };
         Some((total.expr, column))
     }
 
@@ -56,19 +63,32 @@ impl Typer<'_> {
     fn refuse_computed_measure(&mut self, expr: &Expr, scope: &Scope<'_>) -> bool {
         let mut refused = false;
         for column in expr.column_refs() {
-            let Some(ColumnType { kind: Kind::Stored(source, name), uses, .. }) = scope.column(column) else {
+            let Some(ColumnType {
+                kind: Kind::Stored(source, name),
+                uses,
+                ..
+            }) = scope.column(column)
+            else {
                 continue;
             };
             if uses.contains(&ColumnUse::Measure) && !uses.contains(&ColumnUse::Dimension) {
                 let table = self.source(*source).table.full_name();
                 let arithmetic = self.source(*source).policy.expressions >= Expressions::Arithmetic;
-                let why = if arithmetic { "is not supported yet" } else { "is not among what its policy allows" };
-                let message = format!("Computing with {name}, a measure of {table}, {why}: aggregates take bare columns.");
+                let why = if arithmetic {
+                    "is not supported yet"
+                } else {
+                    "is not among what its policy allows"
+                };
+                let message = format!(
+                    "Computing with {name}, a measure of {table}, {why}: aggregates take bare columns."
+                );
                 let violation = Violation::new(ViolationCode::ExpressionNotAllowed, "H8", message)
                     .table(table)
                     .column(name)
                     .at(column_position(column))
-                    .rewrite(format!("SUM({name}) or another aggregate, computed with above it"));
+                    .rewrite(format!(
+                        "SUM({name}) or another aggregate, computed with above it"
+                    ));
                 self.violations.push(violation);
                 refused = true;
             }
@@ -80,7 +100,10 @@ impl Typer<'_> {
     /// every value below which it was filtered by (H20).
     pub(super) fn filter(&mut self, filter: &Filter, mut rows: Restricted) -> Option<Typed> {
         let columns = std::mem::take(&mut rows.columns);
-        let scope = Scope { schema: filter.input.schema(), columns: &columns };
+        let scope = Scope {
+            schema: filter.input.schema(),
+            columns: &columns,
+        };
         let mut kept = Vec::new();
         let mut refused = false;
         for condition in split_conjunction(&filter.predicate) {

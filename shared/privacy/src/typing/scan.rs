@@ -31,18 +31,27 @@ impl<'a> Typer<'a> {
             Access::Open => Some(Typed::Open(LogicalPlan::TableScan(scan.clone()))),
             Access::Restricted(policy) => self.restricted_scan(&scan.table_name, table, policy),
             Access::None => {
-                self.violations.push(crate::gate::unknown_table(&table.full_name()));
+                self.violations
+                    .push(crate::gate::unknown_table(&table.full_name()));
                 None
             }
         }
     }
 
-    fn restricted_scan(&mut self, name: &TableReference, table: &'a CatalogTable, policy: &'a Policy) -> Option<Typed> {
+    fn restricted_scan(
+        &mut self,
+        name: &TableReference,
+        table: &'a CatalogTable,
+        policy: &'a Policy,
+    ) -> Option<Typed> {
         let unit = self.unit_column(table, policy)?;
         let source = self.sources.len();
         self.sources.push(Source { table, policy });
 
-        let stored = ScanSource { key: ScanKey::Table(table.id), schema: table_fields(table) };
+        let stored = ScanSource {
+            key: ScanKey::Table(table.id),
+            schema: table_fields(table),
+        };
         let scan = LogicalPlanBuilder::scan(name.clone(), Arc::new(stored), None);
         let unit_expr = Expr::Column(Column::new(Some(name.clone()), unit));
         let mut fields = Vec::new();
@@ -51,18 +60,33 @@ impl<'a> Typer<'a> {
             let part = &policy.columns[&column.name];
             let value = Expr::Column(Column::new(Some(name.clone()), &column.name));
             fields.push(match finite(value.clone(), &column.data_type) {
-                Some(finite) => self.built(finite)?.alias_qualified(Some(name.clone()), &column.name),
+                Some(finite) => self
+                    .built(finite)?
+                    .alias_qualified(Some(name.clone()), &column.name),
                 None => value,
             });
-            columns.push(ColumnType::stored(source, &column.name, part, column.name == unit));
+            columns.push(ColumnType::stored(
+                source,
+                &column.name,
+                part,
+                column.name == unit,
+            ));
         }
         fields.push(unit_expr.clone().alias(unit_name(source)));
         // Rows without a unit belong to nobody whom a threshold could count (H12).
         let plan = scan.and_then(|b| b.filter(unit_expr.is_not_null())?.project(fields)?.build());
         let plan = self.built(plan)?;
-        let state = SourceState { class: source, ..SourceState::default() };
+        let state = SourceState {
+            class: source,
+            ..SourceState::default()
+        };
         let sources = BTreeMap::from([(source, state)]);
-        Some(Typed::Restricted(Box::new(Restricted { plan, columns, sources, control: Lineage::new() })))
+        Some(Typed::Restricted(Box::new(Restricted {
+            plan,
+            columns,
+            sources,
+            control: Lineage::new(),
+        })))
     }
 
     /// The unit's column; or why the table cannot be queried by others, although its policy names the caller.
@@ -70,7 +94,8 @@ impl<'a> Typer<'a> {
         let name = table.full_name();
         let mut missing = |what: &str| {
             let message = format!("The policy of {name} asks for {what}, which is not available yet.");
-            self.violations.push(Violation::new(ViolationCode::MechanismNotAvailable, "scan", message).table(&name));
+            self.violations
+                .push(Violation::new(ViolationCode::MechanismNotAvailable, "scan", message).table(&name));
         };
         let mut available = true;
         if policy.differential_privacy.is_some() {
@@ -83,7 +108,8 @@ impl<'a> Typer<'a> {
         }
         if policy.approval == Approval::Approved {
             let message = format!("{name} answers only queries that its owner approved.");
-            self.violations.push(Violation::new(ViolationCode::ApprovalRequired, "scan", message).table(&name));
+            self.violations
+                .push(Violation::new(ViolationCode::ApprovalRequired, "scan", message).table(&name));
             available = false;
         }
         match &policy.privacy_unit {
@@ -92,12 +118,16 @@ impl<'a> Typer<'a> {
             Some(PrivacyUnit::Column(_)) | None => {
                 // The schema has changed under the policy: without a unit nothing can be counted.
                 let message = format!("The policy of {name} names no column that holds its privacy unit.");
-                self.violations.push(Violation::new(ViolationCode::MechanismNotAvailable, "scan", message).table(&name));
+                self.violations
+                    .push(Violation::new(ViolationCode::MechanismNotAvailable, "scan", message).table(&name));
                 None
             }
             Some(PrivacyUnit::Via(_)) => {
-                let message = format!("The policy of {name} takes its unit from another table, which is not available yet.");
-                self.violations.push(Violation::new(ViolationCode::MechanismNotAvailable, "scan", message).table(&name));
+                let message = format!(
+                    "The policy of {name} takes its unit from another table, which is not available yet."
+                );
+                self.violations
+                    .push(Violation::new(ViolationCode::MechanismNotAvailable, "scan", message).table(&name));
                 None
             }
         }

@@ -14,7 +14,13 @@ use crate::violation::{Violation, ViolationCode};
 
 impl Typer<'_> {
     /// The rows of `kept` that have a match in `other`. The pairs have `kept` on their left.
-    pub(super) fn semi_join(&mut self, join: &Join, kept: Side<'_>, other: Side<'_>, pairs: Pairs) -> Option<Typed> {
+    pub(super) fn semi_join(
+        &mut self,
+        join: &Join,
+        kept: Side<'_>,
+        other: Side<'_>,
+        pairs: Pairs,
+    ) -> Option<Typed> {
         if pairs.identity.is_empty() && (!other.is_open() || pairs.dimension.is_empty()) {
             return self.refuse_without_key(&kept, &other);
         }
@@ -24,7 +30,11 @@ impl Typer<'_> {
         if !(partners && unique) {
             return None;
         }
-        if other.is_open() { self.select_by_list(kept, other, &pairs) } else { self.select_by_rows(join, kept, other, &pairs) }
+        if other.is_open() {
+            self.select_by_list(kept, other, &pairs)
+        } else {
+            self.select_by_rows(join, kept, other, &pairs)
+        }
     }
 
     /// Restricted rows, filtered by a list of the caller's own.
@@ -38,7 +48,13 @@ impl Typer<'_> {
 
     /// Rows that have a match among restricted rows belong, from then on, to the units that they matched: the key is
     /// those units' own column, so the match adds no unit that is not counted (H11).
-    fn select_by_rows(&mut self, join: &Join, mut kept: Side<'_>, mut other: Side<'_>, pairs: &Pairs) -> Option<Typed> {
+    fn select_by_rows(
+        &mut self,
+        join: &Join,
+        mut kept: Side<'_>,
+        mut other: Side<'_>,
+        pairs: &Pairs,
+    ) -> Option<Typed> {
         let matched = self.matched_units(&other, pairs)?;
         for (k, o) in pairs.identity_columns() {
             equate(&mut kept, k, &mut other, o);
@@ -46,19 +62,40 @@ impl Typer<'_> {
         let width = kept.columns.len();
         let mut rows = kept.into_rows();
         let units_before = rows.units();
-        let Side { plan, columns: other_columns, sources, control, .. } = other;
+        let Side {
+            plan,
+            columns: other_columns,
+            sources,
+            control,
+            ..
+        } = other;
         let semi = self.join_plan(rows.plan, plan, pairs, JoinType::LeftSemi)?;
-        let visible = semi.schema().columns().into_iter().take(width).chain(units_before).map(Expr::Column);
-        let added = matched.iter().map(|(source, key)| key.clone().alias(unit_name(*source)));
+        let visible = semi
+            .schema()
+            .columns()
+            .into_iter()
+            .take(width)
+            .chain(units_before)
+            .map(Expr::Column);
+        let added = matched
+            .iter()
+            .map(|(source, key)| key.clone().alias(unit_name(*source)));
         let projection = Projection::try_new(visible.chain(added).collect(), Arc::new(semi));
         rows.plan = LogicalPlan::Projection(self.built(projection)?);
-        debug_assert!(join.schema.fields().len() == width, "a semi join gives the columns of the kept side");
+        debug_assert!(
+            join.schema.fields().len() == width,
+            "a semi join gives the columns of the kept side"
+        );
         rows.sources.extend(sources);
         rows.control.extend(control);
         rows.control.extend(pairs.lineage.iter().cloned());
         mark_joined(&mut rows, pairs);
         for (k, o) in pairs.identity_columns() {
-            let same: BTreeSet<usize> = rows.columns[k].units.union(&other_columns[o].units).copied().collect();
+            let same: BTreeSet<usize> = rows.columns[k]
+                .units
+                .union(&other_columns[o].units)
+                .copied()
+                .collect();
             rows.merge_classes(&same);
             rows.columns[k].units = same;
         }
@@ -73,7 +110,10 @@ impl Typer<'_> {
             let class = state.class;
             let same_class = |s: &usize| other.sources.get(s).is_some_and(|state| state.class == class);
             let pair = pairs.identity.iter().find(|pair| {
-                pair.right.0.and_then(|r| other.columns.get(r)).is_some_and(|column| column.units.iter().any(same_class))
+                pair.right
+                    .0
+                    .and_then(|r| other.columns.get(r))
+                    .is_some_and(|column| column.units.iter().any(same_class))
             });
             let Some(pair) = pair else {
                 let table = self.source(*source).table.full_name();

@@ -59,12 +59,19 @@ impl Restricted {
     /// Where the unit of a source stands in the plan.
     pub(crate) fn unit(&self, source: SourceId) -> Option<Column> {
         let name = unit_name(source);
-        self.plan.schema().iter().find(|(_, field)| *field.name() == name).map(Column::from)
+        self.plan
+            .schema()
+            .iter()
+            .find(|(_, field)| *field.name() == name)
+            .map(Column::from)
     }
 
     /// The hidden columns, in the order of sources.
     pub(crate) fn units(&self) -> Vec<Column> {
-        self.sources.keys().filter_map(|source| self.unit(*source)).collect()
+        self.sources
+            .keys()
+            .filter_map(|source| self.unit(*source))
+            .collect()
     }
 
     /// The classes of units, each with its sources.
@@ -78,16 +85,26 @@ impl Restricted {
 
     /// Whether a column holds, in every row, the unit of that class.
     pub(crate) fn is_unit_of(&self, column: &ColumnType, class: SourceId) -> bool {
-        column.units.iter().any(|source| self.sources.get(source).is_some_and(|state| state.class == class))
+        column
+            .units
+            .iter()
+            .any(|source| self.sources.get(source).is_some_and(|state| state.class == class))
     }
 
     /// From now on the units of the given sources are known to be the same.
     pub(crate) fn merge_classes(&mut self, sources: &BTreeSet<SourceId>) {
-        let classes: BTreeSet<SourceId> = sources.iter().filter_map(|s| Some(self.sources.get(s)?.class)).collect();
+        let classes: BTreeSet<SourceId> = sources
+            .iter()
+            .filter_map(|s| Some(self.sources.get(s)?.class))
+            .collect();
         let Some(first) = classes.first().copied() else {
             return;
         };
-        for state in self.sources.values_mut().filter(|state| classes.contains(&state.class)) {
+        for state in self
+            .sources
+            .values_mut()
+            .filter(|state| classes.contains(&state.class))
+        {
             state.class = first;
         }
     }
@@ -131,19 +148,35 @@ impl ColumnType {
             kind: Kind::Stored(source, name.to_owned()),
             uses: part.uses.clone(),
             identity: part.identity.clone(),
-            units: if is_unit { BTreeSet::from([source]) } else { BTreeSet::new() },
+            units: if is_unit {
+                BTreeSet::from([source])
+            } else {
+                BTreeSet::new()
+            },
             lineage: BTreeSet::from([(source, name.to_owned())]),
         }
     }
 
     pub(crate) fn derived(lineage: Lineage) -> Self {
         let uses = BTreeSet::from([ColumnUse::Dimension]);
-        Self { kind: Kind::Derived, uses, identity: None, units: BTreeSet::new(), lineage }
+        Self {
+            kind: Kind::Derived,
+            uses,
+            identity: None,
+            units: BTreeSet::new(),
+            lineage,
+        }
     }
 
     /// A column of an open table. `lineage` is what decided which of its rows stands beside a restricted one.
     pub(crate) fn open(lineage: Lineage, identity: Option<String>) -> Self {
-        Self { kind: Kind::Open, uses: BTreeSet::new(), identity, units: BTreeSet::new(), lineage }
+        Self {
+            kind: Kind::Open,
+            uses: BTreeSet::new(),
+            identity,
+            units: BTreeSet::new(),
+            lineage,
+        }
     }
 
     pub(crate) fn literal() -> Self {

@@ -16,23 +16,55 @@ const DELAYS: &str = "SELECT p.manufacturer, COUNT(*) AS n, AVG(f.dep_delay) AS 
 fn tables_schema_and_thresholds_are_told() {
     let world = world();
     let compiled = check(&world, B, DELAYS).unwrap();
-    let tables: Vec<_> =
-        compiled.tables.iter().map(|t| (t.name.as_str(), t.policy_version, t.threshold.map(|k| k.min_units))).collect();
-    assert_eq!(tables, vec![("alliance.flights", Some(7), Some(3)), ("registry.planes", Some(7), None)]);
+    let tables: Vec<_> = compiled
+        .tables
+        .iter()
+        .map(|t| {
+            (
+                t.name.as_str(),
+                t.policy_version,
+                t.threshold.map(|k| k.min_units),
+            )
+        })
+        .collect();
+    assert_eq!(
+        tables,
+        vec![
+            ("alliance.flights", Some(7), Some(3)),
+            ("registry.planes", Some(7), None)
+        ]
+    );
     assert!(compiled.tables[0].is_restricted() && !compiled.tables[1].is_restricted());
-    let fields: Vec<_> =
-        compiled.output_schema.fields().iter().map(|f| (f.name().as_str(), f.data_type().clone())).collect();
-    assert_eq!(fields, vec![("manufacturer", DataType::Utf8), ("n", DataType::Int64), ("d", DataType::Float64)]);
+    let fields: Vec<_> = compiled
+        .output_schema
+        .fields()
+        .iter()
+        .map(|f| (f.name().as_str(), f.data_type().clone()))
+        .collect();
+    assert_eq!(
+        fields,
+        vec![
+            ("manufacturer", DataType::Utf8),
+            ("n", DataType::Int64),
+            ("d", DataType::Float64)
+        ]
+    );
     assert_eq!(compiled.releases.len(), 1);
     assert_eq!(scans(compiled.releases[0].engine_plan()).len(), 2);
-    assert_eq!(scans(&compiled.top).into_iter().collect::<Vec<_>>(), vec![ScanKey::Released(0)]);
+    assert_eq!(
+        scans(&compiled.top).into_iter().collect::<Vec<_>>(),
+        vec![ScanKey::Released(0)]
+    );
 }
 
 #[test]
 fn a_query_over_own_tables_releases_nothing() {
     let compiled = check(&world(), A, "SELECT * FROM alliance.flights").unwrap();
     assert!(compiled.releases.is_empty());
-    assert_eq!(compiled.tables.iter().map(|t| t.threshold).collect::<Vec<_>>(), vec![None]);
+    assert_eq!(
+        compiled.tables.iter().map(|t| t.threshold).collect::<Vec<_>>(),
+        vec![None]
+    );
     assert_eq!(compiled.output_schema.fields().len(), 9);
 }
 
@@ -40,7 +72,9 @@ fn a_query_over_own_tables_releases_nothing() {
 fn layout_does_not_change_the_normalized_text() {
     let world = world();
     let one = check(&world, B, DELAYS).unwrap().normalized;
-    let other = check(&world, B, &format!("{} -- a remark", DELAYS.replace(' ', "\n  "))).unwrap().normalized;
+    let other = check(&world, B, &format!("{} -- a remark", DELAYS.replace(' ', "\n  ")))
+        .unwrap()
+        .normalized;
     assert_eq!(one, other);
 }
 
@@ -48,23 +82,38 @@ fn layout_does_not_change_the_normalized_text() {
 fn a_violation_names_its_place_and_what_would_pass() {
     let sql = "SELECT COUNT(*)\nFROM alliance.flights f\nJOIN registry.planes p ON f.tailnum = p.tailnum";
     let violations = check(&world(), A, sql).unwrap_err();
-    let [violation] = violations.as_slice() else { panic!("{violations:?}") };
+    let [violation] = violations.as_slice() else {
+        panic!("{violations:?}")
+    };
     assert_eq!((violation.code, violation.rule), (ViolationCode::NotUnique, "H1"));
     assert_eq!(violation.table.as_deref(), Some("alliance.flights"));
-    assert_eq!(violation.rewrite.as_deref(), Some("JOIN (SELECT DISTINCT tailnum FROM alliance.flights) f ON …"));
+    assert_eq!(
+        violation.rewrite.as_deref(),
+        Some("JOIN (SELECT DISTINCT tailnum FROM alliance.flights) f ON …")
+    );
 
     let sql = "SELECT COUNT(*) FROM registry.planes p\nWHERE p.tailnum = 'N1'\n  AND p.seats > 3";
     let violations = check(&world(), C, sql).unwrap_err();
-    let places: Vec<_> =
-        violations.iter().map(|v| (v.column.clone().unwrap(), v.position.map(|p| (p.line, p.column)))).collect();
-    assert_eq!(places, vec![("tailnum".into(), Some((2, 7))), ("seats".into(), Some((3, 7)))]);
+    let places: Vec<_> = violations
+        .iter()
+        .map(|v| (v.column.clone().unwrap(), v.position.map(|p| (p.line, p.column))))
+        .collect();
+    assert_eq!(
+        places,
+        vec![("tailnum".into(), Some((2, 7))), ("seats".into(), Some((3, 7)))]
+    );
 }
 
 #[test]
 fn hidden_and_unknown_columns_are_told_alike() {
     let told = |column: &str| {
         let sql = format!("SELECT COUNT({column}) FROM registry.planes");
-        check(&world(), C, &sql).unwrap_err().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        check(&world(), C, &sql)
+            .unwrap_err()
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("\n")
     };
     assert_eq!(told("owner").replace("owner", "ghost"), told("ghost"));
 }
@@ -73,7 +122,12 @@ fn hidden_and_unknown_columns_are_told_alike() {
 fn invisible_and_unknown_tables_are_told_alike() {
     let told = |table: &str| {
         let sql = format!("SELECT COUNT(*) FROM locked.{table}");
-        check(&world(), C, &sql).unwrap_err().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        check(&world(), C, &sql)
+            .unwrap_err()
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("\n")
     };
     let unknown = told("ghost");
     for table in ["private", "others"] {
@@ -96,11 +150,18 @@ fn statements_that_expand_without_end_are_refused() {
     // Each WITH query names the one before twice.
     let mut sql = "WITH a0 AS (SELECT 1 AS x)".to_owned();
     for i in 1..14 {
-        sql += &format!(", a{i} AS (SELECT l.x FROM a{} l JOIN a{} r ON l.x = r.x)", i - 1, i - 1);
+        sql += &format!(
+            ", a{i} AS (SELECT l.x FROM a{} l JOIN a{} r ON l.x = r.x)",
+            i - 1,
+            i - 1
+        );
     }
     sql += " SELECT * FROM a13";
     let violations = compile(&sql, &world().catalog(C), &Limits::default()).unwrap_err();
-    assert_eq!(violations.iter().map(|v| v.code).collect::<Vec<_>>(), vec![ViolationCode::TooLarge]);
+    assert_eq!(
+        violations.iter().map(|v| v.code).collect::<Vec<_>>(),
+        vec![ViolationCode::TooLarge]
+    );
 }
 
 #[test]
@@ -121,9 +182,22 @@ fn the_largest_statements_that_pass_need_no_larger_stack() {
     let run = move || {
         for sql in statements {
             let compiled = compile(&sql, &world().catalog(C), &limits);
-            let codes: Vec<_> = compiled.err().unwrap_or_default().into_iter().map(|v| v.code).collect();
-            assert!(codes.is_empty() || codes == [ViolationCode::TooLarge], "{codes:?} {sql}");
+            let codes: Vec<_> = compiled
+                .err()
+                .unwrap_or_default()
+                .into_iter()
+                .map(|v| v.code)
+                .collect();
+            assert!(
+                codes.is_empty() || codes == [ViolationCode::TooLarge],
+                "{codes:?} {sql}"
+            );
         }
     };
-    std::thread::Builder::new().stack_size(2 * 1024 * 1024).spawn(run).unwrap().join().unwrap();
+    std::thread::Builder::new()
+        .stack_size(2 * 1024 * 1024)
+        .spawn(run)
+        .unwrap()
+        .join()
+        .unwrap();
 }

@@ -33,7 +33,9 @@ pub(crate) async fn run(world: &World, compiled: &Compiled) -> Result<Vec<Vec<St
     let session = session();
     let table = |id: Uuid| {
         let (_, rows) = world.tables.iter().find(|(table, _)| table.id == id)?;
-        MemTable::try_new(rows.schema(), vec![vec![rows.clone()]]).ok().map(|t| Arc::new(t) as Arc<dyn TableProvider>)
+        MemTable::try_new(rows.schema(), vec![vec![rows.clone()]])
+            .ok()
+            .map(|t| Arc::new(t) as Arc<dyn TableProvider>)
     };
     let mut released: Vec<Arc<dyn TableProvider>> = Vec::new();
     for release in &compiled.releases {
@@ -58,11 +60,15 @@ pub(crate) async fn plain(world: &World, sql: &str) -> Vec<Vec<String>> {
     for (table, rows) in &world.tables {
         let catalog = session.catalog("datafusion").unwrap();
         if catalog.schema(&table.dataset).is_none() {
-            catalog.register_schema(&table.dataset, Arc::new(MemorySchemaProvider::new())).unwrap();
+            catalog
+                .register_schema(&table.dataset, Arc::new(MemorySchemaProvider::new()))
+                .unwrap();
         }
         let provider = MemTable::try_new(rows.schema(), vec![vec![rows.clone()]]).unwrap();
         let schema = catalog.schema(&table.dataset).unwrap();
-        schema.register_table(table.name.clone(), Arc::new(provider)).unwrap();
+        schema
+            .register_table(table.name.clone(), Arc::new(provider))
+            .unwrap();
     }
     lines(&session.sql(sql).await.unwrap().collect().await.unwrap())
 }
@@ -71,8 +77,11 @@ fn lines(batches: &[RecordBatch]) -> Vec<Vec<String>> {
     let options = FormatOptions::default().with_null("NULL");
     let mut lines = Vec::new();
     for batch in batches {
-        let columns: Vec<ArrayFormatter<'_>> =
-            batch.columns().iter().map(|c| ArrayFormatter::try_new(c, &options).unwrap()).collect();
+        let columns: Vec<ArrayFormatter<'_>> = batch
+            .columns()
+            .iter()
+            .map(|c| ArrayFormatter::try_new(c, &options).unwrap())
+            .collect();
         for row in 0..batch.num_rows() {
             lines.push(columns.iter().map(|c| c.value(row).to_string()).collect());
         }
@@ -86,6 +95,7 @@ pub(crate) fn same(left: &[Vec<String>], right: &[Vec<String>]) -> bool {
         (Ok(a), Ok(b)) => (a - b).abs() <= 1e-9 * a.abs().max(b.abs()).max(1.0),
         _ => a == b,
     };
-    let row = |a: &Vec<String>, b: &Vec<String>| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| close(a, b));
+    let row =
+        |a: &Vec<String>, b: &Vec<String>| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| close(a, b));
     left.len() == right.len() && left.iter().zip(right).all(|(a, b)| row(a, b))
 }

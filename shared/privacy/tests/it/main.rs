@@ -1,7 +1,11 @@
 //! The compiler against an engine: what is refused, what is suppressed, what is answered with which rows.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod aviation;
 mod compiled;
 mod engine;
+mod neighbours;
+mod people;
+mod random;
 mod suite;
 mod world;

@@ -61,11 +61,16 @@ fn case(place: String, block: &str) -> Case {
             });
         } else if line.starts_with("-- leak:") {
         } else if let Some(codes) = line.strip_prefix("-- refused: ") {
-            expected = Some(Expected::Refused(codes.split(',').map(|c| c.trim().to_owned()).collect()));
+            expected = Some(Expected::Refused(
+                codes.split(',').map(|c| c.trim().to_owned()).collect(),
+            ));
         } else if line.trim() == "-- suppressed" || line.trim() == "-- answered:" {
             expected = Some(Expected::Answered(Vec::new()));
         } else if line.trim() == "-- equals:" || line.trim() == "-- equals in order:" {
-            expected = Some(Expected::Equals { sql: String::new(), ordered: line.contains("order") });
+            expected = Some(Expected::Equals {
+                sql: String::new(),
+                ordered: line.contains("order"),
+            });
         } else {
             match &mut expected {
                 None => writeln!(query, "{line}").unwrap(),
@@ -131,8 +136,13 @@ async fn difference(world: &World, case: &Case) -> Option<String> {
 }
 
 async fn run_files(folder: &str, at_least: usize) {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/suite").join(folder);
-    let mut files: Vec<PathBuf> = std::fs::read_dir(&root).unwrap().map(|f| f.unwrap().path()).collect();
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/suite")
+        .join(folder);
+    let mut files: Vec<PathBuf> = std::fs::read_dir(&root)
+        .unwrap()
+        .map(|f| f.unwrap().path())
+        .collect();
     files.sort();
     let world = world::world();
     let (mut count, mut failures) = (0, String::new());

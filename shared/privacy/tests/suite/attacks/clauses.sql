@@ -14,7 +14,7 @@ SELECT COUNT(*) FROM registry.planes TABLESAMPLE BERNOULLI (1)
 
 -- asked by: C
 SELECT COUNT(*) FROM registry.planes SAMPLE 1 / 10
--- refused: SYNTAX
+-- refused: CLAUSE_NOT_SUPPORTED
 
 -- asked by: C
 SELECT COUNT(*) FROM registry.planes FOR UPDATE

@@ -48,3 +48,29 @@ SELECT COUNT(*) FROM acme.customers WHERE substr(city, 1, 1) = 'R'
 -- asked by: C
 SELECT COUNT(*) FROM registry.planes WHERE nosuchfunction(model)
 -- refused: INVALID_QUERY
+
+-- asked by: C
+-- leak: a division that fails on one row of the list, if the engine gets to it only after the join
+SELECT COUNT(*) FROM (SELECT tailnum, 1 / (weight - 17592186044417) AS x FROM lists.suspects) s JOIN registry.planes p ON s.tailnum = p.tailnum WHERE x IS NULL
+-- refused: EXPRESSION_NOT_ALLOWED
+
+-- asked by: C
+SELECT COUNT(*) FROM registry.planes WHERE tailnum IN (SELECT tailnum FROM lists.suspects WHERE to_timestamp(tag) > now())
+-- refused: FUNCTION_NOT_ALLOWED, FUNCTION_NOT_ALLOWED
+
+-- asked by: C
+-- leak: another list each time it is read
+SELECT COUNT(*) FROM registry.planes WHERE tailnum IN (SELECT tailnum FROM lists.suspects LIMIT 5)
+-- refused: BELOW_RELEASE
+
+-- asked by: C
+SELECT COUNT(*) FROM registry.planes WHERE tailnum IN (SELECT tailnum FROM (SELECT tailnum, ROW_NUMBER() OVER () AS n FROM lists.suspects) t WHERE n < 6)
+-- refused: BELOW_RELEASE
+
+-- asked by: C
+SELECT a.n + random() FROM (SELECT COUNT(*) AS n FROM registry.planes) a
+-- refused: FUNCTION_NOT_ALLOWED
+
+-- asked by: C
+SELECT COUNT(*) FROM registry.planes p JOIN (SELECT tailnum, array_agg(tag) AS t FROM lists.buckets GROUP BY tailnum) s ON s.tailnum = p.tailnum
+-- refused: BELOW_RELEASE

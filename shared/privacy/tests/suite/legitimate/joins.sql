@@ -74,3 +74,14 @@ SELECT month, COUNT(*) AS n FROM alliance.flights GROUP BY month ORDER BY n DESC
 SELECT COUNT(*) AS n FROM registry.planes p NATURAL JOIN lists.suspects s
 -- answered:
 | 12 |
+
+-- asked by: C
+SELECT s.size, COUNT(*) AS n FROM (SELECT tailnum, COUNT(*) AS size FROM lists.buckets WHERE upper(tag) <> 'NONE' GROUP BY tailnum HAVING COUNT(*) >= 1) s
+JOIN registry.planes p ON s.tailnum = p.tailnum GROUP BY s.size
+-- answered:
+| 2 | 11 |
+
+-- asked by: C
+SELECT s.t, AVG(f.distance) AS d FROM alliance.flights f JOIN (SELECT tailnum, CAST(tag || '1' AS VARCHAR) AS t FROM lists.suspects ORDER BY tag) s USING (tailnum) GROUP BY s.t
+-- equals:
+SELECT tag || '1', AVG(f.distance) FROM alliance.flights f JOIN lists.suspects s ON f.tailnum = s.tailnum GROUP BY 1

@@ -1,0 +1,233 @@
+//! What each value of a release counts or sums, and what has to hold for it to leave.
+
+use std::collections::BTreeSet;
+
+use arrow::datatypes::DataType;
+use datafusion::error::Result;
+use datafusion::functions_aggregate::expr_fn::sum;
+use datafusion::logical_expr::{Expr, lit};
+
+use super::distinct::{Extra, beyond_units};
+use super::levels::{centered, conditional, count_where, exact, shares, units_where};
+use super::rewrite::{Builder, Levels};
+use super::{Argument, Check, Output, Value, ValueKind};
+
+/// What a value counts or sums, at the first level.
+pub(super) struct Parts {
+    /// Rows that take part; decides whether a unit is in the value at all.
+    pub(super) inclusion: Expr,
+    /// Rows that contribute something.
+    support: Expr,
+}
+
+impl Builder<'_, '_> {
+    /// One value for one class of units: its parts, its checks, and how it is computed where this class can tell.
+    pub(super) fn value(
+        &mut self,
+        level: &mut Levels,
+        value: &Value,
+        to: &DataType,
+        extras: &mut Vec<Extra>,
+    ) -> Result<(Parts, Option<Output>)> {
+        let filter = value.filter.as_ref().map(|f| self.base.add(f.clone()));
+        let filter = filter.as_ref();
+        let argument = value
+            .argument
+            .as_ref()
+            .map(|a| (a, self.base.add(a.expr.clone())));
+        let (parts, output) = match (value.kind, argument) {
+            (ValueKind::CountDistinct, Some((argument, column))) => {
+                let rows = level.first.add(count_where(Some(&present(&column, filter)))?);
+                let parts = Parts {
+                    inclusion: rows.clone(),
+                    support: rows,
+                };
+                let output = self.count_distinct(level, value, (argument, column), filter, &parts, extras)?;
+                (parts, output)
+            }
+            (_, None) => {
+                let rows = level.first.add(count_where(filter)?);
+                let parts = Parts {
+                    inclusion: rows.clone(),
+                    support: rows.clone(),
+                };
+                let count = self.additive(level, &rows, false)?;
+                (parts, Some(Output::Count { count }))
+            }
+            (ValueKind::Count, Some((_, column))) => {
+                let rows = level.first.add(count_where(Some(&present(&column, filter)))?);
+                let parts = Parts {
+                    inclusion: rows.clone(),
+                    support: rows.clone(),
+                };
+                let count = self.additive(level, &rows, false)?;
+                (parts, Some(Output::Count { count }))
+            }
+            (kind, Some((argument, column))) => {
+                let (parts, output) = self.measure(level, kind, (argument, &column), filter, to)?;
+                (parts, Some(output))
+            }
+        };
+        let supported = units_where(parts.support.clone().gt(lit(0_i64)))?;
+        let supported = self.metric(&mut level.second, supported);
+        let min = self.min_units(level.class, &value.lineage);
+        self.push_check(Check::AtLeast {
+            column: supported,
+            min,
+        });
+        Ok((parts, output))
+    }
+
+    fn push_check(&mut self, check: Check) {
+        if !self.checks.contains(&check) {
+            self.checks.push(check);
+        }
+    }
+
+    /// The total of a per-unit number, no unit having more than its share (H10).
+    fn additive(&mut self, level: &mut Levels, number: &Expr, signed: bool) -> Result<usize> {
+        let (largest, total) = shares(number, signed)?;
+        let largest = self.metric(&mut level.second, largest);
+        let all = self.metric(&mut level.second, total);
+        self.push_check(Check::Share {
+            largest,
+            total: all,
+            max: self.max_share(level.class),
+        });
+        Ok(if signed {
+            self.metric(&mut level.second, sum(number.clone()))
+        } else {
+            all
+        })
+    }
+
+    /// Sums, averages and variances. A unit supports them with a value that is not zero (H7).
+    fn measure(
+        &mut self,
+        level: &mut Levels,
+        kind: ValueKind,
+        (argument, column): (&Argument, &Expr),
+        filter: Option<&Expr>,
+        to: &DataType,
+    ) -> Result<(Parts, Output)> {
+        let policy = self.policies[argument.source];
+        let value = exact(column, &argument.data_type, policy.scale(&argument.name));
+        let rows = level.first.add(count_where(Some(&present(&value, filter)))?);
+        let nonzero = conjunction(value.clone().not_eq(lit(0_i64)), filter);
+        let support = level.first.add(count_where(Some(&nonzero))?);
+        let parts = Parts {
+            inclusion: rows.clone(),
+            support,
+        };
+        let output = match kind {
+            ValueKind::Sum => {
+                let total = level.first.add(sum(conditional(filter, value)?));
+                Output::Sum {
+                    sum: self.additive(level, &total, true)?,
+                    to: to.clone(),
+                }
+            }
+            ValueKind::Avg => {
+                let total = level.first.add(sum(conditional(filter, value)?));
+                let (sum, count) = (
+                    self.additive(level, &total, true)?,
+                    self.additive(level, &rows, false)?,
+                );
+                Output::Avg {
+                    sum,
+                    count,
+                    to: to.clone(),
+                }
+            }
+            _ => {
+                let distance = centered(argument, &value, policy);
+                let total = level.first.add(sum(conditional(filter, distance.clone())?));
+                let squared = level
+                    .first
+                    .add(sum(conditional(filter, distance.clone() * distance)?));
+                let (sum, count) = (
+                    self.additive(level, &total, true)?,
+                    self.additive(level, &rows, false)?,
+                );
+                let squares = self.additive(level, &squared, false)?;
+                let (population, root) = match kind {
+                    ValueKind::Stddev { population } => (population, true),
+                    ValueKind::Var { population } => (population, false),
+                    _ => return datafusion::common::plan_err!("not an aggregate of a measure"),
+                };
+                Output::Variance {
+                    squares,
+                    sum,
+                    count,
+                    population,
+                    root,
+                }
+            }
+        };
+        Ok((parts, output))
+    }
+
+    fn count_distinct(
+        &mut self,
+        level: &mut Levels,
+        value: &Value,
+        (argument, column): (&Argument, Expr),
+        filter: Option<&Expr>,
+        parts: &Parts,
+        extras: &mut Vec<Extra>,
+    ) -> Result<Option<Output>> {
+        if self.question.rows.is_unit_of(&argument.column, level.class) {
+            // Distinct units: each counts once, so no unit has more than one share of them.
+            let one = units_where(parts.inclusion.clone().gt(lit(0_i64)))?;
+            let count = self.metric(&mut level.second, one);
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "a share is above 0, and a threshold is no larger than i64"
+            )]
+            let min = (1.0 / self.max_share(level.class)).ceil().min(1e15) as i64;
+            self.push_check(Check::AtLeast { column: count, min });
+            return Ok(Some(Output::Count { count }));
+        }
+        let extra = beyond_units(self, (level.class, &level.unit), value, argument, column, filter);
+        let output = extra.count.map(|count| Output::Count { count });
+        extras.push(extra);
+        Ok(output)
+    }
+
+    /// Two values of one row that count the same, or sum the same column, under different conditions: the units that
+    /// are in one and not in the other are nobody, or enough (H13).
+    pub(super) fn differences(&mut self, level: &mut Levels, inclusions: &[Expr]) -> Result<()> {
+        let values = &self.question.values;
+        for (v, one) in values.iter().zip(inclusions) {
+            for (w, other) in values.iter().zip(inclusions) {
+                if one == other || !comparable(v, w) {
+                    continue;
+                }
+                let apart = one.clone().gt(lit(0_i64)).and(other.clone().eq(lit(0_i64)));
+                let column = self.metric(&mut level.second, units_where(apart)?);
+                let lineage: BTreeSet<_> = v.lineage.union(&w.lineage).cloned().collect();
+                let min = self.min_units(level.class, &lineage);
+                self.push_check(Check::NoneOrAtLeast { column, min });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn comparable(v: &Value, w: &Value) -> bool {
+    let counts = |value: &Value| matches!(value.kind, ValueKind::Count | ValueKind::CountDistinct);
+    let column = |value: &Value| value.argument.as_ref().map(|a| a.expr.clone());
+    (counts(v) && counts(w)) || (!counts(v) && !counts(w) && column(v) == column(w))
+}
+
+/// Where an argument is there, and the condition holds.
+fn present(value: &Expr, filter: Option<&Expr>) -> Expr {
+    conjunction(value.clone().is_not_null(), filter)
+}
+
+fn conjunction(condition: Expr, filter: Option<&Expr>) -> Expr {
+    match filter {
+        None => condition,
+        Some(filter) => condition.and(filter.clone()),
+    }
+}

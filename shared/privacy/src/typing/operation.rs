@@ -1,0 +1,205 @@
+//! Operators, conversions and functions that are evaluated on every row: their total forms.
+
+use arrow::datatypes::DataType;
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, Operator, TryCast};
+
+use super::Typer;
+use super::expression::first_position;
+use super::types::{Lineage, Scope};
+use crate::total::{self, Arguments, Conversion};
+use crate::violation::{Violation, ViolationCode};
+
+impl Typer<'_> {
+    pub(super) fn operator(
+        &mut self,
+        op: Operator,
+        left: Expr,
+        right: Expr,
+        original: &Expr,
+        (left_before, right_before): (&Expr, &Expr),
+        scope: &Scope<'_>,
+    ) -> Option<Expr> {
+        let plain =
+            |left: Expr, right: Expr| Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)));
+        match op {
+            Operator::Eq
+            | Operator::NotEq
+            | Operator::Lt
+            | Operator::LtEq
+            | Operator::Gt
+            | Operator::GtEq
+            | Operator::And
+            | Operator::Or
+            | Operator::IsDistinctFrom
+            | Operator::IsNotDistinctFrom
+            | Operator::StringConcat => Some(plain(left, right)),
+            Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo => {
+                let types = (
+                    left_before.get_type(scope.schema).ok()?,
+                    right_before.get_type(scope.schema).ok()?,
+                );
+                let result = original.get_type(scope.schema).ok()?;
+                if types.0.is_floating() && types.1.is_floating() && op != Operator::Modulo {
+                    return Some(plain(left, right));
+                }
+                if types.0.is_integer() && types.1.is_integer() && result.is_integer() {
+                    return self.whole_numbers(op, left, right, result);
+                }
+                self.refuse_expression(
+                    original,
+                    "Arithmetic over this type",
+                    "a cast of both sides to BIGINT or DOUBLE",
+                );
+                None
+            }
+            _ => {
+                self.refuse_expression(
+                    original,
+                    &format!("The operator {op}"),
+                    "comparisons, AND, OR, NOT, +, -, *, /",
+                );
+                None
+            }
+        }
+    }
+
+    /// Sums and products of 64-bit numbers fit a decimal of 38 digits; what does not fit the result type is NULL.
+    /// Division is by literals alone: there is no divisor to fail on.
+    fn whole_numbers(&mut self, op: Operator, left: Expr, right: Expr, result: DataType) -> Option<Expr> {
+        if matches!(op, Operator::Divide | Operator::Modulo) {
+            let divisor = match &right {
+                Expr::Literal(value, _) => whole(value),
+                _ => None,
+            };
+            if divisor.is_none_or(|d| d < 1) {
+                self.refuse_expression(
+                    &right,
+                    "Division by anything but a literal above 0",
+                    "a literal divisor",
+                );
+                return None;
+            }
+            return Some(Expr::BinaryExpr(BinaryExpr::new(
+                Box::new(left),
+                op,
+                Box::new(right),
+            )));
+        }
+        let wide = |e: Expr| Expr::Cast(Cast::new(Box::new(e), DataType::Decimal128(20, 0)));
+        let exact = Expr::BinaryExpr(BinaryExpr::new(Box::new(wide(left)), op, Box::new(wide(right))));
+        Some(Expr::TryCast(TryCast::new(Box::new(exact), result)))
+    }
+
+    pub(super) fn convert(&mut self, inner: Expr, from: &DataType, to: &DataType) -> Option<Expr> {
+        if let Expr::Literal(value, metadata) = &inner {
+            // A literal that does not convert is the caller's own mistake, told before anything is read.
+            return match value.cast_to(to) {
+                Ok(value) => Some(Expr::Literal(value, metadata.clone())),
+                Err(_) => {
+                    let message = format!("{value} cannot be read as {to}.");
+                    self.violations
+                        .push(Violation::new(ViolationCode::InvalidLiteral, "total", message));
+                    None
+                }
+            };
+        }
+        match total::conversion(from, to) {
+            Conversion::Lossless => Some(Expr::Cast(Cast::new(Box::new(inner), to.clone()))),
+            Conversion::Try => Some(Expr::TryCast(TryCast::new(Box::new(inner), to.clone()))),
+            Conversion::None => {
+                self.refuse_expression(
+                    &inner,
+                    &format!("A conversion from {from} to {to}"),
+                    "a comparison within one type",
+                );
+                None
+            }
+        }
+    }
+
+    pub(super) fn function(
+        &mut self,
+        function: &ScalarFunction,
+        args: Vec<Expr>,
+        scope: &Scope<'_>,
+        lineage: &Lineage,
+    ) -> Option<Expr> {
+        let name = function.func.name();
+        let Some(rule) = total::total_function(name) else {
+            let message =
+                format!("{name} is not among the functions that can be applied to other tenants' rows.");
+            let violation = Violation::new(ViolationCode::FunctionNotAllowed, "total", message);
+            let at = function.args.iter().find_map(first_position);
+            self.violations.push(
+                violation
+                    .at(at)
+                    .rewrite(format!("one of {}", total::total_function_names())),
+            );
+            return None;
+        };
+        let forbidden = lineage.iter().map(|(source, _)| *source).find(|source| {
+            self.source(*source)
+                .policy
+                .functions
+                .as_ref()
+                .is_some_and(|allowed| !allowed.contains(name))
+        });
+        if let Some(source) = forbidden {
+            let table = self.source(source).table.full_name();
+            let message = format!("The policy of {table} does not list the function {name}.");
+            self.violations
+                .push(Violation::new(ViolationCode::FunctionNotAllowed, "projection", message).table(table));
+            return None;
+        }
+        let literal = |e: &Expr| matches!(e, Expr::Literal(_, _));
+        let good = match rule {
+            Arguments::Any => true,
+            Arguments::LeadingLiteral => args.first().is_some_and(literal),
+            Arguments::Float => {
+                let float = function
+                    .args
+                    .first()
+                    .and_then(|a| a.get_type(scope.schema).ok())
+                    .is_some_and(|t| t.is_floating());
+                float && args.iter().skip(1).all(literal)
+            }
+            Arguments::TrailingAtLeast(least) => args.iter().skip(1).enumerate().all(|(i, arg)| match arg {
+                Expr::Literal(value, _) => whole(value).zip(least.get(i)).is_some_and(|(v, l)| v >= *l),
+                _ => false,
+            }),
+        };
+        if good {
+            return Some(Expr::ScalarFunction(ScalarFunction::new_udf(
+                function.func.clone(),
+                args,
+            )));
+        }
+        let message = format!("{name} could fail on a row with these arguments.");
+        let violation = Violation::new(ViolationCode::FunctionNotAllowed, "total", message);
+        let at = function.args.iter().find_map(first_position);
+        self.violations.push(
+            violation
+                .at(at)
+                .rewrite("literal arguments in range, and a DOUBLE to round"),
+        );
+        None
+    }
+
+    pub(super) fn refuse_expression(&mut self, expr: &Expr, what: &str, instead: &str) {
+        let message = format!(
+            "{what} is not known to succeed on every row, so it cannot be applied where other tenants' rows are read."
+        );
+        let violation = Violation::new(ViolationCode::ExpressionNotAllowed, "total", message);
+        self.violations
+            .push(violation.at(first_position(expr)).rewrite(instead));
+    }
+}
+
+fn whole(value: &ScalarValue) -> Option<i64> {
+    match value.cast_to(&DataType::Int64) {
+        Ok(ScalarValue::Int64(number)) if value.data_type().is_integer() => number,
+        _ => None,
+    }
+}
