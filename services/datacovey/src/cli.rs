@@ -60,7 +60,7 @@ pub struct Up {
     #[arg(long, env = "DATACOVEY_OTLP_ENDPOINT")]
     pub otlp_endpoint: Option<String>,
     /// What is logged, as info or datacovey_query=debug,warn.
-    #[arg(long, env = "DATACOVEY_LOG", default_value = "info")]
+    #[arg(long, env = "DATACOVEY_LOG", default_value = "warn")]
     pub log: String,
     /// How logs are written to standard error.
     #[arg(long, env = "DATACOVEY_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::io::IsTerminal as _;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use opentelemetry::trace::TracerProvider as _;
@@ -70,6 +71,7 @@ impl Telemetry {
                 .boxed(),
             LogFormat::Text => log::layer()
                 .with_writer(std::io::stderr)
+                .with_ansi(std::io::stderr().is_terminal())
                 .with_target(false)
                 .boxed(),
         };
@@ -81,7 +83,11 @@ impl Telemetry {
         let spans = || filter_fn(|it| it.is_span() && *it.level() <= Level::INFO);
         Registry::default()
             .with(logs.with_filter(filter.or(spans())))
-            .with(tracing_opentelemetry::layer().with_tracer(tracer).with_filter(spans()))
+            .with(
+                tracing_opentelemetry::layer()
+                    .with_tracer(tracer)
+                    .with_filter(spans()),
+            )
             .try_init()?;
         log_panics();
         Ok(Self { traces, metrics })

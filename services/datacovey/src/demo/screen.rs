@@ -37,8 +37,7 @@ pub(crate) fn rows(rows: &Rows) {
         table.add_row(row.iter().map(|cell| shortened(&cell.to_string())));
     }
     for (position, column) in rows.columns.iter().enumerate() {
-        if !column.r#type.to_ascii_lowercase().contains("string")
-            && !column.r#type.to_ascii_lowercase().contains("utf8")
+        if column.r#type != "VARCHAR"
             && let Some(column) = table.column_mut(position)
         {
             column.set_cell_alignment(CellAlignment::Right);
