@@ -42,6 +42,9 @@ pub struct Args {
     /// Largest upload, in bytes [default: 1 TiB]
     #[arg(long, env = "DATACOVEY_MAX_UPLOAD_BYTES", value_name = "BYTES")]
     pub max_upload_bytes: Option<String>,
+    /// Rows of one import at most [default: 2000000000]
+    #[arg(long, env = "DATACOVEY_MAX_IMPORT_ROWS", value_name = "COUNT")]
+    pub max_import_rows: Option<String>,
     /// Imports and exports that this process works on at a time, of each kind [default: 2]
     #[arg(long, env = "DATACOVEY_TRANSFER_CONCURRENCY", value_name = "COUNT")]
     pub concurrency: Option<String>,
@@ -69,6 +72,7 @@ pub struct Limits {
     /// Of one gRPC message.
     pub max_message_bytes: usize,
     pub max_upload_bytes: u64,
+    pub max_import_rows: u64,
     /// Content gathered before it is committed.
     pub chunk_bytes: usize,
     /// An upload that is not finished by then expires.
@@ -93,6 +97,7 @@ impl Default for Limits {
             // A part of an upload is at most 4 MiB; what is around it is small.
             max_message_bytes: (4 << 20) + (64 << 10),
             max_upload_bytes: 1 << 40,
+            max_import_rows: 2_000_000_000,
             chunk_bytes: 8 << 20,
             upload_lifetime: Duration::from_secs(24 * 3600),
             export_lifetime: Duration::from_secs(7 * 24 * 3600),
@@ -164,6 +169,13 @@ impl Args {
             &mut violations,
         );
         number(
+            &self.max_import_rows,
+            "DATACOVEY_MAX_IMPORT_ROWS",
+            u64::MAX,
+            &mut limits.max_import_rows,
+            &mut violations,
+        );
+        number(
             &self.concurrency,
             "DATACOVEY_TRANSFER_CONCURRENCY",
             1000,
@@ -232,6 +244,7 @@ mod tests {
             database_connections: zero(),
             store_url: Some(String::new()),
             max_upload_bytes: Some("much".to_owned()),
+            max_import_rows: zero(),
             concurrency: zero(),
             running_per_tenant: zero(),
             open_per_tenant: Some("1000001".to_owned()),
@@ -248,6 +261,7 @@ mod tests {
             "DATACOVEY_DATABASE_CONNECTIONS",
             "DATACOVEY_STORE",
             "DATACOVEY_MAX_UPLOAD_BYTES",
+            "DATACOVEY_MAX_IMPORT_ROWS",
             "DATACOVEY_TRANSFER_CONCURRENCY",
             "DATACOVEY_TRANSFER_RUNNING_PER_TENANT",
             "DATACOVEY_TRANSFER_OPEN_PER_TENANT",

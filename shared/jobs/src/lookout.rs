@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use datacovey_persistence::{JobKind, Listener, Notice};
+use datacovey_types::{QueryJobStatus, TransferJobStatus};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
@@ -22,12 +23,14 @@ impl Lookout {
         }
     }
 
-    /// Returns when a worker may take a job of the kind, or after `at_most`.
+    /// Returns when a worker may take a job of the kind, or one has ended and made room for another
+    /// of its tenant; or after `at_most`.
     pub async fn ready(&mut self, kind: JobKind, at_most: Duration) {
-        self.until(
-            at_most,
-            |notice| matches!(notice, Notice::Ready { kind: of, .. } if *of == kind),
-        )
+        self.until(at_most, |notice| match notice {
+            Notice::Ready { kind: of, .. } => *of == kind,
+            Notice::Status { kind: of, status, .. } => *of == kind && is_final(status),
+            Notice::Missed => false,
+        })
         .await;
     }
 
@@ -58,5 +61,26 @@ impl Lookout {
         };
         // That the time is over is an answer like the other.
         let _ = timeout(at_most, told).await;
+    }
+}
+
+fn is_final(status: &str) -> bool {
+    let of_transfer = status.parse().map(TransferJobStatus::is_final);
+    let of_query = status.parse().map(QueryJobStatus::is_final);
+    of_transfer.or(of_query).unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_one_in_the_words_of_either_kind() {
+        assert!(["completed", "failed", "DONE", "ERROR"].into_iter().all(is_final));
+        assert!(
+            !["pending", "running", "PENDING", "RUNNING", "else"]
+                .into_iter()
+                .any(is_final)
+        );
     }
 }

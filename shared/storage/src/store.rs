@@ -175,7 +175,8 @@ impl Store {
             .map_err(StoreError::from)
     }
 
-    /// Deletes every object below `folder` and says how many there were.
+    /// Deletes every object below `folder` and says how many there were. What killed writers began
+    /// there and never finished goes with them.
     ///
     /// # Errors
     ///
@@ -187,6 +188,14 @@ impl Store {
             self.delete(&path).await?;
             count += 1;
         }
+        if let Some(root) = self.folder.clone() {
+            let place = place_of(&root, folder);
+            let removed = tokio::task::spawn_blocking(move || match std::fs::remove_dir_all(place) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            });
+            removed.await.map_err(std::io::Error::other)??;
+        }
         Ok(count)
     }
 
@@ -195,9 +204,7 @@ impl Store {
         let Some(folder) = self.folder.clone() else {
             return Ok(());
         };
-        let file = path
-            .parts()
-            .fold(folder.as_path().to_path_buf(), |at, part| at.join(part.as_ref()));
+        let file = place_of(&folder, path);
         tokio::task::spawn_blocking(move || {
             std::fs::File::open(&file)?.sync_all()?;
             for above in file
@@ -212,6 +219,12 @@ impl Store {
         .await
         .map_err(|stopped| StoreError::Io(std::io::Error::other(stopped)))?
     }
+}
+
+/// Where in the file system a path of the store lies.
+fn place_of(folder: &FilePath, path: &Path) -> PathBuf {
+    path.parts()
+        .fold(folder.to_path_buf(), |at, part| at.join(part.as_ref()))
 }
 
 /// An object being written. Dropped before [`ObjectWriter::finish`], it never appears.
@@ -344,6 +357,19 @@ mod tests {
         assert_eq!(store.delete_below(&Path::from("t/1")).await.unwrap(), 2);
         assert_eq!(store.size_bytes(&Path::from("t/11/c")).await.unwrap(), 1);
         store.delete(&Path::from("t/1/a")).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_writer_began_goes_with_its_folder() {
+        let (folder, store) = store();
+        let mut writer = store.writer(Path::from("t/1/a"));
+        writer.write(&vec![7; PART_BYTES + 1]).await.unwrap();
+        // As if the process ended here: nothing that cleans up runs.
+        std::mem::forget(writer);
+        assert_eq!(std::fs::read_dir(folder.path().join("t/1")).unwrap().count(), 1);
+        assert_eq!(store.delete_below(&Path::from("t/1")).await.unwrap(), 0);
+        assert!(!folder.path().join("t/1").exists());
+        assert_eq!(store.delete_below(&Path::from("t/1")).await.unwrap(), 0);
     }
 
     #[test]

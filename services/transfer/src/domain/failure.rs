@@ -49,6 +49,14 @@ pub(crate) fn too_many_rejected(max_bad_records: u64, first: Option<&Rejected>) 
     JobFailure::new(ErrorReason::TransferFailed, message).at(Some(line), field.clone())
 }
 
+/// The content has more rows than one import may add.
+pub(crate) fn too_many_rows(max_rows: u64) -> JobFailure {
+    JobFailure::new(
+        ErrorReason::TooLarge,
+        format!("the content has more than {max_rows} rows"),
+    )
+}
+
 /// The schema has come to be one that cannot be imported by.
 pub(crate) fn of_schema(violations: &[SchemaViolation]) -> JobFailure {
     let all: Vec<String> = violations

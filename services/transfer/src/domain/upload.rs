@@ -13,7 +13,7 @@ pub(crate) struct Upload {
     pending: Vec<u8>,
     chunk_bytes: usize,
     max_bytes: u64,
-    /// Of all content; none where this stream did not begin at 0.
+    /// Of all content received; none where this stream did not begin at 0.
     sha256: Option<Sha256>,
 }
 
@@ -55,6 +55,10 @@ impl Upload {
             )));
         }
         self.pending.extend_from_slice(data);
+        // Message by message, so that no thread that serves others computes for long.
+        if let Some(sha256) = &mut self.sha256 {
+            sha256.update(data);
+        }
         Ok((self.pending.len() >= self.chunk_bytes).then(|| std::mem::take(&mut self.pending)))
     }
 
@@ -66,9 +70,6 @@ impl Upload {
     /// Notes that a chunk is committed.
     pub(crate) fn commit(&mut self, chunk: &[u8]) {
         self.committed += chunk.len() as u64;
-        if let Some(sha256) = &mut self.sha256 {
-            sha256.update(chunk);
-        }
     }
 
     pub(crate) const fn committed(&self) -> u64 {
@@ -79,7 +80,7 @@ impl Upload {
         self.committed + self.pending.len() as u64
     }
 
-    /// The checksum of all that is committed, where this stream has seen it all.
+    /// The checksum of all that was received, where this stream has seen it all.
     pub(crate) fn sha256(&self) -> Option<String> {
         self.sha256.clone().map(hexadecimal)
     }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::rejections::Rejections;
 use super::upload::staged;
 use crate::Transfer;
-use crate::domain::failure::{of_content, of_schema};
+use crate::domain::failure::{of_content, of_schema, too_many_rows};
 use crate::domain::options::{ImportOptions, Mode, stored};
 use crate::domain::progress::Progress;
 
@@ -96,6 +96,9 @@ impl Import<'_> {
             let batch = batch.map_err(of_content)?;
             rejections.add(batch.rejected).await?;
             progress.rows_done += batch.batch.num_rows() as u64;
+            if progress.rows_done > transfer.limits.max_import_rows {
+                return Err(too_many_rows(transfer.limits.max_import_rows));
+            }
             progress.rows_rejected = rejections.records();
             progress.bytes_done = batch.bytes_read;
             writer.write(batch.batch).await.map_err(Error::from)?;

@@ -248,6 +248,21 @@ async fn content_that_cannot_be_read_fails_with_a_reason() {
 }
 
 #[tokio::test]
+async fn rows_are_limited() {
+    let suite = Suite::with(|limits| limits.max_import_rows = 100).await;
+    let mut editor = suite.as_editor();
+    let table = suite.table("planes").await;
+    let error = editor
+        .import(csv_import(&table), csv(1, 101).as_bytes())
+        .await
+        .error
+        .unwrap();
+    assert_eq!(error.reason(), ErrorReason::TooLarge);
+    let job = editor.import(csv_import(&table), csv(1, 100).as_bytes()).await;
+    assert_eq!(job.version, Some(1));
+}
+
+#[tokio::test]
 async fn a_header_alone_makes_a_version_without_rows() {
     let suite = Suite::start().await;
     let table = suite.table("planes").await;

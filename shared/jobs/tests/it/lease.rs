@@ -155,6 +155,26 @@ async fn a_worker_that_stops_lets_short_work_end() {
 }
 
 #[tokio::test]
+async fn a_job_that_ends_makes_room_for_the_next_of_its_tenant() {
+    let world = World::new().await;
+    let (work, _seen) = Scripted::new(&world, Script::Complete(Duration::from_millis(50)));
+    let alone = WorkerOptions {
+        max_running_per_tenant: 1,
+        poll: Duration::from_secs(3600),
+        ..options()
+    };
+    let working = world.work_with(work, alone);
+    let mut jobs = Vec::new();
+    for _ in 0..3 {
+        jobs.push(world.export().await);
+    }
+    for job in jobs {
+        world.until("export_job", "status", job, "completed").await;
+    }
+    working.stop().await;
+}
+
+#[tokio::test]
 async fn a_tenants_jobs_do_not_all_run_at_once() {
     let world = World::new().await;
     for _ in 0..3 {
