@@ -9,6 +9,7 @@ use std::any::TypeId;
 
 use datacovey_error::Error;
 use datacovey_types::Ctx;
+use diesel::pg::Pg;
 use diesel::query_builder::{AsQuery, QueryFragment, QueryId};
 use diesel_async::methods::LoadQuery;
 use diesel_async::{RunQueryDsl as _, SimpleAsyncConnection as _};
@@ -89,10 +90,12 @@ pub(crate) trait Statement: AsQuery + QueryId + Clone + Send + Sync + 'static {
 impl<Q> Statement for Q
 where
     Q: AsQuery + QueryId + Clone + Send + Sync + 'static,
-    Q::Query: QueryFragment<diesel::pg::Pg> + QueryId,
+    Q::Query: QueryFragment<Pg> + QueryId,
 {
     fn prepared_as(&self) -> Option<TypeId> {
-        <Q::Query as QueryId>::query_id()
+        let query = self.clone().as_query();
+        let is_kept = query.is_safe_to_cache_prepared(&Pg).unwrap_or(false);
+        is_kept.then(<Q::Query as QueryId>::query_id).flatten()
     }
 }
 

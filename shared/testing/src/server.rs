@@ -1,8 +1,10 @@
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 
 use datacovey_persistence::{DATABASE_URL_VARIABLE, LocalServer, LocalServerOptions, migrate};
-use tempfile::TempDir;
 use tokio::sync::{Mutex, OnceCell};
 use tokio_postgres::NoTls;
 
@@ -19,8 +21,21 @@ pub(crate) struct Server {
 }
 
 enum Place {
-    Own { server: LocalServer, _data_dir: TempDir },
+    Own { server: LocalServer, _janitor: Child },
     Given { url: String },
+}
+
+/// Removes a folder once this process is gone, however it goes: what a static holds is never dropped.
+fn remove_at_the_end(folder: &Path) -> Child {
+    Command::new("/bin/sh")
+        .args(["-c", "while read -r _; do :; done; rm -rf -- \"$1\"", "janitor"])
+        .arg(folder)
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .expect("a shell")
 }
 
 impl Place {
@@ -58,16 +73,17 @@ impl Server {
         let place = match std::env::var(DATABASE_URL_VARIABLE) {
             Ok(url) => Place::Given { url },
             Err(_) => {
-                let data_dir = tempfile::tempdir().expect("a temporary folder");
+                let data_dir = tempfile::tempdir().expect("a temporary folder").keep();
+                let janitor = remove_at_the_end(&data_dir);
                 let options = LocalServerOptions {
                     durable: false,
                     temporary: true,
-                    ..LocalServerOptions::new(data_dir.path())
+                    ..LocalServerOptions::new(&data_dir)
                 };
                 let server = LocalServer::start(options).await.expect("a PostgreSQL server");
                 Place::Own {
                     server,
-                    _data_dir: data_dir,
+                    _janitor: janitor,
                 }
             }
         };
