@@ -5,4 +5,5 @@
 mod arrows;
 mod clean_room;
 mod edges;
+mod room;
 mod suite;

@@ -32,9 +32,7 @@ pub(crate) fn shared() -> &'static Shared {
                 let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("suite");
                 let _ = std::fs::remove_dir_all(&folder);
                 let data = DataDir::open(&folder).unwrap();
-                let mut suite = Suite::start(&data, Settings::on_a_free_port(), None)
-                    .await
-                    .unwrap();
+                let mut suite = Suite::start(&data, Settings::for_a_while(), None).await.unwrap();
                 let shared = Shared {
                     gateway: suite.gateway_url(),
                     database: suite.database_url().to_owned(),

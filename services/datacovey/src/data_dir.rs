@@ -10,7 +10,8 @@
 //! lock                      held by the one suite that runs here
 //! ```
 
-use std::fs::{File, TryLockError};
+use std::fs::{DirBuilder, File, TryLockError};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -24,16 +25,14 @@ pub struct DataDir {
 impl DataDir {
     /// Opens the directory, making what is missing.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        let create = |path: &Path| {
-            std::fs::create_dir_all(path)
-                .with_context(|| format!("cannot create the data directory {}", path.display()))
-        };
-        create(path)?;
+        // Others may pass through to the database, which another account runs where we are root, and
+        // read nothing else.
+        create(path, 0o711)?;
         let path = path
             .canonicalize()
             .with_context(|| format!("cannot open {}", path.display()))?;
         for folder in ["objects", "keys", "scratch"] {
-            create(&path.join(folder))?;
+            create(&path.join(folder), 0o700)?;
         }
         Ok(Self { path })
     }
@@ -96,6 +95,14 @@ impl DataDir {
             }
         }
     }
+}
+
+fn create(path: &Path, mode: u32) -> anyhow::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(mode);
+    builder
+        .create(path)
+        .with_context(|| format!("cannot create {}", path.display()))
 }
 
 /// The right to run a suite in a data directory.

@@ -28,14 +28,23 @@ struct Private {
 
 impl Database {
     /// Starts the private server, unless another is configured. The caller holds the directory's lock.
-    pub(crate) async fn start(data: &DataDir, configured: Option<&str>) -> anyhow::Result<Self> {
+    /// A temporary one is gone when it stops.
+    pub(crate) async fn start(
+        data: &DataDir,
+        configured: Option<&str>,
+        temporary: bool,
+    ) -> anyhow::Result<Self> {
         if let Some(url) = configured {
             return Ok(Self {
                 url: url.to_owned(),
                 server: None,
             });
         }
-        let server = LocalServer::start(LocalServerOptions::new(data.database())).await?;
+        let options = LocalServerOptions {
+            temporary,
+            ..LocalServerOptions::new(data.database())
+        };
+        let server = LocalServer::start(options).await?;
         let url = server.database(NAME).await?;
         let told = told(data);
         // It holds a password.
@@ -59,11 +68,11 @@ impl Database {
     /// The database for one command: the running suite's, or started for this moment.
     pub(crate) async fn borrow(data: &DataDir, configured: Option<&str>) -> anyhow::Result<Self> {
         if configured.is_some() {
-            return Self::start(data, configured).await;
+            return Self::start(data, configured, false).await;
         }
         match data.try_lock()? {
             Some(lock) => {
-                let mut database = Self::start(data, None).await?;
+                let mut database = Self::start(data, None, false).await?;
                 if let Some(private) = &mut database.server {
                     private._lock = Some(lock);
                 }

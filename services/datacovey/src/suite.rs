@@ -40,17 +40,20 @@ pub struct Settings {
     pub grace: Duration,
     /// A server to use instead of a private one.
     pub database_url: Option<String>,
+    /// Whether the private server's data go when it stops.
+    pub temporary: bool,
 }
 
 impl Settings {
-    /// For who brings a client along: any port, no probes.
+    /// For who brings a client along and leaves nothing behind: any port, no probes.
     #[must_use]
-    pub fn on_a_free_port() -> Self {
+    pub fn for_a_while() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             admin_listen: None,
             grace: Duration::from_secs(5),
             database_url: std::env::var("DATACOVEY_DATABASE_URL").ok(),
+            temporary: true,
         }
     }
 }
@@ -81,7 +84,7 @@ impl Suite {
         telemetry: Option<&Telemetry>,
     ) -> anyhow::Result<Self> {
         let lock = data.lock()?;
-        let database = Database::start(data, settings.database_url.as_deref()).await?;
+        let database = Database::start(data, settings.database_url.as_deref(), settings.temporary).await?;
         datacovey_persistence::migrate(database.url())
             .await
             .context("migrating the database")?;

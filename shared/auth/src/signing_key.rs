@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
-use ed25519_dalek::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _};
+use ed25519_dalek::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, KeypairBytes};
 use ed25519_dalek::{Signer as _, VerifyingKey};
 use rand::TryRng as _;
 use sha2::{Digest as _, Sha256};
@@ -79,7 +79,12 @@ impl SigningKey {
             found => return found,
         }
         let key = Self::generate()?;
-        let pem = key.0.to_pkcs8_pem(LineEnding::LF).map_err(|_| KeyError::NotPem)?;
+        // Without the public half, which OpenSSL before 3.2 cannot read beside the private one.
+        let pair = KeypairBytes {
+            secret_key: key.0.to_bytes(),
+            public_key: None,
+        };
+        let pem = pair.to_pkcs8_pem(LineEnding::LF).map_err(|_| KeyError::NotPem)?;
         let written = write_once(path, pem.as_bytes());
         match written {
             Ok(()) => Ok(key),

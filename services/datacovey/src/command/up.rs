@@ -23,6 +23,7 @@ pub(super) async fn run(arguments: Up) -> anyhow::Result<()> {
         admin_listen: Some(arguments.admin_listen),
         grace: Duration::from_secs(arguments.grace_seconds),
         database_url: arguments.data_dir.database_url,
+        temporary: false,
     };
     let started = tokio::select! {
         started = Suite::start(&data, settings, Some(&telemetry)) => started,

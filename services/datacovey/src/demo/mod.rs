@@ -6,13 +6,14 @@ mod cast;
 mod screen;
 mod terms;
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
 use datacovey_proto::catalog::v1::SetTablePolicyRequest;
 use datacovey_proto::transfer::v1::{CreateExportJobRequest, FileFormat, ImportMode};
-use tempfile::TempDir;
 
 use crate::client::{ImportOptions, Outcome};
 use crate::data_dir::DataDir;
@@ -26,14 +27,28 @@ const PLANES: &[u8] = include_bytes!("../../demo/planes.csv");
 /// Starts a suite in a temporary directory, tells the story, and stops it again, whatever happens.
 pub async fn run(keep: bool) -> anyhow::Result<()> {
     println!("DataCovey: two organizations learn from each other's data, and nobody sees anybody's rows.");
-    let folder = TempDir::with_prefix("datacovey-demo-").context("no temporary directory")?;
+    // Others may pass through, as the account that PostgreSQL runs as must where we are root.
+    let open = Permissions::from_mode(0o711);
+    let folder = tempfile::Builder::new()
+        .prefix("datacovey-demo-")
+        .permissions(open)
+        .tempdir();
+    let folder = folder.context("no temporary directory")?;
     let began = Instant::now();
     screen::heading(
         1,
         "The suite starts: PostgreSQL, identity, catalog, query, transfer, gateway",
     );
     let data = DataDir::open(folder.path())?;
-    let suite = Suite::start(&data, Settings::on_a_free_port(), None).await?;
+    let suite = Suite::start(
+        &data,
+        Settings {
+            temporary: !keep,
+            ..Settings::for_a_while()
+        },
+        None,
+    )
+    .await?;
     screen::say(&format!(
         "ready after {:.1} s at {}",
         began.elapsed().as_secs_f64(),

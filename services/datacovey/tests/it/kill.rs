@@ -13,7 +13,7 @@ use datacovey_proto::query::v1::{ListQueryJobsRequest, QueryJobState};
 use datacovey_proto::transfer::v1::{ImportJob, JobState, ListImportJobsRequest};
 use rand::RngExt as _;
 
-use crate::process::Process;
+use crate::process::{Process, folder};
 use crate::world::World;
 
 const ROWS: u64 = 20_000;
@@ -26,7 +26,7 @@ async fn nothing_is_lost_doubled_or_stuck() {
         .ok()
         .and_then(|it| it.parse().ok())
         .unwrap_or(3);
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let data_dir = folder.path().join("data");
     let file = folder.path().join("people.csv");
     write_people(&file);

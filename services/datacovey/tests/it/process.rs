@@ -1,6 +1,7 @@
 //! A suite in a process of its own, on free ports.
 
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -16,6 +17,14 @@ pub(crate) struct Process {
     child: Child,
     gateway: SocketAddr,
     data_dir: PathBuf,
+}
+
+/// A folder that the account of a private PostgreSQL server reaches, where we are root.
+pub(crate) fn folder() -> tempfile::TempDir {
+    tempfile::Builder::new()
+        .permissions(std::fs::Permissions::from_mode(0o711))
+        .tempdir()
+        .unwrap()
 }
 
 pub(crate) fn binary() -> Command {

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status};
 
-use crate::process::Process;
+use crate::process::{Process, folder};
 use crate::world::World;
 
 #[derive(Clone, Default)]
@@ -99,7 +99,7 @@ impl Collector {
 async fn a_query_is_one_tree_of_spans() {
     let collector = Collector::default();
     let endpoint = collector.listen().await;
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let process = Process::up(&folder.path().join("data"), &["--otlp-endpoint", &endpoint]).await;
     let (north, south) = (process.client("North").await, process.client("South").await);
     let world = World::make(&north, &south).await;

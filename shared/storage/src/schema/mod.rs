@@ -1,8 +1,7 @@
-//! What a table's JSON Schema (draft 2020-12) means: which documents can be stored at all, and
-//! which of them describe rows that can be imported, as Arrow columns with checks.
+//! What a table's JSON Schema (draft 2020-12) means for its rows: which schemas describe some that can
+//! be imported, as Arrow columns with checks.
 
 mod checks;
-mod document;
 mod parse;
 mod path;
 
@@ -11,7 +10,6 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 pub use checks::Checks;
-pub use document::check_document;
 
 /// The time zone of every instant: it is stored in UTC, whatever offset it came with.
 pub const UTC: &str = "+00:00";

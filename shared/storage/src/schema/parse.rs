@@ -8,7 +8,7 @@ use super::{Column, ColumnType, SchemaViolation, path};
 /// Tables wider than this are refused.
 const MAX_COLUMNS: usize = 1_000;
 const MAX_NAME_BYTES: usize = 128;
-const MAX_IDENTITY_BYTES: usize = 64;
+const MAX_IDENTITY_BYTES: usize = 63;
 /// Names that the import keeps for columns of its own.
 const RESERVED_PREFIX: &str = "__";
 
@@ -226,13 +226,13 @@ fn identity(
         (1..=MAX_IDENTITY_BYTES).contains(&domain.len())
             && domain
                 .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
     });
     if domain.is_none() {
         violations.push(
             at,
             format!(
-                "must be the identity's domain: 1 to {MAX_IDENTITY_BYTES} of the characters a-z A-Z 0-9 _ - ."
+                "must be the identity's domain: lower-case letters, digits and underscores, 1 to {MAX_IDENTITY_BYTES} of them"
             ),
         );
     }

@@ -1,5 +1,3 @@
-use std::fmt::Write as _;
-
 /// A JSON path with one more member: `$.properties["tail number"]`.
 pub(super) fn member(path: &str, name: &str) -> String {
     let plain = !name.is_empty()
@@ -17,19 +15,4 @@ pub(super) fn member(path: &str, name: &str) -> String {
 /// A JSON path with one more element: `$.required[2]`.
 pub(super) fn element(path: &str, index: usize) -> String {
     format!("{path}[{index}]")
-}
-
-/// The JSON path that says the same as a JSON pointer.
-pub(super) fn of_pointer<'a>(
-    segments: impl Iterator<Item = jsonschema::paths::LocationSegment<'a>>,
-) -> String {
-    use jsonschema::paths::LocationSegment;
-    segments.fold("$".to_owned(), |mut path, segment| match segment {
-        LocationSegment::Property(name) => member(&path, &name),
-        LocationSegment::Index(index) => {
-            // Writing to a string cannot fail.
-            let _ = write!(path, "[{index}]");
-            path
-        }
-    })
 }
