@@ -36,7 +36,8 @@ impl Cluster {
     /// Finds the cluster of a data directory, or makes it.
     pub(super) fn prepare(options: &LocalServerOptions) -> Result<Self, LocalServerError> {
         let home = &options.data_dir;
-        private_folder(home)?;
+        // The server's user has to pass through; what is in there is nobody's but its owner's.
+        passable_folder(home)?;
         let lock = lock(home)?;
         let account = Account::needed(home)?;
         let folder = place(options, account.as_ref())?;

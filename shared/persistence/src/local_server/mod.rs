@@ -11,6 +11,7 @@ mod cluster;
 use std::fs::{self, File};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -227,7 +228,13 @@ fn free_port() -> Result<u16, LocalServerError> {
 }
 
 fn supervise(cluster: &Cluster, options: &LocalServerOptions, port: u16) -> Result<Child, LocalServerError> {
-    let log = File::create(&cluster.log).map_err(|cause| LocalServerError::io(&cluster.log, cause))?;
+    let log = File::options()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(&cluster.log);
+    let log = log.map_err(|cause| LocalServerError::io(&cluster.log, cause))?;
     let remove = if options.temporary {
         cluster.folder.as_os_str()
     } else {
