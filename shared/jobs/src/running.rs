@@ -133,7 +133,7 @@ async fn lose(outlook: &mut Outlook, ctx: &Ctx, lease: &Lease, progress: &Report
             Ok(LeaseState::Held) => renewed = now,
             Ok(LeaseState::Lost) => return,
             Err(error) => {
-                tracing::warn!(%error, "the lease cannot be renewed now");
+                tracing::warn!(cause = ?error, "the lease cannot be renewed now");
                 if renewed.elapsed() >= lasts {
                     return;
                 }
@@ -155,7 +155,7 @@ impl End {
         let began = Instant::now();
         while let Err(error) = self.try_write(&outlook.database, ctx, lease).await {
             // A job that had ended, or was another worker's already, is not ours to end.
-            tracing::warn!(%error, "the job's end is not written");
+            tracing::warn!(cause = ?error, "the job's end is not written");
             if !error.is_transient() || began.elapsed() >= outlook.options.lease {
                 return;
             }

@@ -222,7 +222,7 @@ impl QueryWork {
             result_file::EXTENSION,
         );
         self.store.put(&path, bytes.into()).await.map_err(|error| {
-            tracing::warn!(%error, "a result could not be written");
+            tracing::warn!(cause = ?error, "a result could not be written");
             Ended::Away(JobFailure::Failed)
         })?;
         let others = figures::touches_others(sizes);

@@ -24,7 +24,7 @@ pub(crate) async fn sweep_for_ever(database: Database, store: Store, stop: Cance
         .is_some()
     {
         if let Err(error) = sweep_once(&database, &store, &mut swept).await {
-            tracing::warn!(%error, "the sweep of results will go on later");
+            tracing::warn!(cause = ?error, "the sweep of results will go on later");
         }
     }
 }

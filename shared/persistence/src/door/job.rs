@@ -310,6 +310,10 @@ impl Database {
     }
 }
 
+/// A century is for ever, and an interval that PostgreSQL can still count with.
 fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+    const CENTURY_MS: i64 = 100 * 366 * 24 * 3600 * 1000;
+    i64::try_from(duration.as_millis())
+        .unwrap_or(CENTURY_MS)
+        .min(CENTURY_MS)
 }

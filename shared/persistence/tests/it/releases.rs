@@ -194,7 +194,8 @@ async fn what_jobs_leave_behind_is_swept() {
         swept_jobs: jobs.to_vec(),
         swept_paths: paths.iter().map(ToString::to_string).collect(),
         grace: Duration::ZERO,
-        upload_lifetime: Duration::from_secs(3600),
+        // As the query service asks: its jobs await no content.
+        upload_lifetime: Duration::MAX,
     };
     let left = Swept::Job {
         tenant_id: world.registry.id,
