@@ -7,8 +7,8 @@ use comfy_table::{Table, TableComponent, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// A bar over bytes on standard error; invisible where that is no terminal.
-pub(crate) fn bar(what: impl Into<String>) -> ProgressBar {
-    let bar = ProgressBar::no_length().with_message(what.into());
+pub(crate) fn bar() -> ProgressBar {
+    let bar = ProgressBar::no_length();
     let style = "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
     if let Ok(style) = ProgressStyle::with_template(style) {
         bar.set_style(style);
@@ -17,9 +17,10 @@ pub(crate) fn bar(what: impl Into<String>) -> ProgressBar {
     bar
 }
 
-/// Lets a bar follow a job.
-pub(crate) fn follow(bar: &ProgressBar) -> impl Fn(u64, Option<u64>) + Send + Sync + '_ {
-    |done, total| {
+/// Lets a bar follow one part of the work; the next part may take the same bar.
+pub(crate) fn follow(bar: &ProgressBar, what: String) -> impl Fn(u64, Option<u64>) + Send + Sync + '_ {
+    move |done, total| {
+        bar.set_message(what.clone());
         if let Some(total) = total {
             bar.set_length(total);
         }

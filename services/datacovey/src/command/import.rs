@@ -19,19 +19,14 @@ pub(super) async fn run(arguments: Import) -> anyhow::Result<()> {
     };
     for file in &arguments.files {
         let name = file.display();
-        let (upload, import) = (bar(format!("uploading {name}")), bar(format!("importing {name}")));
+        let bar = bar();
+        let (upload, import) = (format!("uploading {name}"), format!("importing {name}"));
+        let (upload, import) = (follow(&bar, upload), follow(&bar, import));
         let job = client
-            .import_file(
-                &arguments.table_id,
-                file,
-                &options,
-                &follow(&upload),
-                &follow(&import),
-            )
-            .await
-            .with_context(|| name.to_string())?;
-        upload.finish_and_clear();
-        import.finish_and_clear();
+            .import_file(&arguments.table_id, file, &options, &upload, &import)
+            .await;
+        bar.finish_and_clear();
+        let job = job.with_context(|| name.to_string())?;
         let version = job.version.unwrap_or_default();
         println!(
             "{name}: {} rows, {} rejected, version {version}",

@@ -102,15 +102,15 @@ async fn put_in(cast: &Cast, folder: &Path) -> anyhow::Result<()> {
             ..ImportOptions::default()
         };
         let began = Instant::now();
-        let upload = bar(format!("uploading {name}"));
-        let import = bar(format!("importing {name}"));
+        let bar = bar();
+        let (upload, import) = (format!("uploading {name}"), format!("importing {name}"));
+        let (upload, import) = (follow(&bar, upload), follow(&bar, import));
         let job = owner
             .client
-            .import_file(&table.id, &path, &options, &follow(&upload), &follow(&import))
-            .await
-            .with_context(|| format!("importing {name}"))?;
-        upload.finish_and_clear();
-        import.finish_and_clear();
+            .import_file(&table.id, &path, &options, &upload, &import)
+            .await;
+        bar.finish_and_clear();
+        let job = job.with_context(|| format!("importing {name}"))?;
         screen::say(&format!(
             "{:<18} {:>7} rows  version {}  {:.1} s",
             table.sql_name,
@@ -185,13 +185,15 @@ async fn attack(cast: &Cast) -> anyhow::Result<()> {
 async fn export(cast: &Cast, folder: &Path) -> anyhow::Result<()> {
     screen::heading(7, "One's own table can be taken out again; another's cannot");
     let path = folder.join("planes-export.csv");
-    let bar = bar("exporting planes");
+    let bar = bar();
+    let progress = follow(&bar, "exporting planes".to_owned());
     let job = cast
         .registry
         .client
-        .export_file(&cast.planes.id, &path, &follow(&bar))
-        .await?;
+        .export_file(&cast.planes.id, &path, &progress)
+        .await;
     bar.finish_and_clear();
+    let job = job?;
     let written = tokio::fs::read_to_string(&path).await?;
     ensure!(
         written.lines().count() as i64 == job.rows_exported + 1,
