@@ -224,7 +224,7 @@ CREATE TABLE object_garbage (
 );
 
 COMMENT ON TABLE object_garbage IS
-    E'Objects to delete\n\nWritten by the transaction that orphaned them, removed once they are gone. A path that ends with a slash means all below it.';
+    E'Objects to delete\n\nNot before `since`. Written by the transaction that orphaned them, removed once they are gone. A path that ends with a slash means all below it.';
 
 CREATE INDEX object_garbage_since_idx ON object_garbage (since);
 

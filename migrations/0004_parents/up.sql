@@ -44,6 +44,10 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp 
 DECLARE
     archived boolean;
 BEGIN
+    -- What is not the caller's to write is refused by row-level security, which says nothing of the tenant.
+    IF NEW.tenant_id IS DISTINCT FROM current_tenant() AND NOT is_platform() THEN
+        RETURN NEW;
+    END IF;
     SELECT t.archived_at IS NOT NULL INTO archived FROM tenant t WHERE t.id = NEW.tenant_id FOR SHARE;
     IF archived AND NEW.archived_at IS NULL THEN
         PERFORM raise_archived('tenant');

@@ -59,6 +59,10 @@ DECLARE
     invited tenant;
 BEGIN
     SELECT * INTO above FROM project p WHERE p.id = NEW.project_id FOR SHARE;
+    -- A stranger's row is refused by row-level security, which says nothing of project and tenant.
+    IF TG_OP = 'INSERT' AND NEW.status = 'invited' AND above.tenant_id IS DISTINCT FROM current_tenant() THEN
+        RETURN NEW;
+    END IF;
     IF above.tenant_id = NEW.tenant_id AND (NEW.status <> 'active' OR NOT NEW.can_contribute OR NOT NEW.can_query) THEN
         RAISE EXCEPTION USING
             ERRCODE = 'check_violation',

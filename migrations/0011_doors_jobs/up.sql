@@ -84,7 +84,7 @@ BEGIN
              JOIN %2$I j ON j.id = r.job_id
              LEFT JOIN (
                  SELECT b.tenant_id, count(*) AS running FROM %1$I b
-                 WHERE b.ended_at IS NULL AND b.lease_expires_at > $1 GROUP BY b.tenant_id
+                 WHERE b.ended_at IS NULL AND b.holder IS NOT NULL AND b.lease_expires_at > $1 GROUP BY b.tenant_id
              ) busy ON busy.tenant_id = r.tenant_id
              WHERE r.ended_at IS NULL AND r.ready_at <= $1
                AND (r.lease_expires_at IS NULL OR r.lease_expires_at <= $1)
@@ -167,7 +167,9 @@ BEGIN
     IF archived IS NOT NULL THEN
         PERFORM raise_archived(archived);
     END IF;
-    IF target.tenant_id <> j.tenant_id OR creator_role(run.tenant_id, run.created_by) IS NULL THEN
+    IF target.tenant_id <> j.tenant_id
+       OR coalesce(creator_role(run.tenant_id, run.created_by), 'Dataset user') = 'Dataset user'
+    THEN
         PERFORM raise_forbidden('job_creator', 'the creator of the job may no longer import');
     END IF;
     IF target.schema IS DISTINCT FROM used_schema THEN
@@ -367,7 +369,7 @@ BEGIN
 
     RETURN QUERY
         SELECT 'object', g.path, NULL::uuid, NULL::uuid, NULL::integer, NULL::boolean
-        FROM object_garbage g ORDER BY g.since LIMIT 100;
+        FROM object_garbage g WHERE g.since <= now_utc ORDER BY g.since LIMIT 100;
     RETURN QUERY EXECUTE format(
         'SELECT ''job'', NULL::text, r.tenant_id, r.job_id, r.attempt, j.status IN (''completed'', ''DONE'')
          FROM %1$I r JOIN %2$I j ON j.id = r.job_id

@@ -193,7 +193,9 @@ impl Claims {
             return Err(invalid("the token is for another audience"));
         }
         let id = |claim: Option<String>, missing| match claim {
-            Some(id) if !id.is_empty() && id.len() <= MAX_ID_BYTES => Ok(id),
+            Some(id) if !id.is_empty() && id.len() <= MAX_ID_BYTES && !id.contains(char::is_control) => {
+                Ok(id)
+            }
             _ => Err(invalid(missing)),
         };
         let subject = id(self.sub, "the token names no user (claim sub)")?;

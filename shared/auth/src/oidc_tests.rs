@@ -174,6 +174,10 @@ async fn claims_count_as_far_as_the_issuer_may_claim_them() {
             "the token's issuer may not speak for its organization",
         ),
         (
+            with(claims(), "sub", "auth0|\01"),
+            "the token names no user (claim sub)",
+        ),
+        (
             with(claims(), "org_id", ""),
             "the token names no organization (claim org_id)",
         ),

@@ -96,6 +96,12 @@ impl Error {
         let message = match violations.as_slice() {
             [one] if one.field.is_empty() => one.description.clone(),
             [one] => format!("{}: {}", one.field, one.description),
+            many if many.len() >= Violations::MAX => {
+                format!(
+                    "{what} has {} violations or more; the details list the first",
+                    many.len()
+                )
+            }
             all => format!("{what} has {} violations; the details list them all", all.len()),
         };
         let mut error = Self::new(Kind::InvalidArgument, reason, message);

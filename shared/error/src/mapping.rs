@@ -4,7 +4,7 @@ use datacovey_proto::rpc::v1::ErrorReason;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
-use crate::{Error, Kind, Violation};
+use crate::{Error, Kind, Violation, Violations};
 
 /// The domain of every ErrorInfo.
 pub const DOMAIN: &str = "datacovey";
@@ -64,6 +64,16 @@ pub(crate) fn reason_name(reason: ErrorReason) -> &'static str {
 /// bytes are counted instead of listed.
 const MAX_VIOLATION_BYTES: usize = 5 * 1024;
 
+/// A message travels in a header of its own, where a byte beyond ASCII takes three.
+const MAX_MESSAGE_CHARS: usize = 800;
+
+fn cut(message: &str) -> String {
+    match message.char_indices().nth(MAX_MESSAGE_CHARS) {
+        None => message.to_owned(),
+        Some((end, _)) => format!("{}…", &message[..end]),
+    }
+}
+
 fn field_violations(violations: &[Violation]) -> Vec<FieldViolation> {
     let mut bytes = 0;
     let fits = |it: &&Violation| {
@@ -72,7 +82,12 @@ fn field_violations(violations: &[Violation]) -> Vec<FieldViolation> {
     };
     let listed: Vec<_> = violations.iter().take_while(fits).collect();
     let left = violations.len() - listed.len();
-    let rest = (left > 0).then(|| FieldViolation::new("", format!("and {left} more violations")));
+    let about = if violations.len() < Violations::MAX {
+        ""
+    } else {
+        "at least "
+    };
+    let rest = (left > 0).then(|| FieldViolation::new("", format!("and {about}{left} more violations")));
     listed
         .into_iter()
         .map(|it| FieldViolation::new(&it.field, &it.description))
@@ -113,7 +128,7 @@ impl From<Error> for Status {
         if let Some(delay) = error.0.retry_after {
             details.set_retry_info(Some(delay));
         }
-        let mut status = Status::with_error_details(error.0.kind.grpc(), &error.0.message, details);
+        let mut status = Status::with_error_details(error.0.kind.grpc(), cut(&error.0.message), details);
         // Never sent: the outer layer logs it.
         status.set_source(Arc::new(error));
         status
@@ -148,7 +163,7 @@ mod tests {
 
     #[test]
     fn what_no_header_would_hold_is_counted() {
-        let violations: Vec<_> = (0..1000)
+        let violations: Vec<_> = (0..900)
             .map(|it| Violation::new(format!("a[{it}]"), "x".repeat(100)))
             .collect();
         let status = Status::from(Error::invalid(violations));
@@ -158,9 +173,15 @@ mod tests {
         let count = listed.len() - 1;
         assert_eq!(
             listed[count].description,
-            format!("and {} more violations", 1000 - count)
+            format!("and {} more violations", 900 - count)
         );
         assert!(count > 40);
+    }
+
+    #[test]
+    fn a_message_fits_its_header() {
+        let status = Status::from(Error::invalid_field("ü".repeat(5000), "is wrong"));
+        assert_eq!(status.message().chars().count(), MAX_MESSAGE_CHARS + 1);
     }
 
     #[test]

@@ -38,25 +38,32 @@ impl Violation {
 }
 
 /// Collects violations while a request is parsed, so that a caller learns of all at once.
+///
+/// Keeps [`Violations::MAX`] of them: a request of a few bytes a violation must not fill the memory.
 #[derive(Debug, Default)]
 pub struct Violations(Vec<Violation>);
 
 impl Violations {
+    /// More than any reply lists.
+    pub const MAX: usize = 1000;
+
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     pub fn add(&mut self, field: impl Into<String>, description: impl Into<String>) {
-        self.0.push(Violation::new(field, description));
+        self.push(Violation::new(field, description));
     }
 
     pub fn push(&mut self, violation: Violation) {
-        self.0.push(violation);
+        if self.0.len() < Self::MAX {
+            self.0.push(violation);
+        }
     }
 
     pub fn extend(&mut self, violations: impl IntoIterator<Item = Violation>) {
-        self.0.extend(violations);
+        violations.into_iter().for_each(|it| self.push(it));
     }
 
     /// Takes the value, or notes what is wrong with it and goes on without.
@@ -90,6 +97,19 @@ impl Violations {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn their_number_is_bounded() {
+        let mut violations = Violations::new();
+        violations.extend((0..5000).map(|it| Violation::new(it.to_string(), "is wrong")));
+        violations.add("last", "is wrong");
+        let error = violations.check().unwrap_err();
+        assert_eq!(error.violations().len(), Violations::MAX);
+        assert_eq!(
+            error.message(),
+            "the request has 1000 violations or more; the details list the first"
+        );
+    }
 
     #[test]
     fn violations_of_one_kind_name_the_error() {

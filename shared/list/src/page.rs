@@ -12,6 +12,9 @@ pub const DEFAULT_PAGE_SIZE: u32 = 50;
 /// Rows of a page at most; a request for more gets this many.
 pub const MAX_PAGE_SIZE: u32 = 1000;
 
+/// Bytes of a page's rows at most, for clients take messages of 4 MiB unless told otherwise.
+pub const MAX_PAGE_BYTES: usize = 3 * 1024 * 1024;
+
 const VERSION: u8 = 1;
 const SEAL_BYTES: usize = 16;
 /// Longer than any token made here; what is longer is not decoded at all.
@@ -139,12 +142,28 @@ impl<C: Serialize + DeserializeOwned> Paging<C> {
     }
 
     /// Makes the page of the rows that a statement with [`Self::limit`] gave, in the list's order.
-    pub fn page<T>(&self, mut rows: Vec<T>, cursor: impl FnOnce(&T) -> C) -> Result<Page<T>> {
-        let size = self.size as usize;
+    pub fn page<T>(&self, rows: Vec<T>, cursor: impl FnOnce(&T) -> C) -> Result<Page<T>> {
+        self.page_within(rows, |_| 0, |row| Ok(cursor(row)))
+    }
+
+    /// The same for rows of any size: the page ends before it has more than [`MAX_PAGE_BYTES`], and
+    /// holds one row at least.
+    pub fn page_within<T>(
+        &self,
+        mut rows: Vec<T>,
+        bytes: impl Fn(&T) -> usize,
+        cursor: impl FnOnce(&T) -> Result<C>,
+    ) -> Result<Page<T>> {
+        let mut total = 0;
+        let fits = |row: &&T| {
+            total += bytes(row);
+            total <= MAX_PAGE_BYTES
+        };
+        let size = rows.iter().take_while(fits).count().clamp(1, self.size as usize);
         let more = rows.len() > size;
         rows.truncate(size);
         let next_page_token = match rows.last() {
-            Some(last) if more => seal(&self.binding, &cursor(last))?,
+            Some(last) if more => seal(&self.binding, &cursor(last)?)?,
             _ => String::new(),
         };
         Ok(Page {
@@ -228,6 +247,21 @@ mod tests {
         let fields: Vec<_> = error.violations().iter().map(|it| it.field.as_str()).collect();
         assert_eq!(fields, ["page_size", "page_token"]);
         assert_eq!(error.reason(), ErrorReason::InvalidField);
+    }
+
+    #[test]
+    fn a_page_ends_before_it_is_too_large() {
+        let paging = Paging::<usize>::first(binding(), 10);
+        let half = MAX_PAGE_BYTES / 2;
+        let page = |rows: Vec<usize>| paging.page_within(rows, |row| *row, |row| Ok(*row)).unwrap();
+        let cut = page(vec![half, half, 1, 1]);
+        assert_eq!(cut.rows, [half, half]);
+        assert_ne!(cut.next_page_token, "");
+        let one = page(vec![MAX_PAGE_BYTES + 1, 1]);
+        assert_eq!(one.rows.len(), 1);
+        assert_ne!(one.next_page_token, "");
+        assert_eq!(page(vec![half, half]).next_page_token, "");
+        assert_eq!(page(Vec::new()).next_page_token, "");
     }
 
     #[test]

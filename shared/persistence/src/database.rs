@@ -144,7 +144,7 @@ impl Database {
             timeout = timeout.min(left);
         }
         let mut prelude = format!(
-            "BEGIN; SET LOCAL ROLE {}; SET LOCAL statement_timeout = {}",
+            "BEGIN; SET LOCAL ROLE {}; SET LOCAL timezone = 'UTC'; SET LOCAL statement_timeout = {}",
             self.role,
             timeout.as_millis().max(1)
         );

@@ -136,9 +136,15 @@ fn is_going_away(message: &str) -> bool {
         "connection closed",
         "sorry, too many clients",
         "remaining connection slots",
+        // A standby, which a failover makes of the server we were connected to.
+        "in a read-only transaction",
     ]
     .iter()
     .any(|it| message.contains(it))
+}
+
+fn is_out_of_space(message: &str) -> bool {
+    message.starts_with("could not extend file") || message.contains("No space left on device")
 }
 
 fn cause(kind: &DatabaseErrorKind, info: &dyn DatabaseErrorInformation) -> String {
@@ -171,7 +177,13 @@ fn told(kind: &DatabaseErrorKind, info: &dyn DatabaseErrorInformation) -> Error 
             Error::permission_denied("the caller may not do this")
         }
         _ if message.starts_with("canceling statement due to") => Error::deadline_exceeded(),
-        _ if is_going_away(message) => Error::unavailable("the database"),
+        _ if is_going_away(message) || is_out_of_space(message) => Error::unavailable("the database"),
+        // Text that the database cannot hold and no parser refused.
+        _ if message.starts_with("invalid byte sequence")
+            || message.starts_with("unsupported Unicode escape") =>
+        {
+            Error::invalid_field("", "a text of the request must not contain the NUL character")
+        }
         _ => Error::internal("the database refused a statement"),
     }
 }
@@ -198,6 +210,16 @@ fn taken(rule: &str, info: &dyn DatabaseErrorInformation) -> Error {
 /// `Key (project_id)=(…) is not present in table "project".`, or `… is still referenced from …`.
 fn foreign_key(info: &dyn DatabaseErrorInformation) -> Error {
     let detail = info.details().unwrap_or_default();
+    match info.constraint_name() {
+        Some("purge_has_children") => {
+            let message = format!("{}; force removes that, too", info.message());
+            return Error::precondition(ErrorReason::HasChildren, message);
+        }
+        Some("purge_below_is_own") => {
+            return Error::precondition(ErrorReason::HasChildren, info.message()).with("owners", detail);
+        }
+        _ => {}
+    }
     let id = detail
         .split_once(")=(")
         .and_then(|(_, rest)| rest.split_once(')'))
@@ -220,6 +242,10 @@ fn broken(rule: &str, info: &dyn DatabaseErrorInformation) -> Error {
         );
     }
     match rule {
+        "purge_is_own" => Error::not_found(
+            relation(info.table_name().unwrap_or_default()),
+            info.details().unwrap_or_default(),
+        ),
         "project_is_seen" => Error::not_found("project", info.details().unwrap_or_default()),
         "project_participant_can_contribute"
         | "project_participant_can_query"

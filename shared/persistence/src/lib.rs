@@ -8,6 +8,7 @@ mod database;
 mod door;
 mod failure;
 mod listen;
+mod listing;
 mod local_server;
 mod migrate;
 mod pipeline;

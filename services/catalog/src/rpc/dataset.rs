@@ -1,7 +1,7 @@
 use datacovey_auth::authorize;
-use datacovey_error::{Error, Result, Violations};
-use datacovey_list::{Binding, Mask, Paging, UpdatableFields, etag, refuse_filter_and_order};
-use datacovey_persistence::{Database, DatasetChanges, DatasetRow, NewDataset, Replay};
+use datacovey_error::{Result, Violations};
+use datacovey_list::{Binding, Listing, Mask, UpdatableFields, etag, list_request};
+use datacovey_persistence::{DATASET_FIELDS, Database, DatasetChanges, DatasetRow, NewDataset, Replay};
 use datacovey_proto::catalog::v1 as pb;
 use datacovey_proto::catalog::v1::dataset_service_server::DatasetService;
 use datacovey_server::ctx;
@@ -9,7 +9,7 @@ use datacovey_types::Permission::{EditDatasets, Read};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::{field, mutation};
+use super::{field, history, mutation};
 use crate::domain::text;
 
 /// DatasetService: the datasets of the projects that the caller takes part in.
@@ -54,10 +54,10 @@ impl DatasetService for Datasets {
         let ctx = ctx(&request)?;
         authorize(&ctx, Read)?;
         let request = request.into_inner();
-        let (project_id, paging) = parse_list(&request)?;
+        let (project_id, listing) = parse_list(&request)?;
         let page = self
             .database
-            .dataset_list(&ctx, project_id, request.show_archived, &paging)
+            .dataset_list(&ctx, project_id, request.show_archived, &listing)
             .await?;
         let page = page.try_map(reply)?;
         Ok(Response::new(pb::ListDatasetsResponse {
@@ -103,20 +103,58 @@ impl DatasetService for Datasets {
 
     async fn restore_dataset(
         &self,
-        _: Request<pb::RestoreDatasetRequest>,
+        request: Request<pb::RestoreDatasetRequest>,
     ) -> Result<Response<pb::Dataset>, Status> {
-        Err(Error::not_implemented("RestoreDataset").into())
+        let ctx = ctx(&request)?;
+        authorize(&ctx, EditDatasets)?;
+        let request = request.into_inner();
+        let target = mutation::target(
+            "RestoreDataset",
+            ("id", &request.id),
+            &request.etag,
+            &request.request_id,
+            &request,
+        )?;
+        let row = self
+            .database
+            .dataset_restore(&ctx, target.id, &target.etag, target.replay)
+            .await?;
+        Ok(Response::new(reply(row)?))
     }
 
-    async fn delete_dataset(&self, _: Request<pb::DeleteDatasetRequest>) -> Result<Response<()>, Status> {
-        Err(Error::not_implemented("DeleteDataset").into())
+    async fn delete_dataset(
+        &self,
+        request: Request<pb::DeleteDatasetRequest>,
+    ) -> Result<Response<()>, Status> {
+        let ctx = ctx(&request)?;
+        authorize(&ctx, EditDatasets)?;
+        let request = request.into_inner();
+        let target = mutation::target(
+            "DeleteDataset",
+            ("id", &request.id),
+            &request.etag,
+            &request.request_id,
+            &request,
+        )?;
+        self.database
+            .dataset_delete(&ctx, target.id, &target.etag, request.force, target.replay)
+            .await?;
+        Ok(Response::new(()))
     }
 
     async fn list_dataset_history(
         &self,
-        _: Request<pb::ListDatasetHistoryRequest>,
+        request: Request<pb::ListDatasetHistoryRequest>,
     ) -> Result<Response<pb::ListDatasetHistoryResponse>, Status> {
-        Err(Error::not_implemented("ListDatasetHistory").into())
+        let ctx = ctx(&request)?;
+        authorize(&ctx, Read)?;
+        let (id, listing) = history::parse_dataset(&request.into_inner())?;
+        let page = self.database.dataset_history_list(&ctx, id, &listing).await?;
+        let page = page.try_map(history::reply_dataset)?;
+        Ok(Response::new(pb::ListDatasetHistoryResponse {
+            entries: page.rows,
+            next_page_token: page.next_page_token,
+        }))
     }
 }
 
@@ -137,15 +175,14 @@ fn parse_create(request: pb::CreateDatasetRequest) -> Result<(NewDataset, Option
     field::finish(violations, new().map(|new| (new, replay)))
 }
 
-fn parse_list(request: &pb::ListDatasetsRequest) -> Result<(Option<Uuid>, Paging<Uuid>)> {
-    refuse_filter_and_order(&request.filter, &request.order_by)?;
+fn parse_list(request: &pb::ListDatasetsRequest) -> Result<(Option<Uuid>, Listing)> {
     let mut violations = Violations::new();
     let project_id = field::optional_id("project_id", request.project_id.as_deref(), &mut violations);
     let binding = Binding::new("ListDatasets")
         .with("project_id", request.project_id.as_deref().unwrap_or_default())
         .with("show_archived", request.show_archived);
-    let paging = Paging::parse(binding, request.page_size, &request.page_token, &mut violations);
-    field::finish(violations, project_id.zip(paging))
+    let listing = Listing::parse(&DATASET_FIELDS, binding, list_request!(request), &mut violations);
+    field::finish(violations, project_id.zip(listing))
 }
 
 fn parse_update(request: pb::UpdateDatasetRequest) -> Result<(Uuid, String, DatasetChanges, Option<Replay>)> {

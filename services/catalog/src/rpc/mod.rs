@@ -2,6 +2,7 @@
 
 mod dataset;
 mod field;
+mod history;
 mod mutation;
 mod participant;
 mod policy;

@@ -1,9 +1,10 @@
 //! Participants and invitations, between their messages and their rows.
 
 use datacovey_error::{Result, Violations};
-use datacovey_list::{Binding, Mask, Paging, UpdatableFields, etag, refuse_filter_and_order};
+use datacovey_list::{Binding, Listing, Mask, Paging, UpdatableFields, etag, list_request};
 use datacovey_persistence::{
-    InvitationRow, NewParticipant, Participant, ParticipantChange, ParticipantUpdate, Replay,
+    InvitationRow, NewParticipant, PARTICIPANT_FIELDS, Participant, ParticipantChange, ParticipantUpdate,
+    Replay,
 };
 use datacovey_proto::catalog::v1 as pb;
 use datacovey_types::ParticipantStatus;
@@ -128,13 +129,17 @@ pub(super) fn parse_remove(request: pb::RemoveParticipantRequest) -> Result<Upda
     field::finish(violations, update())
 }
 
-pub(super) fn parse_list(request: &pb::ListParticipantsRequest) -> Result<(Uuid, Paging<Uuid>)> {
-    refuse_filter_and_order(&request.filter, &request.order_by)?;
+pub(super) fn parse_list(request: &pb::ListParticipantsRequest) -> Result<(Uuid, Listing)> {
     let mut violations = Violations::new();
     let project_id = field::id("project_id", &request.project_id, &mut violations);
     let binding = Binding::new("ListParticipants").with("project_id", &request.project_id);
-    let paging = Paging::parse(binding, request.page_size, &request.page_token, &mut violations);
-    field::finish(violations, project_id.zip(paging))
+    let listing = Listing::parse(
+        &PARTICIPANT_FIELDS,
+        binding,
+        list_request!(request),
+        &mut violations,
+    );
+    field::finish(violations, project_id.zip(listing))
 }
 
 pub(super) fn parse_invitations(request: &pb::ListInvitationsRequest) -> Result<Paging<Uuid>> {

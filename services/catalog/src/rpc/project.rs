@@ -1,7 +1,7 @@
 use datacovey_auth::authorize;
-use datacovey_error::{Error, Result, Violations};
-use datacovey_list::{Binding, Mask, Paging, UpdatableFields, etag, refuse_filter_and_order};
-use datacovey_persistence::{Database, NewProject, ProjectChanges, ProjectRow, Replay};
+use datacovey_error::{Result, Violations};
+use datacovey_list::{Binding, Listing, Mask, UpdatableFields, etag, list_request};
+use datacovey_persistence::{Database, NewProject, PROJECT_FIELDS, ProjectChanges, ProjectRow, Replay};
 use datacovey_proto::catalog::v1 as pb;
 use datacovey_proto::catalog::v1::project_service_server::ProjectService;
 use datacovey_server::ctx;
@@ -54,10 +54,10 @@ impl ProjectService for Projects {
         let ctx = ctx(&request)?;
         authorize(&ctx, Read)?;
         let request = request.into_inner();
-        let paging = parse_list(&request)?;
+        let listing = parse_list(&request)?;
         let page = self
             .database
-            .project_list(&ctx, request.show_archived, &paging)
+            .project_list(&ctx, request.show_archived, &listing)
             .await?;
         let page = page.try_map(reply)?;
         Ok(Response::new(pb::ListProjectsResponse {
@@ -103,13 +103,43 @@ impl ProjectService for Projects {
 
     async fn restore_project(
         &self,
-        _: Request<pb::RestoreProjectRequest>,
+        request: Request<pb::RestoreProjectRequest>,
     ) -> Result<Response<pb::Project>, Status> {
-        Err(Error::not_implemented("RestoreProject").into())
+        let ctx = ctx(&request)?;
+        authorize(&ctx, ManageProjects)?;
+        let request = request.into_inner();
+        let target = mutation::target(
+            "RestoreProject",
+            ("id", &request.id),
+            &request.etag,
+            &request.request_id,
+            &request,
+        )?;
+        let row = self
+            .database
+            .project_restore(&ctx, target.id, &target.etag, target.replay)
+            .await?;
+        Ok(Response::new(reply(row)?))
     }
 
-    async fn delete_project(&self, _: Request<pb::DeleteProjectRequest>) -> Result<Response<()>, Status> {
-        Err(Error::not_implemented("DeleteProject").into())
+    async fn delete_project(
+        &self,
+        request: Request<pb::DeleteProjectRequest>,
+    ) -> Result<Response<()>, Status> {
+        let ctx = ctx(&request)?;
+        authorize(&ctx, ManageProjects)?;
+        let request = request.into_inner();
+        let target = mutation::target(
+            "DeleteProject",
+            ("id", &request.id),
+            &request.etag,
+            &request.request_id,
+            &request,
+        )?;
+        self.database
+            .project_delete(&ctx, target.id, &target.etag, request.force, target.replay)
+            .await?;
+        Ok(Response::new(()))
     }
 
     async fn invite_participant(
@@ -221,10 +251,10 @@ impl ProjectService for Projects {
     ) -> Result<Response<pb::ListParticipantsResponse>, Status> {
         let ctx = ctx(&request)?;
         authorize(&ctx, Read)?;
-        let (project_id, paging) = participant::parse_list(&request.into_inner())?;
+        let (project_id, listing) = participant::parse_list(&request.into_inner())?;
         let page = self
             .database
-            .project_participant_list(&ctx, project_id, &paging)
+            .project_participant_list(&ctx, project_id, &listing)
             .await?;
         let page = page.try_map(participant::reply)?;
         Ok(Response::new(pb::ListParticipantsResponse {
@@ -252,12 +282,11 @@ fn parse_create(request: pb::CreateProjectRequest) -> Result<(NewProject, Option
     field::finish(violations, new())
 }
 
-fn parse_list(request: &pb::ListProjectsRequest) -> Result<Paging<Uuid>> {
-    refuse_filter_and_order(&request.filter, &request.order_by)?;
+fn parse_list(request: &pb::ListProjectsRequest) -> Result<Listing> {
     let mut violations = Violations::new();
     let binding = Binding::new("ListProjects").with("show_archived", request.show_archived);
-    let paging = Paging::parse(binding, request.page_size, &request.page_token, &mut violations);
-    field::finish(violations, paging)
+    let listing = Listing::parse(&PROJECT_FIELDS, binding, list_request!(request), &mut violations);
+    field::finish(violations, listing)
 }
 
 fn parse_update(request: pb::UpdateProjectRequest) -> Result<(Uuid, String, ProjectChanges, Option<Replay>)> {

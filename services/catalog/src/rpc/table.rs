@@ -1,5 +1,5 @@
 use datacovey_auth::authorize;
-use datacovey_error::{Error, Result};
+use datacovey_error::Result;
 use datacovey_persistence::Database;
 use datacovey_proto::catalog::v1 as pb;
 use datacovey_proto::catalog::v1::table_service_server::TableService;
@@ -7,7 +7,7 @@ use datacovey_server::ctx;
 use datacovey_types::Permission::{EditDatasets, Read};
 use tonic::{Request, Response, Status};
 
-use super::{field, mutation, table_message, table_policy};
+use super::{field, history, mutation, table_message, table_policy};
 use crate::domain::schema;
 
 /// TableService: tables, their schemas and their policies.
@@ -50,8 +50,8 @@ impl TableService for Tables {
     ) -> Result<Response<pb::ListTablesResponse>, Status> {
         let ctx = ctx(&request)?;
         authorize(&ctx, Read)?;
-        let (scope, paging) = table_message::parse_list(&request.into_inner())?;
-        let page = self.database.table_list(&ctx, &scope, &paging).await?;
+        let (scope, listing) = table_message::parse_list(&request.into_inner())?;
+        let page = self.database.table_list(&ctx, &scope, &listing).await?;
         let page = page.try_map(table_message::reply)?;
         Ok(Response::new(pb::ListTablesResponse {
             tables: page.rows,
@@ -103,20 +103,55 @@ impl TableService for Tables {
 
     async fn restore_table(
         &self,
-        _: Request<pb::RestoreTableRequest>,
+        request: Request<pb::RestoreTableRequest>,
     ) -> Result<Response<pb::Table>, Status> {
-        Err(Error::not_implemented("RestoreTable").into())
+        let ctx = ctx(&request)?;
+        authorize(&ctx, EditDatasets)?;
+        let request = request.into_inner();
+        let target = mutation::target(
+            "RestoreTable",
+            ("id", &request.id),
+            &request.etag,
+            &request.request_id,
+            &request,
+        )?;
+        let row = self
+            .database
+            .table_restore(&ctx, target.id, &target.etag, target.replay)
+            .await?;
+        Ok(Response::new(table_message::reply(row)?))
     }
 
-    async fn delete_table(&self, _: Request<pb::DeleteTableRequest>) -> Result<Response<()>, Status> {
-        Err(Error::not_implemented("DeleteTable").into())
+    async fn delete_table(&self, request: Request<pb::DeleteTableRequest>) -> Result<Response<()>, Status> {
+        let ctx = ctx(&request)?;
+        authorize(&ctx, EditDatasets)?;
+        let request = request.into_inner();
+        let target = mutation::target(
+            "DeleteTable",
+            ("id", &request.id),
+            &request.etag,
+            &request.request_id,
+            &request,
+        )?;
+        self.database
+            .table_delete(&ctx, target.id, &target.etag, request.force, target.replay)
+            .await?;
+        Ok(Response::new(()))
     }
 
     async fn list_table_history(
         &self,
-        _: Request<pb::ListTableHistoryRequest>,
+        request: Request<pb::ListTableHistoryRequest>,
     ) -> Result<Response<pb::ListTableHistoryResponse>, Status> {
-        Err(Error::not_implemented("ListTableHistory").into())
+        let ctx = ctx(&request)?;
+        authorize(&ctx, Read)?;
+        let (id, listing) = history::parse_table(&request.into_inner())?;
+        let page = self.database.table_history_list(&ctx, id, &listing).await?;
+        let page = page.try_map(history::reply_table)?;
+        Ok(Response::new(pb::ListTableHistoryResponse {
+            entries: page.rows,
+            next_page_token: page.next_page_token,
+        }))
     }
 
     async fn get_table_policy(
@@ -152,8 +187,16 @@ impl TableService for Tables {
 
     async fn list_table_policy_versions(
         &self,
-        _: Request<pb::ListTablePolicyVersionsRequest>,
+        request: Request<pb::ListTablePolicyVersionsRequest>,
     ) -> Result<Response<pb::ListTablePolicyVersionsResponse>, Status> {
-        Err(Error::not_implemented("ListTablePolicyVersions").into())
+        let ctx = ctx(&request)?;
+        authorize(&ctx, Read)?;
+        let (table_id, paging) = table_policy::parse_list(&request.into_inner())?;
+        let page = self.database.table_policy_list(&ctx, table_id, &paging).await?;
+        let page = page.try_map(|row| table_policy::reply(row, &ctx))?;
+        Ok(Response::new(pb::ListTablePolicyVersionsResponse {
+            policies: page.rows,
+            next_page_token: page.next_page_token,
+        }))
     }
 }

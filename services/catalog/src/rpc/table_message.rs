@@ -1,9 +1,10 @@
 //! Tables between their messages and their rows.
 
 use datacovey_error::{Result, Violations};
-use datacovey_list::{Binding, Mask, Paging, UpdatableFields, etag, refuse_filter_and_order};
-use datacovey_persistence::{NewTable, Replay, TableChanges, TableRow, TableScope};
+use datacovey_list::{Binding, Listing, Mask, UpdatableFields, etag, list_request};
+use datacovey_persistence::{NewTable, Replay, TABLE_FIELDS, TableChanges, TableRow, TableScope};
 use datacovey_proto::catalog::v1 as pb;
+use prost::Message as _;
 use prost_types::Struct;
 use serde_json::Value;
 use uuid::Uuid;
@@ -62,6 +63,11 @@ fn parse_schema(given: Option<&Struct>, violations: &mut Violations) -> Option<V
         return None;
     };
     let mut found = Violations::new();
+    // A member of a Struct takes more bytes than one of JSON text; what is beyond this is not even converted.
+    if given.encoded_len() > 4 * schema::MAX_BYTES {
+        violations.add(at, format!("is larger than {} bytes as JSON", schema::MAX_BYTES));
+        return None;
+    }
     let schema = json::from_struct(given, &at, &mut found);
     // What was no JSON is missing from the value; its other parts would be blamed for it.
     if found.is_empty() {
@@ -72,8 +78,7 @@ fn parse_schema(given: Option<&Struct>, violations: &mut Violations) -> Option<V
     good.then_some(schema)
 }
 
-pub(super) fn parse_list(request: &pb::ListTablesRequest) -> Result<(TableScope, Paging<Uuid>)> {
-    refuse_filter_and_order(&request.filter, &request.order_by)?;
+pub(super) fn parse_list(request: &pb::ListTablesRequest) -> Result<(TableScope, Listing)> {
     let mut violations = Violations::new();
     let dataset_id = field::optional_id("dataset_id", request.dataset_id.as_deref(), &mut violations);
     let project_id = field::optional_id("project_id", request.project_id.as_deref(), &mut violations);
@@ -81,7 +86,7 @@ pub(super) fn parse_list(request: &pb::ListTablesRequest) -> Result<(TableScope,
         .with("dataset_id", request.dataset_id.as_deref().unwrap_or_default())
         .with("project_id", request.project_id.as_deref().unwrap_or_default())
         .with("show_archived", request.show_archived);
-    let paging = Paging::parse(binding, request.page_size, &request.page_token, &mut violations);
+    let listing = Listing::parse(&TABLE_FIELDS, binding, list_request!(request), &mut violations);
     let show_archived = request.show_archived;
     let scope = || {
         Some(TableScope {
@@ -90,7 +95,7 @@ pub(super) fn parse_list(request: &pb::ListTablesRequest) -> Result<(TableScope,
             show_archived,
         })
     };
-    field::finish(violations, scope().zip(paging))
+    field::finish(violations, scope().zip(listing))
 }
 
 pub(super) fn parse_update(request: pb::UpdateTableRequest) -> Result<Update> {

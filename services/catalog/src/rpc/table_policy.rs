@@ -1,6 +1,7 @@
 //! Policies of tables between their messages and their rows.
 
 use datacovey_error::{Result, Violations};
+use datacovey_list::{Binding, Paging};
 use datacovey_persistence::{NewTablePolicy, Replay, TablePolicyRow};
 use datacovey_proto::catalog::v1 as pb;
 use datacovey_types::Ctx;
@@ -11,6 +12,9 @@ use super::{field, mutation, policy};
 use crate::domain;
 use crate::domain::path::Path;
 use crate::domain::policy::Draft;
+
+/// Largest policy, in bytes of its JSON text.
+const MAX_BYTES: usize = 64 * 1024;
 
 /// A policy to set, and what is wrong with it so far: whether it fits its table is known only in the
 /// transaction that sets it, and the caller learns of everything at once.
@@ -33,12 +37,25 @@ pub(super) fn parse_get(request: &pb::GetTablePolicyRequest) -> Result<(Uuid, Op
     )
 }
 
+pub(super) fn parse_list(request: &pb::ListTablePolicyVersionsRequest) -> Result<(Uuid, Paging<i64>)> {
+    let mut violations = Violations::new();
+    let table_id = field::id("table_id", &request.table_id, &mut violations);
+    let binding = Binding::new("ListTablePolicyVersions").with("table_id", &request.table_id);
+    let paging = Paging::parse(binding, request.page_size, &request.page_token, &mut violations);
+    field::finish(violations, table_id.zip(paging))
+}
+
 pub(super) fn parse_set(request: pb::SetTablePolicyRequest) -> Result<Set> {
     let mut violations = Violations::new();
     let at = Path::new("policy");
     let given = field::required("policy", request.policy, &mut violations);
     let policy = policy::parse(given, &at, &mut violations);
     let stored = policy.to_json();
+    // Every query of the project reads it.
+    if stored.to_string().len() > MAX_BYTES {
+        violations.add(at.clone(), format!("is larger than {MAX_BYTES} bytes as JSON"));
+    }
+    domain::json::check_storable(&stored, &at, &mut violations);
     if request.expected_version.is_some_and(|version| version < 0) {
         violations.add(
             "expected_version",

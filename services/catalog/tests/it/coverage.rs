@@ -14,17 +14,17 @@ use crate::suite::{Caller, Suite};
 const METHODS: &str = "\
 datacovey.catalog.v1.DatasetService/ArchiveDataset                 - Unauthenticated PermissionDenied InvalidArgument  InvalidArgument
 datacovey.catalog.v1.DatasetService/CreateDataset                  - Unauthenticated PermissionDenied InvalidArgument  InvalidArgument
-datacovey.catalog.v1.DatasetService/DeleteDataset                  - Unauthenticated Unimplemented    Unimplemented    Unimplemented
+datacovey.catalog.v1.DatasetService/DeleteDataset                  - Unauthenticated  PermissionDenied InvalidArgument  InvalidArgument
 datacovey.catalog.v1.DatasetService/GetDataset                     - Unauthenticated InvalidArgument  InvalidArgument  InvalidArgument
-datacovey.catalog.v1.DatasetService/ListDatasetHistory             - Unauthenticated Unimplemented    Unimplemented    Unimplemented
+datacovey.catalog.v1.DatasetService/ListDatasetHistory             - Unauthenticated  InvalidArgument  InvalidArgument  InvalidArgument
 datacovey.catalog.v1.DatasetService/ListDatasets                   - Unauthenticated Ok               Ok               Ok
-datacovey.catalog.v1.DatasetService/RestoreDataset                 - Unauthenticated Unimplemented    Unimplemented    Unimplemented
+datacovey.catalog.v1.DatasetService/RestoreDataset                 - Unauthenticated  PermissionDenied InvalidArgument  InvalidArgument
 datacovey.catalog.v1.DatasetService/UpdateDataset                  - Unauthenticated PermissionDenied InvalidArgument  InvalidArgument
 datacovey.catalog.v1.ProjectService/AcceptInvitation               - Unauthenticated PermissionDenied PermissionDenied InvalidArgument
 datacovey.catalog.v1.ProjectService/ArchiveProject                 - Unauthenticated PermissionDenied PermissionDenied InvalidArgument
 datacovey.catalog.v1.ProjectService/CreateProject                  - Unauthenticated PermissionDenied PermissionDenied InvalidArgument
 datacovey.catalog.v1.ProjectService/DeclineInvitation              - Unauthenticated PermissionDenied PermissionDenied InvalidArgument
-datacovey.catalog.v1.ProjectService/DeleteProject                  - Unauthenticated Unimplemented    Unimplemented    Unimplemented
+datacovey.catalog.v1.ProjectService/DeleteProject                  - Unauthenticated  PermissionDenied PermissionDenied InvalidArgument
 datacovey.catalog.v1.ProjectService/GetProject                     - Unauthenticated InvalidArgument  InvalidArgument  InvalidArgument
 datacovey.catalog.v1.ProjectService/InviteParticipant              - Unauthenticated PermissionDenied PermissionDenied InvalidArgument
 datacovey.catalog.v1.ProjectService/LeaveProject                   - Unauthenticated PermissionDenied PermissionDenied InvalidArgument
@@ -32,18 +32,18 @@ datacovey.catalog.v1.ProjectService/ListInvitations                - Unauthentic
 datacovey.catalog.v1.ProjectService/ListParticipants               - Unauthenticated InvalidArgument  InvalidArgument  InvalidArgument
 datacovey.catalog.v1.ProjectService/ListProjects                   - Unauthenticated Ok               Ok               Ok
 datacovey.catalog.v1.ProjectService/RemoveParticipant              - Unauthenticated PermissionDenied PermissionDenied InvalidArgument
-datacovey.catalog.v1.ProjectService/RestoreProject                 - Unauthenticated Unimplemented    Unimplemented    Unimplemented
+datacovey.catalog.v1.ProjectService/RestoreProject                 - Unauthenticated  PermissionDenied PermissionDenied InvalidArgument
 datacovey.catalog.v1.ProjectService/UpdateParticipant              - Unauthenticated PermissionDenied PermissionDenied InvalidArgument
 datacovey.catalog.v1.ProjectService/UpdateProject                  - Unauthenticated PermissionDenied PermissionDenied InvalidArgument
 datacovey.catalog.v1.TableService/ArchiveTable                     - Unauthenticated PermissionDenied InvalidArgument  InvalidArgument
 datacovey.catalog.v1.TableService/CreateTable                      - Unauthenticated PermissionDenied InvalidArgument  InvalidArgument
-datacovey.catalog.v1.TableService/DeleteTable                      - Unauthenticated Unimplemented    Unimplemented    Unimplemented
+datacovey.catalog.v1.TableService/DeleteTable                      - Unauthenticated  PermissionDenied InvalidArgument  InvalidArgument
 datacovey.catalog.v1.TableService/GetTable                         - Unauthenticated InvalidArgument  InvalidArgument  InvalidArgument
 datacovey.catalog.v1.TableService/GetTablePolicy                   - Unauthenticated InvalidArgument  InvalidArgument  InvalidArgument
-datacovey.catalog.v1.TableService/ListTableHistory                 - Unauthenticated Unimplemented    Unimplemented    Unimplemented
-datacovey.catalog.v1.TableService/ListTablePolicyVersions          - Unauthenticated Unimplemented    Unimplemented    Unimplemented
+datacovey.catalog.v1.TableService/ListTableHistory                 - Unauthenticated  InvalidArgument  InvalidArgument  InvalidArgument
+datacovey.catalog.v1.TableService/ListTablePolicyVersions          - Unauthenticated  InvalidArgument  InvalidArgument  InvalidArgument
 datacovey.catalog.v1.TableService/ListTables                       - Unauthenticated Ok               Ok               Ok
-datacovey.catalog.v1.TableService/RestoreTable                     - Unauthenticated Unimplemented    Unimplemented    Unimplemented
+datacovey.catalog.v1.TableService/RestoreTable                     - Unauthenticated  PermissionDenied InvalidArgument  InvalidArgument
 datacovey.catalog.v1.TableService/SetTablePolicy                   - Unauthenticated PermissionDenied InvalidArgument  InvalidArgument
 datacovey.catalog.v1.TableService/UpdateTable                      - Unauthenticated PermissionDenied InvalidArgument  InvalidArgument
 ";

@@ -4,6 +4,7 @@
 
 mod coverage;
 mod dataset;
+mod lifecycle;
 mod list;
 mod participant;
 mod policy;

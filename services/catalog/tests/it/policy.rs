@@ -273,6 +273,20 @@ async fn all_violations_come_at_once() {
             vec!["policy.columns[\"tailnum\"].identity".to_owned()]
         )
     );
+    // What the database could not hold, and what every query of the project would have to read.
+    let mut via = by_tail_number();
+    via.privacy_unit = Some(PrivacyUnit {
+        unit: Some(privacy_unit::Unit::Via("x\0.tailnum".to_owned())),
+    });
+    let (code, _, fields) = refusal(editor.tables.set_table_policy(request(&table, via)).await);
+    assert_eq!(
+        (code, fields),
+        (Code::InvalidArgument, vec!["policy.privacy_unit.via".to_owned()])
+    );
+    let mut large = by_tail_number();
+    large.analysts = (0..2000).map(|it| Uuid::from_u128(it).to_string()).collect();
+    let (_, _, fields) = refusal(editor.tables.set_table_policy(request(&table, large)).await);
+    assert_eq!(fields, ["policy"]);
     let (_, _, fields) = refusal(
         editor
             .tables

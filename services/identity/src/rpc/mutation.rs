@@ -1,7 +1,9 @@
-use datacovey_error::Violations;
+use datacovey_error::{Result, Violations};
 use datacovey_persistence::Replay;
 use prost::Message;
+use uuid::Uuid;
 
+use super::field;
 use crate::domain::text;
 
 /// The key under which a repeat of the request is answered with the same resource; none if the
@@ -14,4 +16,34 @@ pub(super) fn replay(
 ) -> Option<Replay> {
     let request_id = violations.take("request_id", text::request_id(request_id))??;
     Some(Replay::new(method, request_id, &request.encode_to_vec()))
+}
+
+/// The row that a request without values is about.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) id: Uuid,
+    /// Of the state that the caller saw; empty for any.
+    pub(super) etag: String,
+    pub(super) replay: Option<Replay>,
+}
+
+/// Reads a request that names a row in `field` and holds nothing else but `etag` and `request_id`.
+pub(super) fn target(
+    method: &'static str,
+    (field, id): (&str, &str),
+    etag: &str,
+    request_id: &str,
+    request: &impl Message,
+) -> Result<Target> {
+    let mut violations = Violations::new();
+    let replay = replay(method, request_id, request, &mut violations);
+    let id = field::id(field, id, &mut violations);
+    field::finish(
+        violations,
+        id.map(|id| Target {
+            id,
+            etag: etag.to_owned(),
+            replay,
+        }),
+    )
 }

@@ -56,6 +56,8 @@ fn parse(request: pb::ResolvePrincipalRequest) -> Result<Named> {
             ] {
                 if claim.is_empty() {
                     violations.add(format!("token.{name}"), "is required");
+                } else if claim.contains(char::is_control) {
+                    violations.add(format!("token.{name}"), "must not contain control characters");
                 }
             }
             Some(Named::ByToken(token))

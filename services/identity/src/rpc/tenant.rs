@@ -1,7 +1,9 @@
 use datacovey_auth::authorize;
-use datacovey_error::{Error, Result, Violations};
-use datacovey_list::{Binding, Mask, Paging, UpdatableFields, etag, refuse_filter_and_order};
-use datacovey_persistence::{Database, FirstAdmin, NewTenant, Replay, TenantChanges, TenantRow};
+use datacovey_error::{Result, Violations};
+use datacovey_list::{Binding, Listing, Mask, UpdatableFields, etag, list_request};
+use datacovey_persistence::{
+    Database, FirstAdmin, NewTenant, Replay, TENANT_FIELDS, TenantChanges, TenantRow,
+};
 use datacovey_proto::identity::v1 as pb;
 use datacovey_proto::identity::v1::tenant_service_server::TenantService;
 use datacovey_server::ctx;
@@ -54,10 +56,10 @@ impl TenantService for Tenants {
         let ctx = ctx(&request)?;
         authorize(&ctx, Read)?;
         let request = request.into_inner();
-        let paging = parse_list(&request)?;
+        let listing = parse_list(&request)?;
         let page = self
             .database
-            .tenant_list(&ctx, request.show_archived, &paging)
+            .tenant_list(&ctx, request.show_archived, &listing)
             .await?;
         let page = page.try_map(reply)?;
         Ok(Response::new(pb::ListTenantsResponse {
@@ -82,20 +84,61 @@ impl TenantService for Tenants {
 
     async fn archive_tenant(
         &self,
-        _: Request<pb::ArchiveTenantRequest>,
+        request: Request<pb::ArchiveTenantRequest>,
     ) -> Result<Response<pb::Tenant>, Status> {
-        Err(Error::not_implemented("ArchiveTenant").into())
+        let ctx = ctx(&request)?;
+        authorize(&ctx, ManageTenants)?;
+        let request = request.into_inner();
+        let target = mutation::target(
+            "ArchiveTenant",
+            ("id", &request.id),
+            &request.etag,
+            &request.request_id,
+            &request,
+        )?;
+        let row = self
+            .database
+            .tenant_archive(&ctx, target.id, &target.etag, target.replay)
+            .await?;
+        Ok(Response::new(reply(row)?))
     }
 
     async fn restore_tenant(
         &self,
-        _: Request<pb::RestoreTenantRequest>,
+        request: Request<pb::RestoreTenantRequest>,
     ) -> Result<Response<pb::Tenant>, Status> {
-        Err(Error::not_implemented("RestoreTenant").into())
+        let ctx = ctx(&request)?;
+        authorize(&ctx, ManageTenants)?;
+        let request = request.into_inner();
+        let target = mutation::target(
+            "RestoreTenant",
+            ("id", &request.id),
+            &request.etag,
+            &request.request_id,
+            &request,
+        )?;
+        let row = self
+            .database
+            .tenant_restore(&ctx, target.id, &target.etag, target.replay)
+            .await?;
+        Ok(Response::new(reply(row)?))
     }
 
-    async fn delete_tenant(&self, _: Request<pb::DeleteTenantRequest>) -> Result<Response<()>, Status> {
-        Err(Error::not_implemented("DeleteTenant").into())
+    async fn delete_tenant(&self, request: Request<pb::DeleteTenantRequest>) -> Result<Response<()>, Status> {
+        let ctx = ctx(&request)?;
+        authorize(&ctx, ManageTenants)?;
+        let request = request.into_inner();
+        let target = mutation::target(
+            "DeleteTenant",
+            ("id", &request.id),
+            &request.etag,
+            &request.request_id,
+            &request,
+        )?;
+        self.database
+            .tenant_delete(&ctx, target.id, &target.etag, request.force, target.replay)
+            .await?;
+        Ok(Response::new(()))
     }
 }
 
@@ -137,12 +180,11 @@ fn parse_org_id(given: Option<&str>, violations: &mut Violations) -> Option<Opti
     }
 }
 
-fn parse_list(request: &pb::ListTenantsRequest) -> Result<Paging<Uuid>> {
-    refuse_filter_and_order(&request.filter, &request.order_by)?;
+fn parse_list(request: &pb::ListTenantsRequest) -> Result<Listing> {
     let mut violations = Violations::new();
     let binding = Binding::new("ListTenants").with("show_archived", request.show_archived);
-    let paging = Paging::parse(binding, request.page_size, &request.page_token, &mut violations);
-    field::finish(violations, paging)
+    let listing = Listing::parse(&TENANT_FIELDS, binding, list_request!(request), &mut violations);
+    field::finish(violations, listing)
 }
 
 fn parse_update(request: pb::UpdateTenantRequest) -> Result<(Uuid, String, TenantChanges, Option<Replay>)> {

@@ -1,7 +1,7 @@
 use datacovey_auth::authorize;
-use datacovey_error::{Error, Result, Violations};
-use datacovey_list::{Binding, Mask, Paging, UpdatableFields, etag, refuse_filter_and_order};
-use datacovey_persistence::{Database, NewUser, Replay, UserChanges, UserRow};
+use datacovey_error::{Result, Violations};
+use datacovey_list::{Binding, Listing, Mask, UpdatableFields, etag, list_request};
+use datacovey_persistence::{Database, NewUser, Replay, USER_FIELDS, UserChanges, UserRow};
 use datacovey_proto::identity::v1 as pb;
 use datacovey_proto::identity::v1::user_service_server::UserService;
 use datacovey_server::ctx;
@@ -53,11 +53,11 @@ impl UserService for Users {
         let ctx = ctx(&request)?;
         authorize(&ctx, Read)?;
         let request = request.into_inner();
-        let (tenant_id, paging) = parse_list(&ctx, &request)?;
+        let (tenant_id, listing) = parse_list(&ctx, &request)?;
         self.require_tenant(&ctx, tenant_id).await?;
         let page = self
             .database
-            .user_list(&ctx, tenant_id, request.show_archived, &paging)
+            .user_list(&ctx, tenant_id, request.show_archived, &listing)
             .await?;
         let page = page.try_map(reply)?;
         Ok(Response::new(pb::ListUsersResponse {
@@ -80,16 +80,63 @@ impl UserService for Users {
         Ok(Response::new(reply(row)?))
     }
 
-    async fn archive_user(&self, _: Request<pb::ArchiveUserRequest>) -> Result<Response<pb::User>, Status> {
-        Err(Error::not_implemented("ArchiveUser").into())
+    async fn archive_user(
+        &self,
+        request: Request<pb::ArchiveUserRequest>,
+    ) -> Result<Response<pb::User>, Status> {
+        let ctx = ctx(&request)?;
+        authorize(&ctx, ManageUsers)?;
+        let request = request.into_inner();
+        let target = mutation::target(
+            "ArchiveUser",
+            ("id", &request.id),
+            &request.etag,
+            &request.request_id,
+            &request,
+        )?;
+        let row = self
+            .database
+            .user_archive(&ctx, target.id, &target.etag, target.replay)
+            .await?;
+        Ok(Response::new(reply(row)?))
     }
 
-    async fn restore_user(&self, _: Request<pb::RestoreUserRequest>) -> Result<Response<pb::User>, Status> {
-        Err(Error::not_implemented("RestoreUser").into())
+    async fn restore_user(
+        &self,
+        request: Request<pb::RestoreUserRequest>,
+    ) -> Result<Response<pb::User>, Status> {
+        let ctx = ctx(&request)?;
+        authorize(&ctx, ManageUsers)?;
+        let request = request.into_inner();
+        let target = mutation::target(
+            "RestoreUser",
+            ("id", &request.id),
+            &request.etag,
+            &request.request_id,
+            &request,
+        )?;
+        let row = self
+            .database
+            .user_restore(&ctx, target.id, &target.etag, target.replay)
+            .await?;
+        Ok(Response::new(reply(row)?))
     }
 
-    async fn delete_user(&self, _: Request<pb::DeleteUserRequest>) -> Result<Response<()>, Status> {
-        Err(Error::not_implemented("DeleteUser").into())
+    async fn delete_user(&self, request: Request<pb::DeleteUserRequest>) -> Result<Response<()>, Status> {
+        let ctx = ctx(&request)?;
+        authorize(&ctx, ManageUsers)?;
+        let request = request.into_inner();
+        let target = mutation::target(
+            "DeleteUser",
+            ("id", &request.id),
+            &request.etag,
+            &request.request_id,
+            &request,
+        )?;
+        self.database
+            .user_delete(&ctx, target.id, &target.etag, false, target.replay)
+            .await?;
+        Ok(Response::new(()))
     }
 
     async fn who_am_i(
@@ -151,15 +198,14 @@ fn parse_tenant(field: &str, ctx: &Ctx, given: &str, violations: &mut Violations
     }
 }
 
-fn parse_list(ctx: &Ctx, request: &pb::ListUsersRequest) -> Result<(Uuid, Paging<Uuid>)> {
-    refuse_filter_and_order(&request.filter, &request.order_by)?;
+fn parse_list(ctx: &Ctx, request: &pb::ListUsersRequest) -> Result<(Uuid, Listing)> {
     let mut violations = Violations::new();
     let tenant_id = parse_tenant("tenant_id", ctx, request.tenant_id(), &mut violations);
     let binding = Binding::new("ListUsers")
         .with("tenant_id", tenant_id.unwrap_or_default())
         .with("show_archived", request.show_archived);
-    let paging = Paging::parse(binding, request.page_size, &request.page_token, &mut violations);
-    field::finish(violations, tenant_id.zip(paging))
+    let listing = Listing::parse(&USER_FIELDS, binding, list_request!(request), &mut violations);
+    field::finish(violations, tenant_id.zip(listing))
 }
 
 fn parse_update(request: pb::UpdateUserRequest) -> Result<(Uuid, String, UserChanges, Option<Replay>)> {

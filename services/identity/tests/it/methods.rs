@@ -9,19 +9,19 @@ use crate::suite::Suite;
 /// Methods, and what an empty request is answered for an anonymous caller, user, admin and
 /// platform: who may not call learns that before anything of the request is looked at.
 const METHODS: &str = "\
-datacovey.identity.v1.TenantService/ArchiveTenant               Unauthenticated Unimplemented    Unimplemented    Unimplemented
+datacovey.identity.v1.TenantService/ArchiveTenant               Unauthenticated PermissionDenied PermissionDenied InvalidArgument
 datacovey.identity.v1.TenantService/CreateTenant                Unauthenticated PermissionDenied PermissionDenied InvalidArgument
-datacovey.identity.v1.TenantService/DeleteTenant                Unauthenticated Unimplemented    Unimplemented    Unimplemented
+datacovey.identity.v1.TenantService/DeleteTenant                Unauthenticated PermissionDenied PermissionDenied InvalidArgument
 datacovey.identity.v1.TenantService/GetTenant                   Unauthenticated InvalidArgument  InvalidArgument  InvalidArgument
 datacovey.identity.v1.TenantService/ListTenants                 Unauthenticated Ok               Ok               Ok
-datacovey.identity.v1.TenantService/RestoreTenant               Unauthenticated Unimplemented    Unimplemented    Unimplemented
+datacovey.identity.v1.TenantService/RestoreTenant               Unauthenticated PermissionDenied PermissionDenied InvalidArgument
 datacovey.identity.v1.TenantService/UpdateTenant                Unauthenticated PermissionDenied InvalidArgument  InvalidArgument
-datacovey.identity.v1.UserService/ArchiveUser                   Unauthenticated Unimplemented    Unimplemented    Unimplemented
+datacovey.identity.v1.UserService/ArchiveUser                   Unauthenticated PermissionDenied InvalidArgument  InvalidArgument
 datacovey.identity.v1.UserService/CreateUser                    Unauthenticated PermissionDenied InvalidArgument  InvalidArgument
-datacovey.identity.v1.UserService/DeleteUser                    Unauthenticated Unimplemented    Unimplemented    Unimplemented
+datacovey.identity.v1.UserService/DeleteUser                    Unauthenticated PermissionDenied InvalidArgument  InvalidArgument
 datacovey.identity.v1.UserService/GetUser                       Unauthenticated InvalidArgument  InvalidArgument  InvalidArgument
 datacovey.identity.v1.UserService/ListUsers                     Unauthenticated Ok               Ok               Ok
-datacovey.identity.v1.UserService/RestoreUser                   Unauthenticated Unimplemented    Unimplemented    Unimplemented
+datacovey.identity.v1.UserService/RestoreUser                   Unauthenticated PermissionDenied InvalidArgument  InvalidArgument
 datacovey.identity.v1.UserService/UpdateUser                    Unauthenticated PermissionDenied InvalidArgument  InvalidArgument
 datacovey.identity.v1.UserService/WhoAmI                        Unauthenticated Ok               Ok               Ok
 datacovey.internal.identity.v1.PrincipalService/ResolvePrincipal Unauthenticated PermissionDenied PermissionDenied PermissionDenied

@@ -7,6 +7,7 @@ mod job;
 mod lease;
 pub(crate) mod participant;
 mod principal;
+pub(crate) mod purge;
 mod resolve;
 
 use std::fmt;
@@ -18,7 +19,7 @@ pub use participant::{InvitationRow, PartnerName};
 pub use resolve::{ResolvedTable, ResolvedVersion};
 
 /// The doors by name and the roles that may use them.
-pub const DOORS: [(&str, &[crate::DbRole]); 12] = {
+pub const DOORS: [(&str, &[crate::DbRole]); 13] = {
     use crate::DbRole::{Catalog, Identity, Query, QueryWorker, Transfer, TransferWorker};
     [
         ("accept", &[Catalog]),
@@ -28,6 +29,7 @@ pub const DOORS: [(&str, &[crate::DbRole]); 12] = {
         ("invitations", &[Catalog]),
         ("leave", &[Catalog]),
         ("partner_names", &[Catalog]),
+        ("purge", &[Catalog, Identity, Query]),
         ("release", &[QueryWorker]),
         ("resolve_principal", &[Identity]),
         ("resolve_project", &[Catalog, Query]),

@@ -2,7 +2,7 @@
 
 use chrono::NaiveDateTime;
 use datacovey_error::{Error, Result};
-use datacovey_list::{Page, Paging, check_etag};
+use datacovey_list::{Field, Fields, Kind, Listing, Page, check_etag};
 use datacovey_types::{Ctx, new_id};
 use diesel::pg::Pg;
 use diesel::prelude::*;
@@ -11,10 +11,11 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::idempotency::Replay;
+use super::lifecycle::lifecycle;
 use crate::failure::{Failure, OrNotFound as _};
 use crate::pipeline::answer;
 use crate::schema::{dataset, project_participant};
-use crate::{Conn, Database, utc_now};
+use crate::{Conn, Database, listing};
 
 /// A dataset of a project.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Serialize)]
@@ -44,6 +45,32 @@ pub struct DatasetChanges {
     pub name: Option<String>,
     pub description: Option<Option<String>>,
 }
+
+/// What lists of datasets are filtered and ordered by.
+pub const DATASET_FIELDS: Fields = Fields {
+    relation: "dataset",
+    all: &[
+        ID,
+        Field::new("tenant_id", Kind::Id),
+        Field::new("project_id", Kind::Id),
+        Field::new("name", Kind::Text),
+        Field::optional("description", Kind::Text),
+        Field::optional("created_at", Kind::Time),
+        Field::optional("archived_at", Kind::Time),
+    ],
+    sortable: &["id", "name", "created_at"],
+    key: ID,
+};
+const ID: Field = Field::new("id", Kind::Id);
+
+lifecycle!(
+    dataset,
+    "dataset",
+    DatasetRow,
+    dataset_archive,
+    dataset_restore,
+    dataset_delete
+);
 
 impl Database {
     /// Creates a dataset of the caller's tenant in a project.
@@ -89,19 +116,17 @@ impl Database {
         ctx: &Ctx,
         project_id: Option<Uuid>,
         show_archived: bool,
-        paging: &Paging<Uuid>,
+        listing: &Listing,
     ) -> Result<Page<DatasetRow>> {
         let page = || {
             let mut query = dataset::table
                 .select(DatasetRow::as_select())
-                .order(dataset::id)
-                .limit(paging.limit())
+                .filter(listing::rows(listing))
+                .order(listing::sorting(listing))
+                .limit(listing.limit())
                 .into_boxed::<Pg>();
             if !show_archived {
                 query = query.filter(dataset::archived_at.is_null());
-            }
-            if let Some(after) = paging.after {
-                query = query.filter(dataset::id.gt(after));
             }
             query
         };
@@ -114,7 +139,7 @@ impl Database {
             }
             // One list would test the policy on row after row of all tenants. Apart, the tenant's own and
             // those of its projects are each found by an index.
-            let mut rows = page()
+            let own = page()
                 .filter(dataset::tenant_id.eq(ctx.tenant_id()))
                 .load(conn)
                 .await?;
@@ -125,11 +150,9 @@ impl Database {
             let shared = page()
                 .filter(dataset::project_id.eq_any(projects))
                 .filter(dataset::tenant_id.ne(ctx.tenant_id()));
-            rows.extend(shared.load::<DatasetRow>(conn).await?);
-            rows.sort_unstable_by_key(|row| row.id);
-            Ok(rows)
+            Ok(listing.merge(own, shared.load::<DatasetRow>(conn).await?)?)
         });
-        paging.page(rows.await?, |row| row.id)
+        listing.page(rows.await?)
     }
 
     /// Changes a dataset of the caller's tenant. ABORTED where `etag` is not that of its present state,
@@ -153,33 +176,6 @@ impl Database {
             }
             let row = diesel::update(dataset::table.find(id))
                 .set(changes.clone())
-                .returning(DatasetRow::as_returning())
-                .get_result(conn)
-                .await?;
-            Ok(row)
-        })
-        .await
-    }
-
-    /// Archives a dataset of the caller's tenant; one that is archived stays as it is.
-    pub async fn dataset_archive(
-        &self,
-        ctx: &Ctx,
-        id: Uuid,
-        etag: &str,
-        replay: Option<Replay>,
-    ) -> Result<DatasetRow> {
-        self.transaction(ctx, async |conn| {
-            if let Some(first) = Replay::begin(replay.as_ref(), ctx, id, conn).await? {
-                return find(first, conn).await;
-            }
-            let row = lock(id, conn).await?;
-            check_etag(etag, &row, "dataset", id)?;
-            if row.archived_at.is_some() {
-                return Ok(row);
-            }
-            let row = diesel::update(dataset::table.find(id))
-                .set(dataset::archived_at.eq(utc_now()))
                 .returning(DatasetRow::as_returning())
                 .get_result(conn)
                 .await?;

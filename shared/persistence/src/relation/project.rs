@@ -3,7 +3,7 @@
 
 use chrono::NaiveDateTime;
 use datacovey_error::{Error, Result};
-use datacovey_list::{Page, Paging, check_etag};
+use datacovey_list::{Field, Fields, Kind, Listing, Page, check_etag};
 use datacovey_types::{Ctx, new_id};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
@@ -11,10 +11,11 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::idempotency::Replay;
+use super::lifecycle::lifecycle;
 use crate::failure::{Failure, OrNotFound as _};
 use crate::pipeline::answer;
 use crate::schema::{project, project_participant};
-use crate::{Conn, Database, utc_now};
+use crate::{Conn, Database, listing};
 
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Serialize)]
 #[diesel(table_name = project, check_for_backend(diesel::pg::Pg))]
@@ -40,6 +41,31 @@ pub struct ProjectChanges {
     pub name: Option<String>,
     pub description: Option<Option<String>>,
 }
+
+/// What lists of projects are filtered and ordered by.
+pub const PROJECT_FIELDS: Fields = Fields {
+    relation: "project",
+    all: &[
+        ID,
+        Field::new("tenant_id", Kind::Id),
+        Field::new("name", Kind::Text),
+        Field::optional("description", Kind::Text),
+        Field::optional("created_at", Kind::Time),
+        Field::optional("archived_at", Kind::Time),
+    ],
+    sortable: &["id", "name", "created_at"],
+    key: ID,
+};
+const ID: Field = Field::new("id", Kind::Id);
+
+lifecycle!(
+    project,
+    "project",
+    ProjectRow,
+    project_archive,
+    project_restore,
+    project_delete
+);
 
 impl Database {
     /// Creates a project of the caller's tenant. The database makes the tenant its first participant.
@@ -75,14 +101,14 @@ impl Database {
         answer(self.fetch_one(ctx, query).await.or_not_found("project", id))
     }
 
-    /// The projects that the caller's tenant takes part in, by id.
+    /// The projects that the caller's tenant takes part in.
     pub async fn project_list(
         &self,
         ctx: &Ctx,
         show_archived: bool,
-        paging: &Paging<Uuid>,
+        listing: &Listing,
     ) -> Result<Page<ProjectRow>> {
-        // By way of the participants: their index has the page in order, and the owner is one of them.
+        // By way of the participants: their index names the tenant's, and the owner is one of them.
         let query = project_participant::table
             .inner_join(project::table.on(project::id.eq(project_participant::project_id)))
             .filter(project_participant::tenant_id.eq(ctx.tenant_id()))
@@ -92,17 +118,11 @@ impl Database {
                     .is_null()
                     .or(show_archived.into_sql::<diesel::sql_types::Bool>()),
             )
-            .order(project_participant::project_id)
-            .limit(paging.limit())
+            .filter(listing::rows(listing))
+            .order(listing::sorting(listing))
+            .limit(listing.limit())
             .select(ProjectRow::as_select());
-        let rows = match paging.after {
-            None => self.fetch(ctx, query).await,
-            Some(after) => {
-                self.fetch(ctx, query.filter(project_participant::project_id.gt(after)))
-                    .await
-            }
-        };
-        paging.page(answer(rows)?, |row| row.id)
+        listing.page(answer(self.fetch(ctx, query).await)?)
     }
 
     /// Changes a project of the caller's tenant. ABORTED where `etag` is not that of its present state.
@@ -118,40 +138,13 @@ impl Database {
             if let Some(first) = Replay::begin(replay.as_ref(), ctx, id, conn).await? {
                 return find(first, conn).await;
             }
-            let row = lock(ctx, id, conn).await?;
+            let row = lock(id, conn).await?;
             check_etag(etag, &row, "project", id)?;
             if changes.name.is_none() && changes.description.is_none() {
                 return Ok(row);
             }
             let row = diesel::update(project::table.find(id))
                 .set(changes.clone())
-                .returning(ProjectRow::as_returning())
-                .get_result(conn)
-                .await?;
-            Ok(row)
-        })
-        .await
-    }
-
-    /// Archives a project of the caller's tenant; one that is archived stays as it is.
-    pub async fn project_archive(
-        &self,
-        ctx: &Ctx,
-        id: Uuid,
-        etag: &str,
-        replay: Option<Replay>,
-    ) -> Result<ProjectRow> {
-        self.transaction(ctx, async |conn| {
-            if let Some(first) = Replay::begin(replay.as_ref(), ctx, id, conn).await? {
-                return find(first, conn).await;
-            }
-            let row = lock(ctx, id, conn).await?;
-            check_etag(etag, &row, "project", id)?;
-            if row.archived_at.is_some() {
-                return Ok(row);
-            }
-            let row = diesel::update(project::table.find(id))
-                .set(project::archived_at.eq(utc_now()))
                 .returning(ProjectRow::as_returning())
                 .get_result(conn)
                 .await?;
@@ -171,7 +164,7 @@ async fn find(id: Uuid, conn: &mut Conn<'_>) -> Result<ProjectRow, Failure> {
 }
 
 /// The row, locked for a change. One that the caller sees and does not own is PERMISSION_DENIED.
-async fn lock(ctx: &Ctx, id: Uuid, conn: &mut Conn<'_>) -> Result<ProjectRow, Failure> {
+async fn lock(id: Uuid, conn: &mut Conn<'_>) -> Result<ProjectRow, Failure> {
     let own = project::table
         .find(id)
         .select(ProjectRow::as_select())
@@ -182,8 +175,7 @@ async fn lock(ctx: &Ctx, id: Uuid, conn: &mut Conn<'_>) -> Result<ProjectRow, Fa
         Some(row) => Ok(row),
         // Row-level security hides from a lock what the caller may not change.
         None => {
-            let row = find(id, conn).await?;
-            debug_assert_ne!(row.tenant_id, ctx.tenant_id());
+            find(id, conn).await?;
             Err(Error::permission_denied("the project belongs to another tenant").into())
         }
     }

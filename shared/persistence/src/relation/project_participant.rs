@@ -3,7 +3,7 @@
 
 use chrono::NaiveDateTime;
 use datacovey_error::{Error, Result};
-use datacovey_list::{Page, Paging, check_etag};
+use datacovey_list::{Field, Fields, Kind, Listing, Page, Paging, check_etag};
 use datacovey_types::{Ctx, ParticipantStatus};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
@@ -14,7 +14,7 @@ use super::idempotency::Replay;
 use crate::door::participant as door;
 use crate::failure::{Failure, OrNotFound as _};
 use crate::schema::{project, project_participant, tenant};
-use crate::{Conn, Database, InvitationRow};
+use crate::{Conn, Database, InvitationRow, listing};
 
 /// A tenant in a project.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Serialize)]
@@ -67,6 +67,32 @@ pub enum ParticipantChange {
     },
     Removed,
 }
+
+/// What lists of participants are filtered and ordered by.
+pub const PARTICIPANT_FIELDS: Fields = Fields {
+    relation: "project_participant",
+    all: &[
+        TENANT_ID,
+        Field::new("status", Kind::Word(STATUSES)),
+        Field::new("can_contribute", Kind::Bool),
+        Field::new("can_query", Kind::Bool),
+        Field::new("created_at", Kind::Time),
+        Field::new("changed_at", Kind::Time),
+    ],
+    sortable: &["tenant_id", "status", "created_at", "changed_at"],
+    key: TENANT_ID,
+};
+const TENANT_ID: Field = Field::new("tenant_id", Kind::Id);
+const STATUSES: &[(&str, &str)] = &[
+    ("PARTICIPANT_STATUS_INVITED", ParticipantStatus::Invited.as_str()),
+    ("PARTICIPANT_STATUS_ACTIVE", ParticipantStatus::Active.as_str()),
+    (
+        "PARTICIPANT_STATUS_DECLINED",
+        ParticipantStatus::Declined.as_str(),
+    ),
+    ("PARTICIPANT_STATUS_LEFT", ParticipantStatus::Left.as_str()),
+    ("PARTICIPANT_STATUS_REMOVED", ParticipantStatus::Removed.as_str()),
+];
 
 impl ParticipantRow {
     /// The status as a value.
@@ -190,35 +216,32 @@ impl Database {
         .await
     }
 
-    /// Who takes part in a project that the caller sees, or did, by tenant.
+    /// Who takes part in a project that the caller sees, or did.
     pub async fn project_participant_list(
         &self,
         ctx: &Ctx,
         project_id: Uuid,
-        paging: &Paging<Uuid>,
+        listing: &Listing,
     ) -> Result<Page<Participant>> {
         let rows = self.transaction(ctx, async |conn| {
-            // The names are those of all, by tenant; the project is seen, or the door says that it is not.
-            let names = door::partner_names(project_id, conn).await?;
-            // No id is below the nil one.
-            let after = paging.after.unwrap_or(Uuid::nil());
             let rows = project_participant::table
                 .filter(project_participant::project_id.eq(project_id))
-                .filter(project_participant::tenant_id.gt(after))
-                .order(project_participant::tenant_id)
-                .limit(paging.limit())
+                .filter(listing::rows(listing))
+                .order(listing::sorting(listing))
+                .limit(listing.limit())
                 .select(ParticipantRow::as_select())
                 .load::<ParticipantRow>(conn)
                 .await?;
+            // After the rows, so that each has a name; the project is seen, or the door says that it is not.
+            let names = door::partner_names(project_id, conn).await?;
             let name_of = |row: &ParticipantRow| names.iter().find(|it| it.tenant_id == row.tenant_id);
             let with_name = |row| {
-                let tenant_name = name_of(&row).map(|it| it.name.clone())?;
-                Some(Participant { row, tenant_name })
+                let tenant_name = name_of(&row).map(|it| it.name.clone()).unwrap_or_default();
+                Participant { row, tenant_name }
             };
-            // Who was invited between the two statements comes with the next list.
-            Ok(rows.into_iter().filter_map(with_name).collect::<Vec<_>>())
+            Ok(rows.into_iter().map(with_name).collect::<Vec<_>>())
         });
-        paging.page(rows.await?, |it| it.row.tenant_id)
+        listing.page_of(rows.await?, |it| &it.row)
     }
 
     /// The open invitations of the caller's tenant, by project.

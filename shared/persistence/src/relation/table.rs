@@ -2,7 +2,7 @@
 
 use chrono::NaiveDateTime;
 use datacovey_error::{Error, Result};
-use datacovey_list::{Page, Paging, check_etag};
+use datacovey_list::{Field, Fields, Kind, Listing, Page, check_etag};
 use datacovey_types::{Ctx, new_id};
 use diesel::pg::Pg;
 use diesel::prelude::*;
@@ -12,10 +12,11 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::idempotency::Replay;
+use super::lifecycle::lifecycle;
 use crate::failure::{Failure, OrNotFound as _};
 use crate::pipeline::answer;
 use crate::schema::{dataset, project_participant, table_, table_policy, table_version};
-use crate::{Conn, Database, utc_now};
+use crate::{Conn, Database, listing};
 
 /// A table of a dataset.
 #[derive(Clone, Debug, PartialEq, Queryable, Selectable, Serialize)]
@@ -55,6 +56,22 @@ pub struct TableScope {
     pub show_archived: bool,
 }
 
+/// What lists of tables are filtered and ordered by.
+pub const TABLE_FIELDS: Fields = Fields {
+    relation: "table",
+    all: &[
+        ID,
+        Field::new("tenant_id", Kind::Id),
+        Field::new("dataset_id", Kind::Id),
+        Field::new("name", Kind::Text),
+        Field::optional("created_at", Kind::Time),
+        Field::optional("archived_at", Kind::Time),
+    ],
+    sortable: &["id", "name", "created_at"],
+    key: ID,
+};
+const ID: Field = Field::new("id", Kind::Id);
+
 /// A new schema in the midst of what depends on the old one, as its transaction sees it.
 #[derive(Debug)]
 pub struct SchemaChange<'a> {
@@ -68,6 +85,15 @@ pub struct SchemaChange<'a> {
 
 /// The rules of schemas that the database does not know.
 pub type SchemaRule = fn(&SchemaChange<'_>) -> Result<()>;
+
+lifecycle!(
+    table_,
+    "table",
+    TableRow,
+    table_archive,
+    table_restore,
+    table_delete
+);
 
 impl Database {
     /// Creates a table of the caller's tenant in a dataset, which may be another tenant's.
@@ -102,18 +128,19 @@ impl Database {
         answer(self.fetch_one(ctx, query).await.or_not_found("table", id))
     }
 
-    /// The tables that the caller's tenant sees, by id.
+    /// The tables that the caller's tenant sees.
     pub async fn table_list(
         &self,
         ctx: &Ctx,
         scope: &TableScope,
-        paging: &Paging<Uuid>,
+        listing: &Listing,
     ) -> Result<Page<TableRow>> {
         let page = || {
             let mut query = table_::table
                 .select(TableRow::as_select())
-                .order(table_::id)
-                .limit(paging.limit())
+                .filter(listing::rows(listing))
+                .order(listing::sorting(listing))
+                .limit(listing.limit())
                 .into_boxed::<Pg>();
             if let Some(dataset_id) = scope.dataset_id {
                 query = query.filter(table_::dataset_id.eq(dataset_id));
@@ -127,9 +154,6 @@ impl Database {
             if !scope.show_archived {
                 query = query.filter(table_::archived_at.is_null());
             }
-            if let Some(after) = paging.after {
-                query = query.filter(table_::id.gt(after));
-            }
             query
         };
         let rows = self.transaction(ctx, async |conn| {
@@ -137,7 +161,7 @@ impl Database {
                 return Ok(page().load(conn).await?);
             }
             // Apart, as the datasets are listed and for the same reason.
-            let mut rows = page()
+            let own = page()
                 .filter(table_::tenant_id.eq(ctx.tenant_id()))
                 .load(conn)
                 .await?;
@@ -149,11 +173,9 @@ impl Database {
             let shared = page()
                 .filter(table_::dataset_id.eq_any(datasets))
                 .filter(table_::tenant_id.ne(ctx.tenant_id()));
-            rows.extend(shared.load::<TableRow>(conn).await?);
-            rows.sort_unstable_by_key(|row| row.id);
-            Ok(rows)
+            Ok(listing.merge(own, shared.load::<TableRow>(conn).await?)?)
         });
-        paging.page(rows.await?, |row| row.id)
+        listing.page_within(rows.await?, |row| message_bytes(&row.schema))
     }
 
     /// Changes a table of the caller's tenant. `rule` judges a changed schema together with the data and
@@ -191,33 +213,22 @@ impl Database {
         })
         .await
     }
+}
 
-    /// Archives a table of the caller's tenant; one that is archived stays as it is.
-    pub async fn table_archive(
-        &self,
-        ctx: &Ctx,
-        id: Uuid,
-        etag: &str,
-        replay: Option<Replay>,
-    ) -> Result<TableRow> {
-        self.transaction(ctx, async |conn| {
-            if let Some(first) = Replay::begin(replay.as_ref(), ctx, id, conn).await? {
-                return find(first, conn).await;
-            }
-            let row = lock(id, conn).await?;
-            check_etag(etag, &row, "table", id)?;
-            if row.archived_at.is_some() {
-                return Ok(row);
-            }
-            let row = diesel::update(table_::table.find(id))
-                .set(table_::archived_at.eq(utc_now()))
-                .returning(TableRow::as_returning())
-                .get_result(conn)
-                .await?;
-            Ok(row)
-        })
-        .await
-    }
+/// At least the bytes that a schema takes as a `google.protobuf.Struct`.
+pub(super) fn message_bytes(schema: &Value) -> usize {
+    // Tags and lengths of a value and of the field or list that it is in.
+    const AROUND: usize = 12;
+    AROUND
+        + match schema {
+            Value::Null | Value::Bool(_) | Value::Number(_) => 9,
+            Value::String(text) => text.len(),
+            Value::Array(items) => items.iter().map(message_bytes).sum(),
+            Value::Object(members) => members
+                .iter()
+                .map(|(name, member)| AROUND + name.len() + message_bytes(member))
+                .sum(),
+        }
 }
 
 async fn insert(ctx: &Ctx, id: Uuid, new: &NewTable, conn: &mut Conn<'_>) -> Result<TableRow, Failure> {

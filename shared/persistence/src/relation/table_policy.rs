@@ -2,6 +2,7 @@
 
 use chrono::NaiveDateTime;
 use datacovey_error::{Error, Result};
+use datacovey_list::{Page, Paging};
 use datacovey_types::Ctx;
 use diesel::pg::Pg;
 use diesel::prelude::*;
@@ -68,6 +69,34 @@ impl Database {
             query.first(conn).await.or_not_found("table_policy", table_id)
         })
         .await
+    }
+
+    /// The versions of a table's rules, the newest first. NOT_FOUND where the table is not the caller's to see.
+    pub async fn table_policy_list(
+        &self,
+        ctx: &Ctx,
+        table_id: Uuid,
+        paging: &Paging<i64>,
+    ) -> Result<Page<TablePolicyRow>> {
+        let rows = self.transaction(ctx, async |conn| {
+            table_::table
+                .find(table_id)
+                .select(table_::id)
+                .first::<Uuid>(conn)
+                .await
+                .or_not_found("table", table_id)?;
+            let rows = table_policy::table
+                .filter(table_policy::table_id.eq(table_id))
+                .filter(table_policy::version.lt(paging.after.unwrap_or(i64::MAX)))
+                .order(table_policy::version.desc())
+                .limit(paging.limit())
+                .select(TablePolicyRow::as_select())
+                .load(conn)
+                .await?;
+            Ok(rows)
+        });
+        let bytes = |row: &TablePolicyRow| row.policy.to_string().len();
+        paging.page_within(rows.await?, bytes, |row| Ok(row.version))
     }
 
     /// Sets the rules of a table of the caller's tenant, as a new version. `fits` judges whether they fit

@@ -2,7 +2,7 @@
 
 use chrono::NaiveDateTime;
 use datacovey_error::Result;
-use datacovey_list::{Page, Paging, check_etag};
+use datacovey_list::{Field, Fields, Kind, Listing, Page, check_etag};
 use datacovey_types::{Ctx, Role, new_id};
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
@@ -11,11 +11,12 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::idempotency::Replay;
+use super::lifecycle::lifecycle;
 use super::user::{NewUser, insert as insert_user};
 use crate::failure::{Failure, OrNotFound as _};
 use crate::pipeline::answer;
 use crate::schema::tenant;
-use crate::{Conn, Database};
+use crate::{Conn, Database, listing};
 
 /// An organization.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Serialize)]
@@ -50,6 +51,30 @@ pub struct TenantChanges {
     pub name: Option<String>,
     pub auth0_org_id: Option<Option<String>>,
 }
+
+/// What lists of tenants are filtered and ordered by.
+pub const TENANT_FIELDS: Fields = Fields {
+    relation: "tenant",
+    all: &[
+        ID,
+        Field::new("name", Kind::Text),
+        Field::optional("auth0_org_id", Kind::Text),
+        Field::optional("created_at", Kind::Time),
+        Field::optional("archived_at", Kind::Time),
+    ],
+    sortable: &["id", "name", "created_at"],
+    key: ID,
+};
+const ID: Field = Field::new("id", Kind::Id);
+
+lifecycle!(
+    tenant,
+    "tenant",
+    TenantRow,
+    tenant_archive,
+    tenant_restore,
+    tenant_delete
+);
 
 impl Database {
     /// Creates a tenant with its first Org admin; for the platform only.
@@ -95,23 +120,20 @@ impl Database {
         answer(self.fetch_one(ctx, query).await.or_not_found("tenant", id))
     }
 
-    /// The tenants that the caller sees, by id: its own, or for the platform all.
+    /// The tenants that the caller sees: its own, or for the platform all.
     pub async fn tenant_list(
         &self,
         ctx: &Ctx,
         show_archived: bool,
-        paging: &Paging<Uuid>,
+        listing: &Listing,
     ) -> Result<Page<TenantRow>> {
         let query = tenant::table
             .filter(tenant::archived_at.is_null().or(show_archived.into_sql::<Bool>()))
-            .order(tenant::id)
-            .limit(paging.limit())
+            .filter(listing::rows(listing))
+            .order(listing::sorting(listing))
+            .limit(listing.limit())
             .select(TenantRow::as_select());
-        let rows = match paging.after {
-            None => self.fetch(ctx, query).await,
-            Some(after) => self.fetch(ctx, query.filter(tenant::id.gt(after))).await,
-        };
-        paging.page(answer(rows)?, |row| row.id)
+        listing.page(answer(self.fetch(ctx, query).await)?)
     }
 
     /// The tenant of that name that is not archived, the oldest if there are several.

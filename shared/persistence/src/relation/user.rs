@@ -2,7 +2,7 @@
 
 use chrono::NaiveDateTime;
 use datacovey_error::{Error, Result};
-use datacovey_list::{Page, Paging, check_etag};
+use datacovey_list::{Field, Fields, Kind, Listing, Page, check_etag};
 use datacovey_types::{Ctx, Principal, Role, Scopes, new_id};
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
@@ -11,10 +11,11 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::idempotency::Replay;
+use super::lifecycle::lifecycle;
 use crate::failure::{Failure, OnConstraint as _, OrNotFound as _};
 use crate::pipeline::answer;
 use crate::schema::{tenant, user};
-use crate::{Conn, Database};
+use crate::{Conn, Database, listing};
 
 /// A user of a tenant.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Serialize)]
@@ -71,6 +72,30 @@ struct Changeset {
     role: Option<&'static str>,
 }
 
+/// What lists of users are filtered and ordered by.
+pub const USER_FIELDS: Fields = Fields {
+    relation: "user",
+    all: &[
+        ID,
+        Field::new("auth0_id", Kind::Text),
+        Field::new("email", Kind::Text),
+        Field::new("name", Kind::Text),
+        Field::new("role", Kind::Word(ROLES)),
+        Field::optional("created_at", Kind::Time),
+        Field::optional("archived_at", Kind::Time),
+    ],
+    sortable: &["id", "email", "name", "role", "created_at"],
+    key: ID,
+};
+const ID: Field = Field::new("id", Kind::Id);
+const ROLES: &[(&str, &str)] = &[
+    ("USER_ROLE_ORG_ADMIN", Role::OrgAdmin.as_str()),
+    ("USER_ROLE_DATASET_EDITOR", Role::DatasetEditor.as_str()),
+    ("USER_ROLE_DATASET_USER", Role::DatasetUser.as_str()),
+];
+
+lifecycle!(user, "user", UserRow, user_archive, user_restore, user_delete);
+
 impl Database {
     /// Creates a user. NOT_FOUND where there is no such tenant, ALREADY_EXISTS where another user of
     /// the tenant has its `auth0_id` or its email (whose case does not count).
@@ -91,25 +116,22 @@ impl Database {
         answer(self.fetch_one(ctx, query).await.or_not_found("user", id))
     }
 
-    /// The users of a tenant, by id; none where the tenant is not the caller's to see.
+    /// The users of a tenant; none where the tenant is not the caller's to see.
     pub async fn user_list(
         &self,
         ctx: &Ctx,
         tenant_id: Uuid,
         show_archived: bool,
-        paging: &Paging<Uuid>,
+        listing: &Listing,
     ) -> Result<Page<UserRow>> {
         let query = user::table
             .filter(user::tenant_id.eq(tenant_id))
             .filter(user::archived_at.is_null().or(show_archived.into_sql::<Bool>()))
-            .order(user::id)
-            .limit(paging.limit())
+            .filter(listing::rows(listing))
+            .order(listing::sorting(listing))
+            .limit(listing.limit())
             .select(UserRow::as_select());
-        let rows = match paging.after {
-            None => self.fetch(ctx, query).await,
-            Some(after) => self.fetch(ctx, query.filter(user::id.gt(after))).await,
-        };
-        paging.page(answer(rows)?, |row| row.id)
+        listing.page(answer(self.fetch(ctx, query).await)?)
     }
 
     /// The tenant's user of that email that is not archived; the email's case does not count.

@@ -102,6 +102,10 @@ async fn doors_open_to_their_role_only() {
             "SELECT commit_import(gen_random_uuid(), 'w', 1, '{}', 0, 'append', '{}', '[]', NULL)".to_owned(),
         ),
         (
+            "purge",
+            "SELECT purge('table', gen_random_uuid(), true)".to_owned(),
+        ),
+        (
             "release",
             "SELECT release(gen_random_uuid(), 'w', 1, '[]', '{}', '{}', '{}')".to_owned(),
         ),

@@ -65,6 +65,27 @@ async fn jobs_are_leased_fairly_and_never_twice() {
 }
 
 #[tokio::test]
+async fn a_job_that_waits_to_be_tried_again_does_not_run() {
+    let world = World::new().await;
+    let worker = world.database.open(DbRole::TransferWorker).await;
+    let first = world.admin.import_job(world.airline, world.flights).await;
+    let second = world.admin.import_job(world.airline, world.flights).await;
+    let one = Claim {
+        max_running_per_tenant: 1,
+        ..claim(JobKind::Import)
+    };
+    let claimed = worker.job_claim(&one).await.unwrap().unwrap();
+    assert_eq!(claimed.lease.job_id, first);
+    assert_eq!(worker.job_claim(&one).await.unwrap(), None);
+    worker
+        .lease_retry(&claimed.ctx(), &claimed.lease, Duration::from_secs(3600))
+        .await
+        .unwrap();
+    let next = worker.job_claim(&one).await.unwrap().unwrap();
+    assert_eq!(next.lease.job_id, second);
+}
+
+#[tokio::test]
 async fn a_lease_that_ran_out_is_taken_over_until_attempts_are_used_up() {
     let world = World::new().await;
     let worker = world.database.open(DbRole::TransferWorker).await;

@@ -11,6 +11,7 @@ mod leases;
 mod local_server;
 mod participants;
 mod plans;
+mod purges;
 mod refusal;
 mod releases;
 mod rules;

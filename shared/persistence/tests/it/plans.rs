@@ -133,6 +133,23 @@ async fn statements_find_their_rows_by_an_index() {
         (
             "datacovey_catalog",
             format!(
+                "SELECT * FROM \"table\"
+                 WHERE dataset_id IN (SELECT id FROM dataset WHERE project_id = '{own_project}') {lists}"
+            ),
+            51,
+        ),
+        // What others share with the tenant: 30 of 45 projects' datasets, found from its participations.
+        (
+            "datacovey_catalog",
+            format!(
+                "SELECT * FROM dataset WHERE tenant_id <> '{me}' AND project_id IN (
+                     SELECT project_id FROM project_participant WHERE tenant_id = '{me}' AND is_active) {lists}"
+            ),
+            51,
+        ),
+        (
+            "datacovey_catalog",
+            format!(
                 "SELECT p.* FROM project_participant me JOIN project p ON p.id = me.project_id
                  WHERE me.tenant_id = '{me}' AND me.is_active ORDER BY me.project_id LIMIT 51"
             ),

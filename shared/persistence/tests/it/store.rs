@@ -1,10 +1,11 @@
 //! Store functions that every other one is written like.
 
-use datacovey_error::Kind;
-use datacovey_list::{Binding, Paging, etag};
-use datacovey_persistence::{Database, DbRole, NewProject, ProjectChanges, ProjectRow, Replay};
+use datacovey_error::{Kind, Violations};
+use datacovey_list::{Binding, ListRequest, Listing, etag};
+use datacovey_persistence::{
+    Database, DbRole, NewProject, PROJECT_FIELDS, ProjectChanges, ProjectRow, Replay,
+};
 use datacovey_testing::{Tenant, TestDatabase};
-use uuid::Uuid;
 
 struct Shop {
     catalog: Database,
@@ -37,10 +38,14 @@ impl Shop {
     }
 }
 
-fn page(size: u32, after: Option<Uuid>) -> Paging<Uuid> {
-    let mut paging = Paging::first(Binding::new("ListProjects"), size);
-    paging.after = after;
-    paging
+fn page(page_size: i32, page_token: &str) -> Listing {
+    let request = ListRequest {
+        page_size,
+        page_token,
+        ..ListRequest::default()
+    };
+    let binding = Binding::new("ListProjects");
+    Listing::parse(&PROJECT_FIELDS, binding, request, &mut Violations::new()).unwrap()
 }
 
 #[tokio::test]
@@ -108,7 +113,7 @@ async fn a_project_is_created_read_changed_and_archived() {
     );
     assert_eq!(
         shop.catalog
-            .project_list(&ctx, false, &page(10, None))
+            .project_list(&ctx, false, &page(10, ""))
             .await
             .unwrap()
             .rows,
@@ -116,7 +121,7 @@ async fn a_project_is_created_read_changed_and_archived() {
     );
     assert_eq!(
         shop.catalog
-            .project_list(&ctx, true, &page(10, None))
+            .project_list(&ctx, true, &page(10, ""))
             .await
             .unwrap()
             .rows,
@@ -172,18 +177,18 @@ async fn a_list_goes_on_where_its_page_ended() {
         ids.push(shop.create(&format!("P{n}"), None).await.unwrap().id);
     }
     let mut seen = Vec::new();
-    let mut after = None;
+    let mut token = String::new();
     loop {
         let rows = shop
             .catalog
-            .project_list(&ctx, false, &page(2, after))
+            .project_list(&ctx, false, &page(2, &token))
             .await
             .unwrap();
         seen.extend(rows.rows.iter().map(|it| it.id));
         if rows.next_page_token.is_empty() {
             break;
         }
-        after = seen.last().copied();
+        token = rows.next_page_token;
     }
     assert_eq!(seen, ids);
 }

@@ -139,8 +139,9 @@ async fn a_transaction_acts_for_its_tenant_and_leaves_no_trace() {
     );
 }
 
-fn first_page() -> datacovey_list::Paging<uuid::Uuid> {
-    datacovey_list::Paging::first(datacovey_list::Binding::new("test"), 10)
+fn first_page() -> datacovey_list::Listing {
+    let binding = datacovey_list::Binding::new("test");
+    datacovey_list::Listing::first(&datacovey_persistence::PROJECT_FIELDS, binding, 10)
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! What each role of each tenant sees and must not see.
 
+use uuid::Uuid;
+
 use crate::refusal::{breaks, forbidden};
 use crate::world::{SERVICES, WORKERS, World};
 
@@ -297,5 +299,38 @@ async fn the_platform_manages_tenants_and_users_and_nothing_else() {
             "1",
             "{role}"
         );
+    }
+}
+
+/// Triggers run before row-level security judges a new row: they tell a stranger nothing on the way.
+#[tokio::test]
+async fn a_refused_row_says_nothing_of_what_it_names() {
+    let world = World::new().await;
+    let archive =
+        |relation: &str, id: Uuid| format!("UPDATE {relation} SET archived_at = now() WHERE id = '{id}'");
+    world.admin.run(&archive("project", world.project)).await.unwrap();
+    world
+        .admin
+        .run(&archive("tenant", world.registry.id))
+        .await
+        .unwrap();
+    let catalog = world.stranger_as("datacovey_catalog").await;
+    let identity = world.stranger_as("datacovey_identity").await;
+    for tenant in [world.airline.id, world.registry.id, Uuid::nil()] {
+        let project = format!("INSERT INTO project (tenant_id, name) VALUES ('{tenant}', 'mine')");
+        forbidden(catalog.run(&project).await);
+        let user = format!(
+            "INSERT INTO \"user\" (tenant_id, auth0_id, email, name, role)
+             VALUES ('{tenant}', 'a', 'a@example.com', 'a', 'Org admin')"
+        );
+        forbidden(identity.run(&user).await);
+        for project in [world.project, Uuid::nil()] {
+            let participant = format!(
+                "INSERT INTO project_participant (project_id, tenant_id, status, invited_by)
+                 VALUES ('{project}', '{tenant}', 'invited', '{}')",
+                world.stranger.admin
+            );
+            forbidden(catalog.run(&participant).await);
+        }
     }
 }

@@ -26,6 +26,9 @@ const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 /// Bounds the memory that one compiled pattern may take, in bytes.
 const MAX_PATTERN_BYTES: usize = 1024 * 1024;
 
+/// Different patterns of one schema, all of which are compiled at once.
+const MAX_PATTERNS: usize = 64;
+
 /// Notes everything that keeps the value from being a table's schema, each with its path below `at`.
 pub(crate) fn check(schema: &Value, at: &Path, violations: &mut Violations) {
     let mut found = Violations::new();
@@ -101,9 +104,19 @@ fn check_all(schema: &Value, at: &Path, violations: &mut Violations) {
     }
     // Subschemas stand where the meta-schema says only in a schema that is one.
     if found.is_empty() {
+        let mut patterns = HashSet::new();
         walk::each_subschema(schema, at, &mut |subschema, path| {
-            check_subschema(subschema, path, &mut found)
+            check_subschema(subschema, path, &mut patterns, &mut found)
         });
+        if patterns.len() > MAX_PATTERNS {
+            found.add(
+                at.clone(),
+                format!(
+                    "has {} different patterns; at most {MAX_PATTERNS} are allowed",
+                    patterns.len()
+                ),
+            );
+        }
     }
     if found.is_empty()
         && let Err(error) = options().build(schema)
@@ -118,7 +131,13 @@ fn check_all(schema: &Value, at: &Path, violations: &mut Violations) {
 }
 
 /// What the meta-schema leaves open and is decided keyword by keyword.
-fn check_subschema(subschema: &serde_json::Map<String, Value>, at: &Path, violations: &mut Violations) {
+/// Collects the patterns.
+fn check_subschema(
+    subschema: &serde_json::Map<String, Value>,
+    at: &Path,
+    seen: &mut HashSet<String>,
+    violations: &mut Violations,
+) {
     if let Some(draft) = subschema.get("$schema").and_then(Value::as_str)
         && draft.trim_end_matches('#') != DRAFT
     {
@@ -137,6 +156,10 @@ fn check_subschema(subschema: &serde_json::Map<String, Value>, at: &Path, violat
         .and_then(Value::as_str)
         .map(|it| (it, at.key("pattern")));
     for (pattern, path) in named.map(|(it, path)| (it.as_str(), path)).chain(own) {
+        // One that was seen has been checked; those beyond the limit are counted alone.
+        if !seen.insert(pattern.to_owned()) || seen.len() > MAX_PATTERNS {
+            continue;
+        }
         // Alone, so that each bad pattern is named with its own path.
         if options().build(&json!({ "pattern": pattern })).is_err() {
             violations.add(

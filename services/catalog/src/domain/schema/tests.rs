@@ -94,6 +94,16 @@ fn patterns_run_in_linear_time_or_are_refused() {
 }
 
 #[test]
+fn so_many_patterns_and_no_more() {
+    let with = |count: usize| {
+        let property = |it: usize| (format!("p{it}"), json!({"pattern": format!("^a{}$", it % count)}));
+        json!({"properties": (0..200).map(property).collect::<serde_json::Map<_, _>>()})
+    };
+    assert_eq!(violations_of(&with(MAX_PATTERNS)), []);
+    assert_eq!(fields_of(&with(MAX_PATTERNS + 1)), ["table.schema"]);
+}
+
+#[test]
 fn size_is_bounded() {
     let schema = json!({"description": "x".repeat(MAX_BYTES)});
     assert_eq!(fields_of(&schema), ["table.schema"]);
