@@ -49,7 +49,7 @@ pub(crate) fn check_change(change: &SchemaChange<'_>) -> Result<()> {
     if change.holds_data
         && let Some(why) = change::incompatible(change.before, change.after)
     {
-        let rule = "the table holds data, so that its schema may only gain properties that are not required";
+        let rule = "the table holds data, so that its schema may only be loosened";
         return Err(Error::wrong_state(format!("{rule}: {why}")));
     }
     let mut violations = Violations::new();
