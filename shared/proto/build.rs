@@ -1,4 +1,4 @@
-//! Compiles every `.proto` below `proto/datacovey` with protox: no `protoc` is needed.
+//! Compiles every `.proto` below `proto` with protox: no `protoc` is needed.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed={}", root.display());
 
     let mut files = Vec::new();
-    collect(&root.join("datacovey"), &mut files)?;
+    collect(&root, &mut files)?;
     files.sort();
 
     let descriptors = protox::compile(&files, [&root])?;
@@ -23,10 +23,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         .retain(|file| !file.package().starts_with("datacovey.internal."));
     std::fs::write(out.join("public_descriptors.bin"), public.encode_to_vec())?;
 
+    // Details of errors are no field of any message. Clients decode them by reflection; we, by
+    // `tonic-types`.
+    let mut generated = descriptors;
+    generated.file.retain(|file| file.package() != "google.rpc");
     tonic_prost_build::configure()
         .bytes(".")
         .include_file("datacovey.rs")
-        .compile_fds(descriptors)?;
+        .compile_fds(generated)?;
     Ok(())
 }
 

@@ -20,7 +20,8 @@ const SHARED: [&str; 11] = [
 ];
 const SERVICES: [&str; 5] = ["identity", "catalog", "query", "transfer", "gateway"];
 
-/// Crates that decide and never touch the world, and what would let them.
+/// Crates that decide and never touch the world, and what would let them. It may be behind what
+/// they use (tokio is behind DataFusion, tonic behind `error`); a crate can only call what it names.
 const PURE: [&str; 3] = ["types", "list", "privacy"];
 const WORLD: [&str; 12] = [
     "axum",
@@ -68,6 +69,20 @@ fn services_never_use_each_other() {
             others.is_empty(),
             "services/{name} uses {others:?}; call it over gRPC"
         );
+    }
+}
+
+/// Not in their tests either, nor does anything shared know a service.
+#[test]
+fn no_test_or_build_script_knows_a_service_but_its_own() {
+    let workspace = Workspace::read();
+    for name in SERVICES.iter().chain(&SHARED) {
+        let found: Vec<_> = workspace
+            .of(name, &[DependencyKind::Development, DependencyKind::Build])
+            .into_iter()
+            .filter(|it| SERVICES.contains(&short(it)) || it == "datacovey")
+            .collect();
+        assert!(found.is_empty(), "{name} uses {found:?} in its tests");
     }
 }
 
@@ -128,15 +143,16 @@ impl Workspace {
 
     /// What the crate itself, not its tests, depends on.
     fn all(&self, name: &str) -> BTreeSet<String> {
+        self.of(name, &[DependencyKind::Normal])
+    }
+
+    fn of(&self, name: &str, kinds: &[DependencyKind]) -> BTreeSet<String> {
         let package = self
             .packages
             .get(name)
             .unwrap_or_else(|| panic!("there is no crate {name}"));
-        let normal = package
-            .dependencies
-            .iter()
-            .filter(|it| it.kind == DependencyKind::Normal);
-        normal.map(|it| it.name.clone()).collect()
+        let used = package.dependencies.iter().filter(|it| kinds.contains(&it.kind));
+        used.map(|it| it.name.clone()).collect()
     }
 
     /// The project's own crates among them.

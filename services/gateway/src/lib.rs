@@ -5,6 +5,7 @@
 
 mod app;
 mod body;
+mod config;
 mod headers;
 mod health;
 mod proxy;
@@ -12,3 +13,4 @@ mod routes;
 mod upstream;
 
 pub use app::{SERVICE, app};
+pub use config::configure;

@@ -3,8 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use datacovey_error::Violations;
-use datacovey_gateway::{SERVICE, app};
+use datacovey_gateway::{app, configure};
 use datacovey_server::{ServerArgs, refuse, run};
 
 /// The one port of DataCovey: verifies who calls, and passes calls on to the services.
@@ -17,9 +16,8 @@ struct Args {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let mut violations = Violations::new();
-    match Args::parse().server.validate(SERVICE, &mut violations) {
-        Some(config) if violations.is_empty() => run(config.clone(), async move { app(&config) }).await,
-        _ => refuse(&violations.into_vec()),
+    match configure(Args::parse().server) {
+        Ok(config) => run(config.clone(), async move { app(&config) }).await,
+        Err(violations) => refuse(&violations),
     }
 }

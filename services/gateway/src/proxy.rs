@@ -87,10 +87,10 @@ impl Inner {
     {
         let (mut head, body) = request.into_parts();
         let path = head.uri.path();
-        let upstream = self
-            .routes
-            .upstream_of(path)
-            .ok_or_else(|| Error::unknown_method(path))?;
+        let Some(upstream) = self.routes.upstream_of(path) else {
+            // Without words of its own, as of any server; the layers outside find them.
+            return Ok(Status::unimplemented("").into_http());
+        };
         let upstream = self
             .upstreams
             .get(upstream)

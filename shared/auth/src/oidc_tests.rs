@@ -174,7 +174,7 @@ async fn claims_count_as_far_as_the_issuer_may_claim_them() {
             "the token's issuer may not speak for its organization",
         ),
         (
-            with(claims(), "sub", "auth0|\01"),
+            with(claims(), "sub", "auth0|\u{0}1"),
             "the token names no user (claim sub)",
         ),
         (

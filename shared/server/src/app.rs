@@ -14,7 +14,7 @@ use tower::{Service, ServiceExt as _};
 use crate::Authentication;
 use crate::health::{Dependency, HealthCheck};
 
-type Worker = Box<dyn FnOnce(CancellationToken) -> BoxFuture<'static, ()> + Send>;
+pub(crate) type Worker = Box<dyn FnOnce(CancellationToken) -> BoxFuture<'static, ()> + Send>;
 
 /// What a service is made of: its gRPC services, who may call them, what it depends on, and what
 /// it does besides answering.
@@ -110,7 +110,7 @@ impl App {
     }
 
     /// Work that goes on beside the calls. It ends soon after its token is cancelled, and is
-    /// ended when the time that a drain may take is over.
+    /// ended when the time that a drain may take is over. Should it end before, the service leaves.
     #[must_use]
     pub fn worker<F, W>(mut self, name: &'static str, work: W) -> Self
     where

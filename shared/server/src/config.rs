@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
@@ -62,6 +63,9 @@ pub struct ServerArgs {
     /// Calls served at once; more are refused [default: 1000]
     #[arg(long, env = "DATACOVEY_MAX_CONCURRENT_CALLS", value_name = "COUNT")]
     pub max_concurrent_calls: Option<String>,
+    /// Connections held at once; more are hung up on [default: 4096]
+    #[arg(long, env = "DATACOVEY_MAX_CONNECTIONS", value_name = "COUNT")]
+    pub max_connections: Option<String>,
     /// Longest time a call may take, in seconds [default: 3600]
     #[arg(long, env = "DATACOVEY_MAX_CALL_SECONDS", value_name = "SECONDS")]
     pub max_call_seconds: Option<String>,
@@ -102,6 +106,7 @@ pub struct Limits {
     /// (`max_decoding_message_size`), some of whose methods take more.
     pub max_message_bytes: usize,
     pub max_concurrent_calls: usize,
+    pub max_connections: usize,
     pub max_call: Duration,
     pub drain_delay: Duration,
     pub drain_grace: Duration,
@@ -112,6 +117,7 @@ impl Default for Limits {
         Self {
             max_message_bytes: 4 * 1024 * 1024,
             max_concurrent_calls: 1000,
+            max_connections: 4096,
             max_call: Duration::from_secs(3600),
             drain_delay: Duration::from_secs(5),
             drain_grace: Duration::from_secs(25),
@@ -173,19 +179,27 @@ impl ServerArgs {
         let max_message_bytes = number(
             &self.max_message_bytes,
             "DATACOVEY_MAX_MESSAGE_BYTES",
-            1024,
+            1024..=1 << 30,
             default.max_message_bytes,
             violations,
         );
         let max_concurrent_calls = number(
             &self.max_concurrent_calls,
             "DATACOVEY_MAX_CONCURRENT_CALLS",
-            1,
+            1..=1_000_000,
             default.max_concurrent_calls,
             violations,
         );
+        let max_connections = number(
+            &self.max_connections,
+            "DATACOVEY_MAX_CONNECTIONS",
+            1..=1_000_000,
+            default.max_connections,
+            violations,
+        );
+        const A_DAY: u64 = 24 * 60 * 60;
         let mut seconds = |text: &Option<String>, name, least, default: Duration| {
-            number(text, name, least, default.as_secs(), violations).map(Duration::from_secs)
+            number(text, name, least..=A_DAY, default.as_secs(), violations).map(Duration::from_secs)
         };
         let max_call = seconds(
             &self.max_call_seconds,
@@ -208,6 +222,7 @@ impl ServerArgs {
         Some(Limits {
             max_message_bytes: max_message_bytes?,
             max_concurrent_calls: max_concurrent_calls?,
+            max_connections: max_connections?,
             max_call: max_call?,
             drain_delay: drain_delay?,
             drain_grace: drain_grace?,
@@ -222,10 +237,11 @@ impl ServerArgs {
             TrustedService::parse_all,
             violations,
         );
-        if self.issuers.is_none() && self.trusted_services.is_none() {
+        let are_none = |list: Option<usize>| list == Some(0);
+        if are_none(issuers.as_ref().map(Vec::len)) && are_none(trusted_services.as_ref().map(Vec::len)) {
             violations.add(
                 "DATACOVEY_ISSUERS",
-                "is missing, as is DATACOVEY_TRUSTED_SERVICES; nobody could call",
+                "names nobody, and no service is trusted; nobody could call",
             );
         }
         const KEY: &str = "DATACOVEY_SERVICE_KEY_FILE";
@@ -355,15 +371,16 @@ fn address(value: &Option<String>, name: &str, port: u16, violations: &mut Viola
 fn number<T: FromStr + PartialOrd + std::fmt::Display>(
     value: &Option<String>,
     name: &str,
-    least: T,
+    allowed: RangeInclusive<T>,
     default: T,
     violations: &mut Violations,
 ) -> Option<T> {
     let Some(value) = value else { return Some(default) };
     match value.parse() {
-        Ok(number) if number >= least => Some(number),
+        Ok(number) if allowed.contains(&number) => Some(number),
         _ => {
-            violations.add(name, format!("is no whole number of at least {least}"));
+            let (least, most) = allowed.into_inner();
+            violations.add(name, format!("is no whole number from {least} to {most}"));
             None
         }
     }
@@ -371,10 +388,17 @@ fn number<T: FromStr + PartialOrd + std::fmt::Display>(
 
 fn http_uri(text: &str) -> Result<Uri, &'static str> {
     let uri = Uri::from_str(text).map_err(|_| "is no URL")?;
-    match (uri.scheme_str(), uri.host()) {
-        (Some("http"), Some(_)) => Ok(uri),
-        _ => Err("is no URL with http and a host, as http://identity:50051"),
+    let authority = uri.authority().filter(|it| !it.host().is_empty());
+    let (Some("http"), Some(authority)) = (uri.scheme_str(), authority) else {
+        return Err("is no URL with http and a host, as http://identity:50051");
+    };
+    if authority.as_str().contains('@') {
+        return Err("holds credentials; http://host:port is all");
     }
+    if uri.path() != "/" || uri.query().is_some() {
+        return Err("has a path; http://host:port is all");
+    }
+    Ok(uri)
 }
 
 #[cfg(test)]

@@ -59,6 +59,7 @@ fn all_that_is_wrong_is_said_at_once() {
         service_key_file: some("/does/not/exist"),
         max_message_bytes: some("1"),
         max_concurrent_calls: some("0"),
+        max_connections: some("many"),
         max_call_seconds: some("-1"),
         drain_delay_seconds: some("soon"),
         drain_grace_seconds: some("1.5"),
@@ -73,6 +74,7 @@ fn all_that_is_wrong_is_said_at_once() {
             "DATACOVEY_ADMIN_LISTEN",
             "DATACOVEY_MAX_MESSAGE_BYTES",
             "DATACOVEY_MAX_CONCURRENT_CALLS",
+            "DATACOVEY_MAX_CONNECTIONS",
             "DATACOVEY_MAX_CALL_SECONDS",
             "DATACOVEY_DRAIN_DELAY_SECONDS",
             "DATACOVEY_DRAIN_GRACE_SECONDS",
@@ -97,6 +99,62 @@ fn what_a_service_needs_may_not_be_missing() {
             "DATACOVEY_IDENTITY_URL"
         ]
     );
+}
+
+/// Beyond these, adding up times and counting places would overflow.
+#[test]
+fn limits_have_limits() {
+    let folder = tempfile::tempdir().unwrap();
+    let most = usize::MAX.to_string();
+    let args = ServerArgs {
+        max_concurrent_calls: Some(most.clone()),
+        max_connections: Some(most.clone()),
+        max_call_seconds: Some(most.clone()),
+        drain_grace_seconds: Some(most),
+        ..good(folder.path())
+    };
+    assert_eq!(
+        validate(&args).unwrap_err(),
+        [
+            "DATACOVEY_MAX_CONCURRENT_CALLS",
+            "DATACOVEY_MAX_CONNECTIONS",
+            "DATACOVEY_MAX_CALL_SECONDS",
+            "DATACOVEY_DRAIN_GRACE_SECONDS",
+        ]
+    );
+}
+
+#[test]
+fn lists_that_name_nobody_let_nobody_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ServerArgs {
+        issuers: Some("[]".to_owned()),
+        trusted_services: Some("[]".to_owned()),
+        ..good(folder.path())
+    };
+    assert_eq!(validate(&args).unwrap_err(), ["DATACOVEY_ISSUERS"]);
+}
+
+#[test]
+fn an_address_of_a_peer_is_scheme_host_and_port() {
+    for right in [
+        "http://identity:50051",
+        "http://identity:50051/",
+        "http://[::1]:1",
+    ] {
+        assert!(http_uri(right).is_ok(), "{right}");
+    }
+    for wrong in [
+        "https://identity:1",
+        "identity:1",
+        "/path",
+        "http://:1",
+        "http://identity:1/path",
+        "http://identity:1/?query",
+        "http://name:password@identity:1",
+    ] {
+        assert!(http_uri(wrong).is_err(), "{wrong}");
+    }
 }
 
 /// The names of the variables in the messages are those that are read.

@@ -4,11 +4,18 @@ use std::sync::{Arc, LazyLock};
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 
-/// Paths of all methods of the suite (`/datacovey.catalog.v1.TableService/GetTable`).
+/// Paths of all methods that a server may have (`/datacovey.catalog.v1.TableService/GetTable`).
 static METHODS: LazyLock<HashSet<Arc<str>>> = LazyLock::new(|| {
-    // Our own descriptors decode; were they broken, all methods would be counted as one.
-    let set = FileDescriptorSet::decode(datacovey_proto::DESCRIPTORS).unwrap_or_default();
-    let services = set.file.iter().flat_map(|file| {
+    let sets = [
+        datacovey_proto::DESCRIPTORS,
+        tonic_health::pb::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+    ];
+    // These decode; were one broken, its methods would all be counted as one.
+    let sets = sets.map(|set| FileDescriptorSet::decode(set).unwrap_or_default());
+    let files = sets.iter().flat_map(|set| &set.file);
+    let services = files.flat_map(|file| {
         file.service
             .iter()
             .map(move |service| (format!("{}.{}", file.package(), service.name()), service))
@@ -24,9 +31,16 @@ static METHODS: LazyLock<HashSet<Arc<str>>> = LazyLock::new(|| {
         .collect()
 });
 
-/// The method of a path, for metrics: paths that callers make up are all one.
+/// The method of a path, for metrics and spans: paths that callers make up are all one.
 pub(crate) fn known_method(path: &str) -> Arc<str> {
     METHODS.get(path).cloned().unwrap_or_else(|| "unknown".into())
+}
+
+/// As much of a path that a caller made up as is worth a place in a log line or an answer.
+pub(crate) fn shown(path: &str) -> &str {
+    const MAX_CHARS: usize = 100;
+    let end = path.char_indices().nth(MAX_CHARS).map(|(end, _)| end);
+    &path[..end.unwrap_or(path.len())]
 }
 
 /// The package of a method: `datacovey.catalog.v1` of `/datacovey.catalog.v1.TableService/GetTable`.
@@ -45,7 +59,9 @@ mod tests {
     #[test]
     fn methods_are_known_by_their_path() {
         let path = "/datacovey.identity.v1.UserService/WhoAmI";
-        assert_eq!(&*known_method(path), path);
+        for known in [path, "/grpc.health.v1.Health/Check"] {
+            assert_eq!(&*known_method(known), known);
+        }
         assert_eq!(
             &*known_method("/datacovey.identity.v1.UserService/Whoever"),
             "unknown"

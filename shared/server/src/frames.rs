@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 use axum::body::Body;
 use bytes::Bytes;
 use http::Response;
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::{Frame, SizeHint};
 
 pub(crate) type Polled = Poll<Option<Result<Frame<Bytes>, axum::Error>>>;
 
@@ -40,13 +40,4 @@ impl<W: Watch> http_body::Body for Watched<W> {
 /// The reply, its body watched.
 pub(crate) fn watched<W: Watch>(response: Response<Body>, watch: W) -> Response<Body> {
     response.map(|body| Body::new(Watched { body, watch }))
-}
-
-/// Holds something until the reply has been sent or its caller has left.
-pub(crate) struct Held<T>(pub(crate) T);
-
-impl<T: Unpin + Send + 'static> Watch for Held<T> {
-    fn poll(&mut self, body: Pin<&mut Body>, cx: &mut Context<'_>) -> Polled {
-        body.poll_frame(cx)
-    }
 }

@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use metrics::gauge;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic_health::ServingStatus;
@@ -26,19 +27,30 @@ pub(crate) struct Dependency {
 }
 
 /// What probes are told: serving, while every dependency answers and nobody has asked to leave.
+///
+/// Named entries tell of each gRPC service, of the process by its own name (`gateway`), and of each
+/// thing that it depends on; the entry without a name is the worst of all.
 #[derive(Clone)]
 pub(crate) struct Health {
     reporter: HealthReporter,
+    process: &'static str,
     names: Arc<[&'static str]>,
+    dependencies: Arc<[&'static str]>,
     ready: Arc<AtomicBool>,
 }
 
 impl Health {
     /// Nothing serves until the first checks have passed.
-    pub(crate) async fn new(names: &[&'static str]) -> Self {
+    pub(crate) async fn new(
+        process: &'static str,
+        names: &[&'static str],
+        dependencies: impl Iterator<Item = &'static str>,
+    ) -> Self {
         let health = Self {
             reporter: HealthReporter::new(),
+            process,
             names: names.into(),
+            dependencies: dependencies.collect(),
             ready: Arc::new(AtomicBool::new(false)),
         };
         health.say(ServingStatus::NotServing).await;
@@ -62,7 +74,8 @@ impl Health {
     async fn say(&self, status: ServingStatus) {
         self.ready
             .store(status == ServingStatus::Serving, Ordering::SeqCst);
-        for name in self.names.iter().copied().chain([""]) {
+        let all = self.names.iter().chain(self.dependencies.iter()).copied();
+        for name in all.chain([self.process, ""]) {
             self.reporter.set_service_status(name, status).await;
         }
     }
@@ -97,24 +110,28 @@ impl Health {
                 Some(of) => of.contains(&name),
             })
         };
-        let status = |serving| {
-            if serving {
+        let say = async |name, serving| {
+            let status = if serving {
                 ServingStatus::Serving
             } else {
                 ServingStatus::NotServing
-            }
+            };
+            self.reporter.set_service_status(name, status).await;
         };
         for name in self.names.iter() {
-            self.reporter
-                .set_service_status(name, status(!concerns(name)))
-                .await;
+            say(*name, !concerns(name)).await;
         }
-        self.reporter
-            .set_service_status("", status(failed.is_empty()))
-            .await;
+        for (index, dependency) in dependencies.iter().enumerate() {
+            let up = failed.iter().all(|(it, _)| *it != index);
+            say(dependency.what, up).await;
+            gauge!("datacovey_dependency_up", "service" => self.process, "dependency" => dependency.what)
+                .set(if up { 1.0 } else { 0.0 });
+        }
         // Probes take a process out of service for what is its own, and not for what is wrong
         // with one of those that it calls: the others are called through it, too.
         let own = failed.iter().all(|(index, _)| dependencies[*index].of.is_some());
+        say(self.process, own).await;
+        say("", failed.is_empty()).await;
         self.ready.store(own, Ordering::SeqCst);
     }
 }

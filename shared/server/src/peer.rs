@@ -15,6 +15,7 @@ use tracing::{Instrument as _, info_span};
 use uuid::Uuid;
 
 use crate::layer::{GRPC_TIMEOUT, REQUEST_ID, write_timeout};
+use crate::reply::is_oversize;
 use crate::serve::{CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES};
 use crate::trace_context::inject_span;
 
@@ -184,6 +185,11 @@ pub fn error_of_peer(peer: &str, status: Status) -> Error {
         (Code::ResourceExhausted, Some(ErrorReason::Overloaded)) => Error::overloaded(message),
         (Code::ResourceExhausted, Some(ErrorReason::TooLarge)) => Error::too_large(message),
         (Code::ResourceExhausted, Some(reason)) => Error::quota_exceeded("tenant", message).because(reason),
+        // Said by our own end of the connection, which had to stop reading.
+        (Code::OutOfRange | Code::ResourceExhausted, None) if is_oversize(&message) => {
+            Error::too_large(format!("what {peer} has to answer is too large"))
+        }
+        (Code::ResourceExhausted, None) => Error::overloaded(format!("{peer} is overloaded; retry later")),
         (Code::DeadlineExceeded, _) => Error::deadline_exceeded(),
         (Code::Cancelled, _) => Error::cancelled(message),
         (Code::Unavailable, _) => Error::unavailable(peer),

@@ -117,7 +117,8 @@ fn with_reason(code: Code, message: &str, reason: ErrorReason, metadata: HashMap
     )
 }
 
-fn is_oversize(message: &str) -> bool {
+/// Whether tonic refuses a message for its size; a test over a real connection pins its words.
+pub(crate) fn is_oversize(message: &str) -> bool {
     message.contains("message length too large") || message.starts_with("Error decompressing: size limit")
 }
 

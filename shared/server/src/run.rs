@@ -46,11 +46,17 @@ async fn open_and_serve(
     telemetry: &Telemetry,
 ) -> Result<(), String> {
     let shutdown = shutdown_signal();
-    let app = app.await.map_err(|error| causes(&error))?;
+    // What a service needs may be away for long; whoever is told to end meanwhile ends.
+    let Some(app) = shutdown.run_until_cancelled(app).await else {
+        tracing::info!(service = config.service.name, "told to end before it served");
+        return Ok(());
+    };
+    let app = app.map_err(|error| causes(&error))?;
     let listeners = Listeners::bind(config.listen, config.admin_listen)
         .await
         .map_err(|error| causes(&error))?;
-    tracing::info!(service = config.service.name, listen = %config.listen, "serving");
+    let (listen, admin) = listeners.addresses();
+    tracing::info!(service = config.service.name, listen, admin, "serving");
     let metrics = Some(telemetry.metrics());
     let serving = serve(config.service, app, config.limits, listeners, metrics, shutdown);
     serving.await.map_err(|error| causes(&error))
@@ -66,35 +72,43 @@ pub fn refuse(violations: &[Violation]) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// Cancelled when the process is told to end: SIGTERM or ctrl-c.
+/// Cancelled when the process is told to end: SIGTERM or ctrl-c. From this call on, neither kills it.
 ///
 /// To be called within a tokio runtime.
 #[must_use]
 pub fn shutdown_signal() -> CancellationToken {
     let token = CancellationToken::new();
     let cancelled = token.clone();
+    let told = told_to_end();
     tokio::spawn(async move {
-        #[cfg(unix)]
-        {
-            use tokio::signal::unix::{SignalKind, signal};
-            match signal(SignalKind::terminate()) {
-                Ok(mut terminate) => {
-                    tokio::select! {
-                        _ = terminate.recv() => {}
-                        _ = tokio::signal::ctrl_c() => {}
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "SIGTERM cannot be caught");
-                    let _ = tokio::signal::ctrl_c().await;
-                }
-            }
-        }
-        #[cfg(not(unix))]
-        let _ = tokio::signal::ctrl_c().await;
+        told.await;
         cancelled.cancel();
     });
     token
+}
+
+#[cfg(unix)]
+fn told_to_end() -> BoxFuture<'static, ()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+        (Ok(mut terminate), Ok(mut interrupt)) => Box::pin(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }),
+        (Err(error), _) | (_, Err(error)) => {
+            tracing::warn!(%error, "signals cannot be caught");
+            Box::pin(std::future::pending())
+        }
+    }
+}
+
+#[cfg(not(unix))]
+fn told_to_end() -> BoxFuture<'static, ()> {
+    Box::pin(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
 }
 
 fn fail(error: &dyn std::error::Error) -> ExitCode {

@@ -1,21 +1,25 @@
+use std::io::Cursor;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use futures::FutureExt as _;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::HealthService;
 
 use crate::admin;
-use crate::app::App;
+use crate::app::{App, Worker};
 use crate::config::{Limits, Service};
 use crate::health::Health;
 use crate::layer::{Shared, within_layers};
@@ -29,6 +33,14 @@ pub(crate) const CONNECTION_WINDOW_BYTES: u32 = (1 << 31) - 1;
 /// Headers larger than this, a large token included, are refused.
 const MAX_HEADER_BYTES: u32 = 64 * 1024;
 
+/// Calls of health and reflection at once: probes are few and short, and nobody vouches for those
+/// who watch.
+const MAX_PUBLIC_CALLS: usize = 256;
+/// By when a connection must have said which protocol it speaks.
+const FIRST_BYTES_WITHIN: Duration = Duration::from_secs(10);
+/// How every HTTP/2 connection begins (RFC 9113, 3.4).
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 /// Where a server listens; bound by the caller, so that it knows the ports.
 #[derive(Debug)]
 pub struct Listeners {
@@ -36,13 +48,15 @@ pub struct Listeners {
     pub admin: Option<TcpListener>,
 }
 
-/// Why a server could not start.
+/// Why a server could not start, or ended without being told to.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     #[error("{0}: {1}")]
     Bind(SocketAddr, std::io::Error),
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+    #[error("the worker \"{0}\" has ended")]
+    Worker(&'static str),
 }
 
 impl Listeners {
@@ -58,10 +72,19 @@ impl Listeners {
             admin: Some(bind(admin).await?),
         })
     }
+
+    /// The ports that it came to be, for the log.
+    pub(crate) fn addresses(&self) -> (Option<String>, Option<String>) {
+        let address = |it: &TcpListener| it.local_addr().ok().map(|it| it.to_string());
+        (address(&self.grpc), self.admin.as_ref().and_then(address))
+    }
 }
 
 /// Serves until `shutdown`, and then leaves in order: says that it does not serve, waits for the
 /// news to spread, accepts nothing more, and gives what runs a bounded time to end.
+///
+/// A worker that ends before it is told to is a fault: the server leaves as if it were told to, and
+/// the error says why, so that whoever runs the process starts a new one.
 ///
 /// Nothing of it is global: any number of servers run in one process.
 pub async fn serve(
@@ -72,13 +95,17 @@ pub async fn serve(
     metrics: Option<PrometheusHandle>,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
-    let health = Health::new(&app.names).await;
+    let whats = app.dependencies.iter().map(|it| it.what);
+    let health = Health::new(service.name, &app.names, whats).await;
     let routes = with_health_and_reflection(&app, &health)?;
+    let draining = CancellationToken::new();
     let shared = Shared {
         service: service.name,
         authentication: Arc::clone(&app.authentication),
         calls: Arc::new(Semaphore::new(limits.max_concurrent_calls)),
+        public_calls: Arc::new(Semaphore::new(MAX_PUBLIC_CALLS)),
         max_call: limits.max_call,
+        leaving: draining.clone(),
     };
     let routes = within_layers(routes, &shared);
 
@@ -94,14 +121,25 @@ pub async fn serve(
             }
         });
     }
-    let watching = tokio::spawn(health.watch(app.dependencies, shutdown.clone()));
+    // Its own, so that leaving for a lost worker takes nobody else along.
+    let leaving = shutdown.child_token();
+    let watching = tokio::spawn(health.watch(app.dependencies, leaving.clone()));
     let stop_working = CancellationToken::new();
-    let mut workers = JoinSet::new();
-    for (_, work) in app.workers {
-        workers.spawn(work(stop_working.child_token()));
-    }
+    let mut workers = start(app.workers, &stop_working);
 
-    let connections = accept(listeners.grpc, routes, &shutdown, limits, service.name).await;
+    let accepting = accept(listeners.grpc, routes, &leaving, draining, limits, service.name);
+    let mut accepting = Box::pin(accepting);
+    let mut lost = None;
+    let connections = loop {
+        tokio::select! {
+            connections = &mut accepting => break connections,
+            Some(Ok(worker)) = workers.join_next(), if !leaving.is_cancelled() => {
+                tracing::error!(service = service.name, worker, "a worker has ended, so the service leaves");
+                lost = Some(worker);
+                leaving.cancel();
+            }
+        }
+    };
     // The watcher has said that nothing serves before it ended.
     let _ = watching.await;
     stop_working.cancel();
@@ -115,7 +153,17 @@ pub async fn serve(
             "calls were still running at the end of the drain"
         );
     }
-    Ok(())
+    lost.map_or(Ok(()), |worker| Err(ServeError::Worker(worker)))
+}
+
+/// Starts the workers; each says its name when it ends, however it does.
+fn start(workers: Vec<(&'static str, Worker)>, stop: &CancellationToken) -> JoinSet<&'static str> {
+    let workers = workers.into_iter().map(|(name, work)| {
+        let work = AssertUnwindSafe(work(stop.child_token())).catch_unwind();
+        // What a panic said is logged where it happens.
+        work.map(move |_| name)
+    });
+    workers.collect()
 }
 
 fn with_health_and_reflection(app: &App, health: &Health) -> Result<Router, tonic_reflection::server::Error> {
@@ -144,43 +192,52 @@ fn with_health_and_reflection(app: &App, health: &Health) -> Result<Router, toni
 /// The connections that are left when a server accepts no more.
 struct Connections {
     tasks: JoinSet<()>,
-    leave: CancellationToken,
+    draining: CancellationToken,
 }
 
 impl Connections {
     /// Asks every connection to take no more calls, and waits for those that run.
     async fn drain(mut self) {
-        self.leave.cancel();
+        self.draining.cancel();
         while self.tasks.join_next().await.is_some() {}
     }
 }
 
-/// Accepts until the drain delay after `shutdown`: whoever has not heard yet that we leave is still served.
+/// Accepts until the drain delay after `leaving`: whoever has not heard yet that we leave is still served.
 async fn accept(
     listener: TcpListener,
     routes: Router,
-    shutdown: &CancellationToken,
+    leaving: &CancellationToken,
+    draining: CancellationToken,
     limits: Limits,
     service: &'static str,
 ) -> Connections {
     let mut connections = Connections {
         tasks: JoinSet::new(),
-        leave: CancellationToken::new(),
+        draining,
     };
     let stop = async {
-        shutdown.cancelled().await;
+        leaving.cancelled().await;
         tracing::info!(service, "leaving");
         tokio::time::sleep(limits.drain_delay).await;
     };
     let mut stop = std::pin::pin!(stop);
+    let places = Arc::new(Semaphore::new(limits.max_connections));
     let max_streams = u32::try_from(limits.max_concurrent_calls).unwrap_or(u32::MAX);
     loop {
         tokio::select! {
             () = &mut stop => return connections,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    let leave = connections.leave.clone();
-                    connections.tasks.spawn(connection(stream, routes.clone(), max_streams, leave));
+                    let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                        // Hung up on at once, it can try another process; in the queue it could only wait.
+                        metrics::counter!("datacovey_connections_refused_total", "service" => service).increment(1);
+                        tracing::debug!(service, "a connection was refused: there are too many");
+                        continue;
+                    };
+                    let draining = connections.draining.clone();
+                    let serving = connection(stream, place, routes.clone(), max_streams, draining);
+                    connections.tasks.spawn(serving);
                 }
                 Err(error) => {
                     tracing::warn!(service, %error, "a connection could not be accepted");
@@ -193,9 +250,19 @@ async fn accept(
     }
 }
 
-async fn connection(stream: TcpStream, routes: Router, max_streams: u32, leave: CancellationToken) {
+async fn connection(
+    stream: TcpStream,
+    _place: OwnedSemaphorePermit,
+    routes: Router,
+    max_streams: u32,
+    draining: CancellationToken,
+) {
     // Without it small replies wait for the other side's acknowledgement.
     let _ = stream.set_nodelay(true);
+    let begun = tokio::time::timeout(FIRST_BYTES_WITHIN, begin(stream));
+    let Some(Ok(Ok(stream))) = draining.run_until_cancelled(begun).await else {
+        return;
+    };
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http2()
@@ -213,7 +280,7 @@ async fn connection(stream: TcpStream, routes: Router, max_streams: u32, leave: 
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = leave.cancelled() => {
+        () = draining.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -221,4 +288,17 @@ async fn connection(stream: TcpStream, routes: Router, max_streams: u32, leave: 
     if let Err(error) = ended {
         tracing::debug!(cause = crate::reply::causes(error.as_ref()), "a connection ended");
     }
+}
+
+/// Reads what tells the protocols apart, and puts it back. hyper would wait for it for ever.
+async fn begin(mut stream: TcpStream) -> std::io::Result<impl AsyncRead + AsyncWrite> {
+    let mut read = Vec::with_capacity(HTTP2_PREFACE.len());
+    while read.len() < HTTP2_PREFACE.len() && HTTP2_PREFACE.starts_with(&read) {
+        let left = HTTP2_PREFACE.len() - read.len();
+        if (&mut stream).take(left as u64).read_buf(&mut read).await? == 0 {
+            break;
+        }
+    }
+    let (rest, writer) = stream.into_split();
+    Ok(tokio::io::join(Cursor::new(read).chain(rest), writer))
 }

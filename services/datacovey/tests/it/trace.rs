@@ -1,6 +1,6 @@
 //! One question is one trace: from the gateway through the services to the worker that ran the job.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -142,7 +143,21 @@ async fn a_query_is_one_tree_of_spans() {
         .map(|it| &it.name)
         .collect();
     assert_eq!(roots.len(), 1, "one tree, not {roots:?}");
+    // One process here, so that the spans and not their resource say whose they are.
+    let services: BTreeSet<_> = trace.iter().filter_map(service).collect();
+    for name in ["gateway", "query", "catalog", "transfer"] {
+        assert!(services.contains(name), "no span of {name}, only of {services:?}");
+    }
     print(&trace, &[], 0);
+}
+
+/// The service that a span of a call was in.
+fn service(span: &Span) -> Option<&str> {
+    let attribute = span.attributes.iter().find(|it| it.key == "service")?;
+    match attribute.value.as_ref()?.value.as_ref()? {
+        Value::StringValue(name) => Some(name),
+        _ => None,
+    }
 }
 
 fn print(trace: &[Span], parent: &[u8], depth: usize) {

@@ -6,5 +6,6 @@ mod ending;
 mod fake;
 mod health;
 mod passing;
+mod process;
 mod streaming;
 mod suite;

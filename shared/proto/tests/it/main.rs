@@ -41,3 +41,26 @@ fn sets_contain_what_they_import() {
         );
     }
 }
+
+/// Details of errors are typed by name only; whoever learns the API by reflection finds them here.
+#[test]
+fn details_of_errors_can_be_decoded() {
+    for bytes in [DESCRIPTORS, PUBLIC_DESCRIPTORS] {
+        let set = decode(bytes);
+        let files = set.file.iter().filter(|file| file.package() == "google.rpc");
+        let names: HashSet<_> = files
+            .flat_map(|file| file.message_type.iter().map(|message| message.name()))
+            .collect();
+        for name in [
+            "Status",
+            "ErrorInfo",
+            "BadRequest",
+            "ResourceInfo",
+            "PreconditionFailure",
+            "QuotaFailure",
+            "RetryInfo",
+        ] {
+            assert!(names.contains(name), "google.rpc.{name}");
+        }
+    }
+}

@@ -1,32 +1,37 @@
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
+use bytes::Bytes;
 use datacovey_error::Error;
+use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use http_body::{Body as _, Frame};
-use tokio::time::{Instant, Sleep};
+use http_body::{Body as _, Frame, SizeHint};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tonic::Status;
+use tracing::Instrument as _;
 
+use super::load_shed::Place;
 use super::{Shared, is_public};
 use crate::context::CallContext;
-use crate::frames::{Polled, Watch, watched};
+use crate::frames::Polled;
 use crate::reply::{is_grpc, refusal, write_status};
 
 /// The header by which a caller says how long it waits.
 pub const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// Ends a call when its caller stops waiting for it, and in any case after the longest time that
-/// the configuration allows.
+/// the configuration allows. Whoever watches the health of a service is let go when it leaves,
+/// too: it would watch for ever.
 pub(super) async fn layer(State(shared): State<Shared>, mut request: Request, next: Next) -> Response {
-    // Somebody watches the health of a service for as long as it lives.
-    if is_public(request.uri().path()) {
-        return next.run(request).await;
-    }
+    let place = request.extensions_mut().remove::<Place>();
     let grpc = is_grpc(&request);
     let timeout = match request.headers().get(GRPC_TIMEOUT).map(parse) {
         Some(None) => {
@@ -40,47 +45,144 @@ pub(super) async fn layer(State(shared): State<Shared>, mut request: Request, ne
     if let Some(call) = request.extensions_mut().get_mut::<CallContext>() {
         call.deadline = Some(deadline.into_std());
     }
-    match tokio::time::timeout_at(deadline, next.run(request)).await {
-        Ok(response) => {
-            let sleep = Box::pin(tokio::time::sleep_until(deadline));
-            watched(
-                response,
-                Deadline {
-                    grpc,
-                    sleep,
-                    over: false,
-                },
-            )
+    let leaving = is_public(request.uri().path()).then_some(shared.leaving);
+    let mut end: BoxFuture<'static, Error> = Box::pin(end(deadline, leaving));
+    let response = tokio::select! {
+        biased;
+        response = next.run(request) => response,
+        error = &mut end => return refusal(grpc, error),
+    };
+    if response.body().is_end_stream() {
+        return response;
+    }
+    response.map(|body| Body::new(Timed::new(body, place, grpc, deadline, end)))
+}
+
+/// Why a call ends that does not end by itself, when that time has come.
+async fn end(deadline: Instant, leaving: Option<CancellationToken>) -> Error {
+    let left = async {
+        match leaving {
+            Some(leaving) => leaving.cancelled_owned().await,
+            None => std::future::pending().await,
         }
-        Err(_) => refusal(grpc, Error::deadline_exceeded()),
+    };
+    match timeout_at(deadline, left).await {
+        Ok(()) => Error::unavailable("the service"),
+        Err(_) => Error::deadline_exceeded(),
     }
 }
 
-struct Deadline {
+/// A reply that ends in time, whether or not somebody reads it. hyper asks for the next frame only
+/// when the caller takes more, so a task of its own gives up what the call holds.
+struct Timed {
     grpc: bool,
-    sleep: Pin<Box<Sleep>>,
-    over: bool,
+    deadline: Instant,
+    sending: Arc<Mutex<Sending>>,
+    _end: AbortOnDropHandle<()>,
 }
 
-impl Watch for Deadline {
-    fn poll(&mut self, body: Pin<&mut Body>, cx: &mut Context<'_>) -> Polled {
-        if self.over {
-            return Poll::Ready(None);
+#[derive(Default)]
+struct Sending {
+    /// None once it has ended.
+    body: Option<Body>,
+    place: Option<Place>,
+    /// Whoever waits for the next frame.
+    reader: Option<Waker>,
+    /// What the reader is yet to be told.
+    ended_by: Option<Error>,
+}
+
+impl Timed {
+    fn new(
+        body: Body,
+        place: Option<Place>,
+        grpc: bool,
+        deadline: Instant,
+        end: BoxFuture<'static, Error>,
+    ) -> Self {
+        let sending = Arc::new(Mutex::new(Sending {
+            body: Some(body),
+            place,
+            ..Sending::default()
+        }));
+        let ended = Arc::downgrade(&sending);
+        let ending = async move {
+            let error = end.await;
+            if let Some(sending) = ended.upgrade() {
+                lock(&sending).end(error);
+            }
+        };
+        Self {
+            grpc,
+            deadline,
+            sending,
+            _end: AbortOnDropHandle::new(tokio::spawn(ending.in_current_span())),
         }
-        if let Poll::Ready(frame) = body.poll_frame(cx) {
-            return Poll::Ready(frame);
-        }
-        if self.sleep.as_mut().poll(cx).is_pending() {
-            return Poll::Pending;
-        }
-        self.over = true;
-        if !self.grpc {
-            return Poll::Ready(Some(Err(axum::Error::new(Error::deadline_exceeded()))));
-        }
-        let mut trailers = HeaderMap::new();
-        write_status(&mut trailers, &Status::from(Error::deadline_exceeded()));
-        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
     }
+}
+
+impl Sending {
+    fn end(&mut self, error: Error) {
+        if self.body.take().is_none() {
+            return;
+        }
+        self.place = None;
+        self.ended_by = Some(error);
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
+}
+
+fn lock(sending: &Mutex<Sending>) -> MutexGuard<'_, Sending> {
+    // Poisoned by a panic of the body, which is the layers' outside of this one to tell.
+    sending.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl http_body::Body for Timed {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled {
+        let mut sending = lock(&self.sending);
+        // A body that always has more would otherwise win over the clock.
+        if Instant::now() >= self.deadline {
+            sending.end(Error::deadline_exceeded());
+        }
+        if let Some(error) = sending.ended_by.take() {
+            return Poll::Ready(Some(last_frame(self.grpc, error)));
+        }
+        let Some(body) = &mut sending.body else {
+            return Poll::Ready(None);
+        };
+        let polled = Pin::new(body).poll_frame(cx);
+        if polled.is_pending() {
+            sending.reader = Some(cx.waker().clone());
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let sending = lock(&self.sending);
+        match &sending.body {
+            Some(body) => body.is_end_stream(),
+            None => sending.ended_by.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let sending = lock(&self.sending);
+        sending.body.as_ref().map(Body::size_hint).unwrap_or_default()
+    }
+}
+
+fn last_frame(grpc: bool, error: Error) -> Result<Frame<Bytes>, axum::Error> {
+    if !grpc {
+        return Err(axum::Error::new(error));
+    }
+    let mut trailers = HeaderMap::new();
+    write_status(&mut trailers, &Status::from(error));
+    Ok(Frame::trailers(trailers))
 }
 
 /// Reads `grpc-timeout` as the protocol writes it: at most eight digits and a unit.

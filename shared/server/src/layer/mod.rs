@@ -5,14 +5,16 @@ mod catch_panic;
 mod deadline;
 mod load_shed;
 mod observe;
+mod protocol;
 mod request_id;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 pub use authentication::Authentication;
 pub use deadline::{GRPC_TIMEOUT, write as write_timeout};
@@ -24,37 +26,47 @@ pub(crate) struct Shared {
     pub(crate) service: &'static str,
     pub(crate) authentication: Arc<Authentication>,
     pub(crate) calls: Arc<Semaphore>,
+    /// Of calls that need no credentials.
+    pub(crate) public_calls: Arc<Semaphore>,
     pub(crate) max_call: Duration,
+    /// Cancelled when the server waits only for the calls that run.
+    pub(crate) leaving: CancellationToken,
 }
+
+type Add = fn(Router, &Shared) -> Router;
 
 /// The layers, outermost first. Each relies on those before it: whatever happens inside is
 /// logged under a request id; a panic is caught before it can take the access log with it; a call
 /// that is shed costs no deadline and no verification; and a caller whose verification hangs
 /// still gets an answer in time.
-pub const LAYERS: [&str; 6] = [
-    "request id and trace",
-    "access log, metrics, error log",
-    "catch panic",
-    "load shed",
-    "deadline",
-    "authentication",
-];
-
-type Add = fn(Router, &Shared) -> Router;
-
-/// What each name in [`LAYERS`] stands for, in the same order.
-const ADD: [Add; LAYERS.len()] = [
-    |routes, shared| routes.layer(from_fn_with_state(shared.clone(), request_id::layer)),
-    |routes, shared| routes.layer(from_fn_with_state(shared.clone(), observe::layer)),
-    |routes, shared| routes.layer(from_fn_with_state(shared.clone(), catch_panic::layer)),
-    |routes, shared| routes.layer(from_fn_with_state(shared.clone(), load_shed::layer)),
-    |routes, shared| routes.layer(from_fn_with_state(shared.clone(), deadline::layer)),
-    |routes, shared| routes.layer(from_fn_with_state(shared.clone(), authentication::layer)),
+const LAYERS: [(&str, Add); 7] = [
+    ("request id and trace", |routes, shared| {
+        routes.layer(from_fn_with_state(shared.clone(), request_id::layer))
+    }),
+    ("access log, metrics, error log", |routes, shared| {
+        routes.layer(from_fn_with_state(shared.clone(), observe::layer))
+    }),
+    ("catch panic", |routes, shared| {
+        routes.layer(from_fn_with_state(shared.clone(), catch_panic::layer))
+    }),
+    ("protocol", |routes, _| routes.layer(from_fn(protocol::layer))),
+    ("load shed", |routes, shared| {
+        routes.layer(from_fn_with_state(shared.clone(), load_shed::layer))
+    }),
+    ("deadline", |routes, shared| {
+        routes.layer(from_fn_with_state(shared.clone(), deadline::layer))
+    }),
+    ("authentication", |routes, shared| {
+        routes.layer(from_fn_with_state(shared.clone(), authentication::layer))
+    }),
 ];
 
 /// The routes within all layers.
 pub(crate) fn within_layers(routes: Router, shared: &Shared) -> Router {
-    ADD.iter().rev().fold(routes, |inner, add| add(inner, shared))
+    LAYERS
+        .iter()
+        .rev()
+        .fold(routes, |inner, (_, add)| add(inner, shared))
 }
 
 /// Health and reflection answer everybody, always: a probe has no token, and under load it must

@@ -14,7 +14,7 @@ use tracing::Span;
 
 use super::{Shared, is_public};
 use crate::context::{CallContext, Who};
-use crate::descriptor::known_method;
+use crate::descriptor::{known_method, shown};
 use crate::frames::{Polled, Watch, watched};
 use crate::reply::{causes, in_our_words, status_of, write_status};
 
@@ -44,6 +44,7 @@ pub(super) async fn layer(State(shared): State<Shared>, request: Request, next: 
 /// One call, from its first byte to its last. Dropped before its end, its caller has left.
 struct Call {
     service: &'static str,
+    /// Of methods that nobody has only the beginning.
     path: String,
     method: Arc<str>,
     request_id: Arc<str>,
@@ -62,7 +63,7 @@ impl Call {
         gauge!("datacovey_calls_in_flight", "service" => service).increment(1.0);
         Self {
             service,
-            path: request.uri().path().to_owned(),
+            path: shown(request.uri().path()).to_owned(),
             method,
             request_id: extensions
                 .get::<CallContext>()
@@ -128,6 +129,9 @@ impl Call {
                     "call"
                 );
             }
+            _ if is_public(&self.path) => {
+                tracing::debug!(method = self.path, code = name, duration_ms, "call");
+            }
             Code::Unavailable => {
                 self.span.record("otel.status_code", "ERROR");
                 tracing::warn!(
@@ -139,9 +143,6 @@ impl Call {
                     cause,
                     "call"
                 );
-            }
-            _ if is_public(&self.path) => {
-                tracing::debug!(method = self.path, code = name, duration_ms, "call");
             }
             _ => tracing::info!(
                 method = self.path,
@@ -207,7 +208,8 @@ fn http_code(response: &Response) -> Code {
         429 => Code::ResourceExhausted,
         503 => Code::Unavailable,
         504 => Code::DeadlineExceeded,
-        400..500 => Code::InvalidArgument,
+        505 => Code::Unimplemented,
+        400..=499 => Code::InvalidArgument,
         _ => Code::Internal,
     }
 }

@@ -9,6 +9,7 @@ use tracing::{Instrument as _, Span, info_span};
 
 use super::Shared;
 use crate::context::{CallContext, Who};
+use crate::descriptor::known_method;
 use crate::trace_context::{set_parent_from_headers, trace_id};
 
 /// The header that names a request, in calls and in replies.
@@ -49,7 +50,7 @@ fn request_id(headers: &HeaderMap) -> Arc<str> {
 fn span(service: &'static str, request: &Request, request_id: &str) -> Span {
     let span = info_span!(
         "call",
-        otel.name = request.uri().path().trim_start_matches('/'),
+        otel.name = known_method(request.uri().path()).trim_start_matches('/'),
         otel.kind = "server",
         otel.status_code = Empty,
         rpc.system = "grpc",

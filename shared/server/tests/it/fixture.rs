@@ -10,21 +10,23 @@ use datacovey_auth::{
 };
 use datacovey_error::Error;
 use datacovey_proto::internal::rows::v1::row_service_server::{RowService, RowServiceServer};
+use datacovey_proto::internal::rows::v1::select_response::Part;
 use datacovey_proto::internal::rows::v1::{
-    DeleteRequest, DeleteResponse, InsertRequest, InsertResponse, SelectRequest, SelectResponse,
+    DeleteRequest, DeleteResponse, InsertRequest, InsertResponse, RowBatch, SelectRequest, SelectResponse,
     UpdateRequest, UpdateResponse,
 };
 use datacovey_proto::query::v1::audit_service_server::{AuditService, AuditServiceServer};
 use datacovey_proto::query::v1::{ListReleasesRequest, ListReleasesResponse};
 use datacovey_server::{
-    App, Authentication, HealthCheck, Limits, Listeners, PrincipalResolver, Service, call_context, ctx,
-    internal_caller, reply_stream, serve,
+    App, Authentication, HealthCheck, Limits, Listeners, PrincipalResolver, ServeError, Service,
+    call_context, ctx, internal_caller, reply_stream, serve,
 };
 use datacovey_types::{Principal, Role, Scopes};
 use futures::future::BoxFuture;
 use futures::{Stream, StreamExt as _, stream};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioExecutor;
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
@@ -34,7 +36,7 @@ use uuid::Uuid;
 pub(crate) const TENANT: Uuid = Uuid::from_u128(7);
 pub(crate) const USER: Uuid = Uuid::from_u128(8);
 
-const SERVICE: Service = Service {
+pub(crate) const SERVICE: Service = Service {
     name: "query",
     port: 0,
     admin_port: 0,
@@ -83,7 +85,11 @@ impl AuditService for Audit {
 }
 
 /// Streams what the request's `relation` says.
-pub(crate) struct Rows;
+#[derive(Default)]
+pub(crate) struct Rows {
+    /// Cancelled when a stream without end is given up.
+    given_up: CancellationToken,
+}
 
 type Selected = Pin<Box<dyn Stream<Item = Result<SelectResponse, Status>> + Send>>;
 
@@ -100,6 +106,19 @@ impl RowService for Rows {
         let rest: BoxStream = match request.into_inner().relation.as_str() {
             "panic" => stream::poll_fn(|_| panic!("the secret of the stream")).boxed(),
             "endless" => stream::pending().boxed(),
+            "flood" => {
+                let guard = self.given_up.clone().drop_guard();
+                let piece = SelectResponse {
+                    part: Some(Part::Batch(RowBatch {
+                        rows: vec![vec![7; 64 * 1024].into()],
+                    })),
+                };
+                stream::repeat_with(move || {
+                    let _held = &guard;
+                    Ok(piece.clone())
+                })
+                .boxed()
+            }
             "fault" => stream::iter([Err(Error::internal("the secret of the database"))]).boxed(),
             _ => stream::iter([Ok(SelectResponse::default())]).boxed(),
         };
@@ -122,7 +141,7 @@ impl RowService for Rows {
 type BoxStream = stream::BoxStream<'static, Result<SelectResponse, Error>>;
 
 /// Knows everybody but those whose name says otherwise.
-struct Users;
+pub(crate) struct Users;
 
 impl PrincipalResolver for Users {
     fn resolve<'a>(
@@ -156,7 +175,9 @@ pub(crate) struct Running {
     pub(crate) issuer: DevelopmentIssuer,
     pub(crate) gateway: InternalSigner,
     pub(crate) shutdown: CancellationToken,
-    pub(crate) served: JoinHandle<()>,
+    pub(crate) served: JoinHandle<Result<(), ServeError>>,
+    /// Cancelled when a flood of rows is given up.
+    pub(crate) given_up: CancellationToken,
 }
 
 /// Limits that no test runs into unless it means to.
@@ -173,6 +194,21 @@ pub(crate) async fn start() -> Running {
 }
 
 pub(crate) async fn start_with(limits: Limits, check: Option<HealthCheck>) -> Running {
+    start_app(limits, None, |app| match check {
+        Some(check) => app.depends_on("the database", check),
+        None => app,
+    })
+    .await
+}
+
+/// A server of the app as `change` leaves it.
+pub(crate) async fn start_app(
+    limits: Limits,
+    metrics: Option<PrometheusHandle>,
+    change: impl FnOnce(App) -> App,
+) -> Running {
+    let rows = Rows::default();
+    let given_up = rows.given_up.clone();
     let issuer = DevelopmentIssuer::with_key(SigningKey::generate().unwrap());
     let gateway = InternalSigner::new("gateway", SigningKey::generate().unwrap());
     let trusted = TrustedService::new("gateway", &gateway.public_key(), None).unwrap();
@@ -181,25 +217,16 @@ pub(crate) async fn start_with(limits: Limits, check: Option<HealthCheck>) -> Ru
         OidcVerifier::new(vec![issuer.issuer()]).unwrap(),
         Arc::new(Users),
     );
-    let mut app = App::new(authentication)
+    let app = App::new(authentication)
         .service(AuditServiceServer::new(Audit).max_decoding_message_size(limits.max_message_bytes))
-        .service(RowServiceServer::new(Rows));
-    if let Some(check) = check {
-        app = app.depends_on("the database", check);
-    }
+        .service(RowServiceServer::new(rows));
+    let app = change(app);
     let free = "127.0.0.1:0".parse().unwrap();
     let listeners = Listeners::bind(free, free).await.unwrap();
     let address = listeners.grpc.local_addr().unwrap();
     let admin = listeners.admin.as_ref().unwrap().local_addr().unwrap();
     let shutdown = CancellationToken::new();
-    let served = tokio::spawn({
-        let shutdown = shutdown.clone();
-        async move {
-            serve(SERVICE, app, limits, listeners, None, shutdown)
-                .await
-                .unwrap()
-        }
-    });
+    let served = tokio::spawn(serve(SERVICE, app, limits, listeners, metrics, shutdown.clone()));
     Running {
         address,
         admin,
@@ -207,6 +234,7 @@ pub(crate) async fn start_with(limits: Limits, check: Option<HealthCheck>) -> Ru
         gateway,
         shutdown,
         served,
+        given_up,
     }
 }
 
@@ -226,6 +254,28 @@ impl Running {
             lifetime: Duration::from_secs(600),
         })
     }
+}
+
+/// What happens within half a minute, or never.
+pub(crate) async fn soon<F: Future>(what: F) -> F::Output {
+    tokio::time::timeout(Duration::from_secs(30), what)
+        .await
+        .expect("it happens soon")
+}
+
+/// A plain request to a port that is no gRPC, and the reply as it comes.
+pub(crate) async fn get(address: SocketAddr, path: &str) -> String {
+    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    http1(address, request.as_bytes()).await
+}
+
+pub(crate) async fn http1(address: SocketAddr, request: &[u8]) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    stream.write_all(request).await.unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).await.unwrap();
+    reply
 }
 
 /// A call of the audit service that does what `filter` says, with a token.

@@ -1,31 +1,17 @@
 use std::time::{Duration, Instant};
 
-use datacovey_proto::internal::rows::v1::SelectRequest;
 use datacovey_proto::internal::rows::v1::row_service_client::RowServiceClient;
+use datacovey_proto::internal::rows::v1::{SelectRequest, SelectResponse};
 use datacovey_proto::query::v1::ListReleasesRequest;
 use datacovey_proto::query::v1::audit_service_client::AuditServiceClient;
-use datacovey_server::{LAYERS, Limits, Peer};
+use datacovey_server::{Limits, Peer};
 use datacovey_types::{Ctx, Principal, Role, Scopes};
 use tonic::{Code, Status};
 
 use crate::fixture::{
-    Running, TENANT, USER, call, framed, limits, reason, send, start, start_with, with_token,
+    Running, TENANT, USER, call, framed, get, http1, limits, reason, send, soon, start, start_with,
+    with_token,
 };
-
-#[test]
-fn the_order_is_what_was_agreed() {
-    assert_eq!(
-        LAYERS,
-        [
-            "request id and trace",
-            "access log, metrics, error log",
-            "catch panic",
-            "load shed",
-            "deadline",
-            "authentication",
-        ]
-    );
-}
 
 async fn refused(running: &Running, filter: &str, subject: &str) -> Status {
     let token = running.token(subject);
@@ -184,18 +170,8 @@ async fn too_many_calls_are_shed_before_anything_is_verified() {
         None,
     )
     .await;
-    let message = SelectRequest {
-        relation: "endless".to_owned(),
-        ..SelectRequest::default()
-    };
-    let request = with_token(message, &running.gateway.token("query", None, None));
     // A stream takes its place until it has ended, not until its handler has returned.
-    let mut stream = RowServiceClient::new(running.channel())
-        .select(request)
-        .await
-        .unwrap()
-        .into_inner();
-    assert!(stream.message().await.unwrap().is_some());
+    let stream = endless(&running).await;
 
     let mut client = AuditServiceClient::new(running.channel());
     let status = client
@@ -216,6 +192,104 @@ async fn too_many_calls_are_shed_before_anything_is_verified() {
         }
         tokio::task::yield_now().await;
     }
+}
+
+/// A call that is wrong in the eyes of several layers is answered by the outermost of them.
+#[tokio::test]
+async fn the_layers_stand_in_their_order() {
+    const PATH: &str = "/datacovey.query.v1.AuditService/ListReleases";
+    let running = start_with(
+        Limits {
+            max_concurrent_calls: 1,
+            ..limits()
+        },
+        None,
+    )
+    .await;
+    let headers = [("grpc-timeout", "soon"), ("authorization", "Bearer rubbish")];
+    let message = || framed(&ListReleasesRequest::default());
+    let status = send(&running, PATH, &headers, message()).await;
+    assert_eq!(
+        (status.code(), reason(&status).as_str()),
+        (Code::InvalidArgument, "INVALID_FIELD"),
+        "the deadline is read before the token"
+    );
+
+    let _stream = endless(&running).await;
+    let status = send(&running, PATH, &headers, message()).await;
+    assert_eq!(
+        reason(&status),
+        "OVERLOADED",
+        "a place is taken before the deadline is read"
+    );
+    let request = format!(
+        "POST {PATH} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/grpc\r\n\
+         content-length: 0\r\n\r\n"
+    );
+    let reply = http1(running.address, request.as_bytes()).await;
+    assert!(
+        reply.starts_with("HTTP/1.1 505 "),
+        "the protocol is looked at before a place is taken: {reply}"
+    );
+    assert!(reply.contains("x-request-id: "), "all of it has a name: {reply}");
+}
+
+async fn endless(running: &Running) -> tonic::Streaming<SelectResponse> {
+    let message = SelectRequest {
+        relation: "endless".to_owned(),
+        ..SelectRequest::default()
+    };
+    let request = with_token(message, &running.gateway.token("query", None, None));
+    let mut stream = RowServiceClient::new(running.channel())
+        .select(request)
+        .await
+        .unwrap()
+        .into_inner();
+    assert!(stream.message().await.unwrap().is_some());
+    stream
+}
+
+/// Nobody asks for the next frame of what nobody reads, and its time is over all the same.
+#[tokio::test]
+async fn a_deadline_ends_a_stream_that_nobody_reads() {
+    let running = start_with(
+        Limits {
+            max_concurrent_calls: 1,
+            ..limits()
+        },
+        None,
+    )
+    .await;
+    let message = SelectRequest {
+        relation: "flood".to_owned(),
+        ..SelectRequest::default()
+    };
+    let mut request = with_token(message, &running.gateway.token("query", None, None));
+    request
+        .metadata_mut()
+        .insert("grpc-timeout", "300m".parse().unwrap());
+    let stream = RowServiceClient::new(running.channel())
+        .select(request)
+        .await
+        .unwrap();
+    soon(running.given_up.cancelled()).await;
+    let mut client = AuditServiceClient::new(running.channel());
+    let served = async {
+        while client.list_releases(call("", &running.token("a"))).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(served).await;
+
+    // Whoever reads after all is told what happened.
+    let mut stream = stream.into_inner();
+    let status = loop {
+        match soon(stream.message()).await {
+            Ok(message) => assert!(message.is_some(), "the stream ended without a status"),
+            Err(status) => break status,
+        }
+    };
+    assert_eq!(status.code(), Code::DeadlineExceeded);
 }
 
 #[tokio::test]
@@ -240,15 +314,7 @@ async fn a_call_gets_a_request_id_if_it_brings_none() {
 #[tokio::test]
 async fn the_admin_port_shows_life() {
     let running = start().await;
-    let get = async |path: &str| {
-        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-        let mut stream = tokio::net::TcpStream::connect(running.admin).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut reply = String::new();
-        stream.read_to_string(&mut reply).await.unwrap();
-        reply
-    };
+    let get = async |path: &str| get(running.admin, path).await;
     assert!(get("/livez").await.starts_with("HTTP/1.1 200"));
     while !get("/readyz").await.starts_with("HTTP/1.1 200") {}
     assert!(

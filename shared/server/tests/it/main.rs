@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod authentication;
+mod connections;
 mod drain;
 mod fixture;
 mod layers;
 mod observed;
 mod peers;
+mod process;
 mod wire;

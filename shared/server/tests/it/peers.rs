@@ -63,7 +63,7 @@ async fn a_peer_that_is_away_is_unavailable() {
     let running = start().await;
     let peer = peer(&running);
     running.shutdown.cancel();
-    running.served.await.unwrap();
+    running.served.await.unwrap().unwrap();
     let mut client = AuditServiceClient::new(peer.on_behalf_of(&ctx(None)));
     let status = client
         .list_releases(ListReleasesRequest::default())
@@ -72,6 +72,24 @@ async fn a_peer_that_is_away_is_unavailable() {
     let error = error_of_peer("the query service", status);
     assert_eq!(error.reason(), ErrorReason::Unavailable);
     assert_eq!(error.message(), "the query service is not available now; retry");
+}
+
+/// Refused by the calling side, so that no service of the suite has put it into words.
+#[tokio::test]
+async fn an_answer_that_is_too_large_is_said_so() {
+    let running = start().await;
+    let mut client =
+        AuditServiceClient::new(peer(&running).on_behalf_of(&ctx(None))).max_decoding_message_size(10);
+    let status = client
+        .list_releases(ListReleasesRequest::default())
+        .await
+        .unwrap_err();
+    let error = error_of_peer("the query service", status);
+    assert_eq!(error.reason(), ErrorReason::TooLarge);
+    assert_eq!(
+        error.message(),
+        "what the query service has to answer is too large"
+    );
 }
 
 #[tokio::test]

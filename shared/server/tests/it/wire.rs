@@ -3,7 +3,7 @@ use datacovey_proto::query::v1::audit_service_client::AuditServiceClient;
 use datacovey_server::Limits;
 use tonic::Code;
 
-use crate::fixture::{call, frame, limits, reason, send, start, start_with};
+use crate::fixture::{call, frame, get, http1, limits, reason, send, start, start_with};
 
 const METHOD: &str = "/datacovey.query.v1.AuditService/ListReleases";
 
@@ -95,16 +95,31 @@ async fn a_method_that_does_not_exist_is_said_so() {
 }
 
 #[tokio::test]
+async fn what_a_caller_makes_up_is_not_said_back_at_length() {
+    let running = start().await;
+    let path = format!("/{}/Nothing", "x".repeat(8_000));
+    let status = send(&running, &path, &[], frame(0, 0, b"")).await;
+    assert_eq!(reason(&status), "UNKNOWN_METHOD");
+    assert!(status.message().len() < 200, "{}", status.message());
+}
+
+/// Its status would travel in trailers, which no client of HTTP/1.1 looks for.
+#[tokio::test]
+async fn grpc_is_not_served_below_http_2() {
+    let running = start().await;
+    let token = running.token("a");
+    let request = format!(
+        "POST {METHOD} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/grpc\r\n\
+         authorization: Bearer {token}\r\ncontent-length: 5\r\n\r\n\0\0\0\0\0"
+    );
+    let reply = http1(running.address, request.as_bytes()).await;
+    assert!(reply.starts_with("HTTP/1.1 505 "), "{reply}");
+}
+
+#[tokio::test]
 async fn plain_http_is_answered_in_its_own_words() {
     let running = start().await;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let mut stream = tokio::net::TcpStream::connect(running.address).await.unwrap();
-    stream
-        .write_all(b"GET /tenant HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
-        .await
-        .unwrap();
-    let mut reply = String::new();
-    stream.read_to_string(&mut reply).await.unwrap();
+    let reply = get(running.address, "/tenant").await;
     assert!(reply.starts_with("HTTP/1.1 401"), "{reply}");
     assert!(reply.contains("www-authenticate: Bearer"), "{reply}");
     assert!(reply.contains(r#""code":"CREDENTIALS_MISSING""#), "{reply}");
