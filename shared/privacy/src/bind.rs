@@ -11,6 +11,7 @@ use datafusion::logical_expr::logical_plan::TableScanBuilder;
 use datafusion::logical_expr::{LogicalPlan, TableScan};
 
 use crate::plan::{ScanKey, ScanSource};
+use crate::stack::deep;
 
 /// A scan that could not be bound. Names no data.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +29,11 @@ pub enum BindError {
 
 /// What the plan's scans read.
 pub fn scans(plan: &LogicalPlan) -> BTreeSet<ScanKey> {
+    // Without the scans nothing is bound.
+    deep(|| scans_here(plan)).unwrap_or_default()
+}
+
+fn scans_here(plan: &LogicalPlan) -> BTreeSet<ScanKey> {
     let mut keys = BTreeSet::new();
     // The closure never returns an error.
     let _ = plan.apply_with_subqueries(|node| {
@@ -48,6 +54,13 @@ pub fn scans(plan: &LogicalPlan) -> BTreeSet<ScanKey> {
 /// # Errors
 /// When a provider is missing or has other columns.
 pub fn bind(
+    plan: LogicalPlan,
+    provider: impl FnMut(ScanKey) -> Option<Arc<dyn TableProvider>> + Send,
+) -> Result<LogicalPlan, BindError> {
+    deep(|| bind_here(plan, provider)).unwrap_or(Err(BindError::Unknown))
+}
+
+fn bind_here(
     plan: LogicalPlan,
     mut provider: impl FnMut(ScanKey) -> Option<Arc<dyn TableProvider>>,
 ) -> Result<LogicalPlan, BindError> {

@@ -12,8 +12,9 @@ use crate::catalog::Catalog;
 use crate::limits::Limits;
 use crate::plan::{ScanKey, ScanSource};
 use crate::release::Release;
+use crate::stack::deep;
 use crate::typing::Checked;
-use crate::violation::Violation;
+use crate::violation::{Violation, ViolationCode};
 use crate::{gate, plan, typing};
 
 /// A query that may run.
@@ -62,13 +63,21 @@ impl TableUse {
     }
 }
 
-/// Compiles a statement of one caller.
+/// Compiles a statement of one caller, on a thread of its own: parser and planner recurse.
 ///
 /// Depends on the statement, schemas and policies alone: no row is read.
 ///
 /// # Errors
 /// Every violation that was found, in the order of the text.
 pub fn compile(sql: &str, catalog: &Catalog, limits: &Limits) -> Result<Compiled, Vec<Violation>> {
+    deep(|| compile_here(sql, catalog, limits)).unwrap_or_else(|| {
+        // What breaks the planner is not understood.
+        let message = "The statement cannot be planned.";
+        Err(vec![Violation::new(ViolationCode::InvalidQuery, "plan", message)])
+    })
+}
+
+fn compile_here(sql: &str, catalog: &Catalog, limits: &Limits) -> Result<Compiled, Vec<Violation>> {
     let query = gate::admit(sql, catalog, limits).map_err(crate::violation::Violations::into_sorted)?;
     let normalized = query.to_string();
     let plan = plan::plan(query, catalog, limits).map_err(crate::violation::Violations::into_sorted)?;

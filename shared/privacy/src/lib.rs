@@ -22,6 +22,7 @@
 //! | `typing` | the rule of each node, and the rewrite of restricted ones |
 //! | `release` | the two-level rewrite, thresholds, and the values that leave |
 //! | `total` | what can be evaluated without failing on a row |
+//! | `stack` | room for what recurses |
 //! | `bind` | real tables in place of the plan's scans |
 //!
 //! The crate reads and writes nothing. Its rule: a query that is not understood is refused, never passed; and a
@@ -38,6 +39,7 @@ mod limits;
 mod plan;
 pub mod policy;
 mod release;
+mod stack;
 mod total;
 mod typing;
 mod violation;
@@ -49,5 +51,5 @@ pub use limits::Limits;
 pub use plan::ScanKey;
 pub use policy::{Policy, PolicyViolation};
 pub use release::{Release, ReleaseError};
-pub use total::EXECUTION_FAILED;
+pub use stack::deep;
 pub use violation::{Position, Violation, ViolationCode};

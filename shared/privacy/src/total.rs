@@ -4,19 +4,39 @@
 //! gives wrong results. Over restricted rows only what is listed here is evaluated, and conversions that could fail
 //! give NULL instead. CASE and AND are no barrier: engines reorder and hoist what stands in them.
 
+use arrow::compute::can_cast_types;
 use arrow::datatypes::{DataType, TimeUnit};
+use datafusion::common::ScalarValue;
+use datafusion::functions::core::expr_fn::{greatest, least, nullif};
+use datafusion::functions::unicode::expr_fn::substring;
+use datafusion::logical_expr::{Expr, lit};
 
-/// What a caller is told about every failure after the first read, whatever it was: a text that depended on the
-/// failure would depend on rows.
-pub const EXECUTION_FAILED: &str = "The query could not be completed.";
+/// Bytes of a literal, and characters that a function takes of a text which it could make longer. Engines compile
+/// patterns, and hold the texts of a batch, in buffers that have an end.
+pub(crate) const TEXT_LENGTH: usize = 1024;
 
+/// Texts that one call of CONCAT takes.
+const CONCATENATED: usize = 16;
+
+/// Days since 1970, both excluded.
+pub(crate) type Days = (i64, i64);
+
+/// The years 1 to 9999: what calendars compute with, and dates are printed of.
+const CALENDAR: Days = (-719_163, 2_932_897);
+
+/// The years 1679 to 2260: what DATE_TRUNC counts nanoseconds of, in every unit.
+const NANOSECONDS: Days = (-106286, 106286);
 /// How the arguments of a function must look for it to be total.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Arguments {
     /// Any that type-check.
     Any,
-    /// The first a literal.
-    LeadingLiteral,
+    /// At most so many texts, of which a longer one is made.
+    Growing(usize),
+    /// A date or a moment of UTC, after a literal part of it.
+    PartOf,
+    /// A moment of UTC, after the literal part to which it is cut.
+    CutTo,
     /// All but the first literals; those whole numbers, at least these.
     TrailingAtLeast(&'static [i64]),
     /// Floating-point first argument; all others literals.
@@ -28,21 +48,82 @@ const TOTAL_FUNCTIONS: [(&str, Arguments); 18] = [
     ("ceil", Arguments::Float),
     ("character_length", Arguments::Any),
     ("coalesce", Arguments::Any),
-    ("concat", Arguments::Any),
-    ("date_part", Arguments::LeadingLiteral),
-    ("date_trunc", Arguments::LeadingLiteral),
+    ("concat", Arguments::Growing(CONCATENATED)),
+    ("date_part", Arguments::PartOf),
+    ("date_trunc", Arguments::CutTo),
     ("ends_with", Arguments::Any),
     ("floor", Arguments::Float),
     ("greatest", Arguments::Any),
     ("least", Arguments::Any),
-    ("lower", Arguments::Any),
+    ("lower", Arguments::Growing(1)),
     ("ltrim", Arguments::Any),
     ("nullif", Arguments::Any),
     ("rtrim", Arguments::Any),
     ("starts_with", Arguments::Any),
     ("substr", Arguments::TrailingAtLeast(&[1, 0])),
-    ("upper", Arguments::Any),
+    ("upper", Arguments::Growing(1)),
 ];
+
+const PARTS_OF_DAYS: [&str; 10] = [
+    "day", "dow", "doy", "epoch", "isodow", "isoyear", "month", "quarter", "week", "year",
+];
+const PARTS_OF_TIMES: [&str; 5] = ["hour", "microsecond", "millisecond", "minute", "second"];
+
+/// Whether the part can be taken of every value of the type. The engine looks at the word only when it has a row.
+pub(crate) fn has_part(data_type: &DataType, part: &str) -> bool {
+    PARTS_OF_DAYS.contains(&part) && (*data_type == DataType::Date32 || is_utc(data_type))
+        || PARTS_OF_TIMES.contains(&part) && is_utc(data_type)
+}
+
+/// The moment, cut to the part, or nothing if it cannot be. NULL where the engine would fail.
+pub(crate) fn cuttable(moment: Expr, data_type: &DataType, part: &str) -> Option<Expr> {
+    let calendar = ["day", "month", "quarter", "week", "year"].contains(&part);
+    let cut = is_utc(data_type) && (calendar || PARTS_OF_TIMES.contains(&part));
+    cut.then(|| within(moment, data_type, NANOSECONDS))?
+}
+
+/// Other zones have hours that some days lack.
+fn is_utc(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Timestamp(_, zone) if zone.as_deref().is_none_or(|zone| ["UTC", "+00:00"].contains(&zone)))
+}
+
+/// The beginning of a text; a literal is short already.
+pub(crate) fn shortened(text: Expr) -> Expr {
+    match text {
+        Expr::Literal(_, _) => text,
+        _ => substring(
+            text,
+            lit(1_i64),
+            lit(i64::try_from(TEXT_LENGTH).unwrap_or(i64::MAX)),
+        ),
+    }
+}
+
+/// NULL where a date or moment does not lie between the days. Names it once, so that nesting does not multiply it.
+pub(crate) fn within(moment: Expr, data_type: &DataType, (first, last): Days) -> Option<Expr> {
+    let (first, last) = (start_of_day(first, data_type)?, start_of_day(last, data_type)?);
+    let before = nullif(least(vec![moment, last.clone()]), last);
+    Some(nullif(greatest(vec![before, first.clone()]), first))
+}
+
+fn start_of_day(day: i64, data_type: &DataType) -> Option<Expr> {
+    let moment = |a_second: i64| day.checked_mul(86_400)?.checked_mul(a_second);
+    let value = match data_type {
+        DataType::Date32 => ScalarValue::Date32(Some(i32::try_from(day).ok()?)),
+        DataType::Timestamp(unit, zone) => match unit {
+            TimeUnit::Second => ScalarValue::TimestampSecond(Some(moment(1)?), zone.clone()),
+            TimeUnit::Millisecond => ScalarValue::TimestampMillisecond(Some(moment(1_000)?), zone.clone()),
+            TimeUnit::Microsecond => {
+                ScalarValue::TimestampMicrosecond(Some(moment(1_000_000)?), zone.clone())
+            }
+            TimeUnit::Nanosecond => {
+                ScalarValue::TimestampNanosecond(Some(moment(1_000_000_000)?), zone.clone())
+            }
+        },
+        _ => return None,
+    };
+    Some(Expr::Literal(value, None))
+}
 
 /// How a total function must be called; nothing for a function that is not total.
 pub(crate) fn total_function(name: &str) -> Option<Arguments> {
@@ -69,6 +150,8 @@ pub(crate) enum Conversion {
     Lossless,
     /// Values that do not convert give NULL.
     Try,
+    /// The same, but that the engine fails on values outside these days.
+    Within(Days),
     /// There is no total conversion.
     None,
 }
@@ -91,14 +174,24 @@ pub(crate) fn conversion(from: &DataType, to: &DataType) -> Conversion {
                     | DataType::Timestamp(_, None)
             )
     };
-    // Text to and from a moment goes through parsers and printers that are not total.
-    let temporal = |t: &DataType| matches!(t, DataType::Timestamp(_, _));
-    let mixed = (temporal(from) && is_string(to)) || (is_string(from) && temporal(to));
-    let same_unit = !matches!((from, to), (DataType::Timestamp(a, _), DataType::Timestamp(b, _)) if a != b);
-    if simple(from) && simple(to) && !mixed && same_unit {
-        Conversion::Try
-    } else {
-        Conversion::None
+    let moment = |t: &DataType| matches!(t, DataType::Timestamp(_, _));
+    let temporal = |t: &DataType| *t == DataType::Date32 || moment(t);
+    let total = match (from, to) {
+        // Parsers and printers of moments are not total.
+        (from, to) if moment(from) && is_string(to) || is_string(from) && moment(to) => false,
+        (DataType::Timestamp(a, _), DataType::Timestamp(b, _)) => a == b,
+        // A number can be a date that no calendar has; what is made of it fails.
+        (from, to) if temporal(to) => temporal(from) || is_string(from),
+        (from, DataType::Decimal128(_, _)) => !is_string(from),
+        _ => true,
+    };
+    match (from, to) {
+        _ if !(total && simple(from) && simple(to) && can_cast_types(from, to)) => Conversion::None,
+        (DataType::Date32, to) if is_string(to) => Conversion::Within(CALENDAR),
+        (DataType::Timestamp(unit, _), DataType::Date32) if *unit != TimeUnit::Nanosecond => {
+            Conversion::Within(CALENDAR)
+        }
+        _ => Conversion::Try,
     }
 }
 
@@ -161,6 +254,7 @@ mod tests {
         use DataType::{Boolean, Date32, Float64, Int32, Int64, Utf8, Utf8View};
         let nanos = DataType::Timestamp(TimeUnit::Nanosecond, None);
         let millis = DataType::Timestamp(TimeUnit::Millisecond, None);
+        let seconds = DataType::Timestamp(TimeUnit::Second, None);
         for (from, to, expected) in [
             (Int32, Int64, Conversion::Lossless),
             (Int32, Float64, Conversion::Lossless),
@@ -186,8 +280,43 @@ mod tests {
             (Utf8, nanos.clone(), Conversion::None),
             (millis, nanos, Conversion::None),
             (Utf8, DataType::Binary, Conversion::None),
+            (Utf8, Date32, Conversion::Try),
+            (Date32, Utf8, Conversion::Within(CALENDAR)),
+            (seconds.clone(), Date32, Conversion::Within(CALENDAR)),
+            (Int32, Date32, Conversion::None),
+            (Int64, seconds, Conversion::None),
+            (Utf8, DataType::Decimal128(10, 2), Conversion::None),
         ] {
             assert_eq!(conversion(&from, &to), expected, "{from} to {to}");
+        }
+    }
+
+    #[test]
+    fn parts_are_those_of_the_type() {
+        let moment = |zone: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into));
+        for (data_type, part, expected) in [
+            (DataType::Date32, "month", true),
+            (DataType::Date32, "hour", false),
+            (moment(None), "hour", true),
+            (moment(Some("+00:00")), "isoyear", true),
+            (moment(Some("America/Sao_Paulo")), "day", false),
+            (moment(None), "century", false),
+            (DataType::Utf8, "day", false),
+        ] {
+            assert_eq!(has_part(&data_type, part), expected, "{part} of {data_type}");
+        }
+        for (data_type, part, expected) in [
+            (moment(None), "quarter", true),
+            (moment(None), "dow", false),
+            (moment(None), "century", false),
+            (moment(Some("America/Sao_Paulo")), "day", false),
+            (DataType::Date32, "day", false),
+        ] {
+            assert_eq!(
+                cuttable(lit(1), &data_type, part).is_some(),
+                expected,
+                "{part} of {data_type}"
+            );
         }
     }
 

@@ -18,8 +18,13 @@ pub(crate) struct OutputColumn {
     pub nullable: bool,
 }
 
+/// Characters of a column's name: an expression without an alias is named by its whole text, and every row of JSON
+/// repeats the name.
+const NAME_LENGTH: usize = 200;
+
 /// The schema of the result of a plan with this schema.
 ///
+/// A long name is cut, and ends with `…`.
 /// A name that comes again gets the first free of `_1`, `_2`, …; engine types without a name in SQL
 /// become their plain relatives, and text where they have none.
 #[must_use]
@@ -27,17 +32,25 @@ pub(crate) fn result_schema(plan: &Schema) -> SchemaRef {
     let given: HashSet<&str> = plan.fields().iter().map(|field| field.name().as_str()).collect();
     let mut taken = HashSet::new();
     let fields = plan.fields().iter().map(|field| {
-        let mut name = field.name().clone();
+        let base = shortened(field.name());
+        let mut name = base.clone();
         let mut again = 0_usize;
         // A column that is really called so keeps its name.
         while taken.contains(&name) || (again > 0 && given.contains(name.as_str())) {
             again += 1;
-            name = format!("{}_{again}", field.name());
+            name = format!("{base}_{again}");
         }
         taken.insert(name.clone());
         Field::new(name, plain_type(field.data_type()), field.is_nullable())
     });
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+fn shortened(name: &str) -> String {
+    match name.char_indices().nth(NAME_LENGTH) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.to_owned(),
+    }
 }
 
 /// The columns of a result schema.
@@ -142,6 +155,16 @@ mod tests {
     fn names_that_come_again_are_numbered() {
         assert_eq!(names(&["x", "y", "x", "x"]), ["x", "y", "x_1", "x_2"]);
         assert_eq!(names(&["x", "x", "x_1"]), ["x", "x_2", "x_1"]);
+    }
+
+    #[test]
+    fn long_names_are_cut_and_stay_apart() {
+        let long = "é".repeat(5000);
+        let cut = format!("{}…", "é".repeat(NAME_LENGTH));
+        assert_eq!(
+            names(&[&long, &format!("{long}x")]),
+            [cut.clone(), format!("{cut}_1")]
+        );
     }
 
     #[test]

@@ -23,12 +23,14 @@ pub(crate) const TRAILER_BYTES: u64 = 10;
 const BATCH_ROWS: usize = 8192;
 /// Half of what a gRPC client takes in one message by default, and less.
 const BATCH_BYTES: usize = 1 << 20;
+/// One row must fit a message, as JSON too.
+const ROW_BYTES: usize = 2 << 20;
 const STARTS: &str = "datacovey.batch_starts";
 
 /// The file of these rows.
 ///
 /// # Errors
-/// A type that Arrow's IPC does not know.
+/// A type that Arrow's IPC does not know; a row that no message could carry.
 pub(crate) fn encode(schema: &Schema, rows: &[RecordBatch]) -> Result<Vec<u8>, ArrowError> {
     let mut writer = FileWriter::try_new(Vec::new(), schema)?;
     let (mut starts, mut at) = (Vec::new(), 0_usize);
@@ -36,10 +38,13 @@ pub(crate) fn encode(schema: &Schema, rows: &[RecordBatch]) -> Result<Vec<u8>, A
         let mut rest = vec![batch.clone()];
         while let Some(next) = rest.pop() {
             let count = next.num_rows();
-            if count > 1 && (count > BATCH_ROWS || sliced_bytes(&next)? > BATCH_BYTES) {
+            let bytes = sliced_bytes(&next)?;
+            if count > 1 && (count > BATCH_ROWS || bytes > BATCH_BYTES) {
                 let half = if count > BATCH_ROWS { BATCH_ROWS } else { count / 2 };
                 rest.push(next.slice(half, count - half));
                 rest.push(next.slice(0, half));
+            } else if bytes > ROW_BYTES {
+                return Err(ArrowError::InvalidArgumentError("a row is too long".to_owned()));
             } else if count > 0 {
                 starts.push(at.to_string());
                 at += count;
@@ -248,6 +253,16 @@ mod tests {
             let range = piece.range().unwrap();
             assert!(range.end - range.start < 2 * BATCH_BYTES as u64);
         }
+    }
+
+    #[test]
+    fn a_row_that_no_message_carries_is_an_error() {
+        let encoded = |width| {
+            let rows = batch(1, width);
+            encode(&rows.schema(), &[rows])
+        };
+        assert!(encoded(ROW_BYTES - 100).is_ok());
+        assert!(encoded(ROW_BYTES).is_err());
     }
 
     #[test]

@@ -38,6 +38,8 @@ const STORE: &str = "datacovey://store";
 /// DataFusion's name for the folders it makes below the spill folder.
 const SPILL_PREFIX: &str = "datafusion-";
 const BATCH_ROWS: usize = 8192;
+/// The optimizer recurses over plans as deep as the compiler lets pass.
+const STACK_BYTES: usize = 64 << 20;
 /// A merge of spilled runs opens as many as memory takes, and starves the merge above it, unless bounded.
 const SPILL_MERGE_FAN_IN: usize = 8;
 
@@ -237,6 +239,7 @@ impl Threads {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(count)
             .thread_name("datacovey-engine")
+            .thread_stack_size(STACK_BYTES)
             .enable_all()
             .build()?;
         Ok(Self {

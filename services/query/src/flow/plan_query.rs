@@ -1,11 +1,15 @@
 //! From a text to a plan that may run: what the tables are, and what the compiler says.
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use datacovey_error::{Error, Result};
 use datacovey_privacy::{Catalog, CatalogColumn, CatalogTable, Compiled, Limits, ScanKey, compile};
 use datacovey_types::Ctx;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::domain::figures::{TableSize, row_width_bytes};
@@ -19,7 +23,12 @@ use crate::peers::{Peers, PinnedVersion, Project, ProjectTable};
 pub(crate) struct Planner {
     peers: Peers,
     limits: Limits,
+    /// Held until the work has ended, also where nobody waits for it any more.
+    places: Arc<Semaphore>,
 }
+
+/// How long a statement may take to compile; what legitimate ones take is milliseconds.
+const COMPILE_TIME: Duration = Duration::from_secs(10);
 
 /// A query that may run, and the tables that it reads.
 #[derive(Debug)]
@@ -46,6 +55,9 @@ impl Planner {
                 text_bytes: MAX_TEXT_BYTES,
                 ..Limits::default()
             },
+            places: Arc::new(Semaphore::new(
+                std::thread::available_parallelism().map_or(2, NonZeroUsize::get),
+            )),
         }
     }
 
@@ -70,12 +82,46 @@ impl Planner {
             .map_err(left_meanwhile)?;
         let catalog = catalog(ctx.tenant_id(), &project, &versions);
         let (limits, sql) = (self.limits, text.to_owned());
-        // Planning computes and recurses; calls that share the thread do not wait for it.
-        let compiled = tokio::task::spawn_blocking(move || compile(&sql, &catalog, &limits));
-        Ok(match compiled.await.map_err(Error::internal)? {
-            Ok(compiled) => Ok(PlannedQuery::new(ctx.tenant_id(), compiled, project, versions)?),
-            Err(violations) => Err(violations.into_iter().map(|it| violation(text, it)).collect()),
+        let compiled = within(&self.places, COMPILE_TIME, move || {
+            compile(&sql, &catalog, &limits)
         })
+        .await?;
+        Ok(match compiled {
+            Some(Ok(compiled)) => Ok(PlannedQuery::new(ctx.tenant_id(), compiled, project, versions)?),
+            Some(Err(violations)) => Err(violations.into_iter().map(|it| violation(text, it)).collect()),
+            None => Err(vec![too_long()]),
+        })
+    }
+}
+
+/// Work that computes and recurses: calls that share the thread do not wait for it. Nothing if it takes longer than
+/// its time.
+async fn within<T: Send + 'static>(
+    places: &Arc<Semaphore>,
+    time: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<Option<T>> {
+    let place = tokio::time::timeout(time, Arc::clone(places).acquire_owned()).await;
+    let Ok(Ok(place)) = place else {
+        return Err(Error::unavailable("the query compiler"));
+    };
+    let work = tokio::task::spawn_blocking(move || {
+        let done = work();
+        drop(place);
+        done
+    });
+    match tokio::time::timeout(time, work).await {
+        Ok(done) => done.map(Some).map_err(Error::internal),
+        Err(_) => Ok(None),
+    }
+}
+
+fn too_long() -> Violation {
+    Violation {
+        code: "TOO_LARGE".to_owned(),
+        rule: "limits".to_owned(),
+        message: "The statement takes too long to plan.".to_owned(),
+        ..Violation::default()
     }
 }
 
@@ -200,5 +246,26 @@ fn violation(text: &str, found: datacovey_privacy::Violation) -> Violation {
             .position
             .map(|at| Position::locate(text, at.line, at.column)),
         rewrite: found.rewrite,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_takes_too_long_is_given_up_and_keeps_its_place() {
+        let places = Arc::new(Semaphore::new(1));
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let time = Duration::from_millis(20);
+        let endless = within(&places, time, move || ended.recv().is_ok()).await.unwrap();
+        assert_eq!(endless, None);
+        let waiting = within(&places, time, || true).await.unwrap_err();
+        assert_eq!(waiting.kind(), datacovey_error::Kind::Unavailable);
+        end.send(()).unwrap();
+        assert_eq!(
+            within(&places, Duration::from_secs(60), || 7).await.unwrap(),
+            Some(7)
+        );
     }
 }

@@ -10,7 +10,7 @@ use datacovey_auth::authorize;
 use datacovey_error::{Error, ErrorReason, Kind};
 use datacovey_jobs::{Job, Work};
 use datacovey_persistence::{Database, JobKind, Release, utc_now};
-use datacovey_privacy::{ScanKey, scans};
+use datacovey_privacy::{ScanKey, deep, scans};
 use datacovey_storage::{Store, layout};
 use datacovey_types::Permission;
 use datafusion::logical_expr::LogicalPlan;
@@ -26,7 +26,7 @@ use crate::domain::output::{columns, result_schema, shape};
 use crate::domain::{grid, result_file};
 use crate::engine::{Engine, EngineJob, EngineLimits, Relation};
 
-/// Groups and rows that a plan may give; memory is bounded by bytes, this bounds work per row.
+/// Rows that a result may have; memory is bounded by bytes, this bounds work per row.
 const MAX_ROWS: u64 = 50_000_000;
 
 /// What a worker of this service works with.
@@ -50,6 +50,14 @@ enum Ended {
     Away(JobFailure),
     /// The job has ended already or is another worker's: a cancel won.
     Lost,
+}
+
+/// What a plan of a run gives.
+#[derive(Clone, Copy, Debug)]
+enum Output {
+    /// What a release is made from.
+    Groups,
+    Result,
 }
 
 /// What the statement gave, and what it took.
@@ -108,7 +116,7 @@ impl QueryWork {
             .await
             .map_err(before_reading)?;
 
-        let computed = self.compute(job, &engine_job_id, &query, &sizes).await?;
+        let computed = self.compute(job, &engine_job_id, &query, &sizes, started).await?;
         let release = self.store(job, &query, &sizes, computed, started).await?;
         if figures::touches_others(&sizes) {
             until_next_step(started).await;
@@ -146,14 +154,10 @@ impl QueryWork {
         engine_job_id: &str,
         query: &PlannedQuery,
         sizes: &[TableSize],
+        started: Instant,
     ) -> Result<Computed, Ended> {
-        let limits = EngineLimits {
-            time: self.runs.time,
-            output_rows: MAX_ROWS,
-            output_bytes: self.runs.result_bytes,
-            hash_joins: figures::hash_joins_fit(sizes, self.memory_bytes),
-        };
-        let run = async |plan: LogicalPlan, released: &HashMap<ScanKey, Relation>| {
+        let run = async |plan: LogicalPlan, released: &HashMap<ScanKey, Relation>, output: Output| {
+            let limits = self.limits(sizes, output, started.elapsed());
             let read = scans(&plan).into_iter();
             let relations = read
                 .filter_map(|key| Some((key, released.get(&key).cloned().or_else(|| query.relation(key))?)));
@@ -177,7 +181,7 @@ impl QueryWork {
         };
         let mut released = HashMap::new();
         for release in &query.compiled.releases {
-            let groups = run(release.engine_plan().clone(), &HashMap::new()).await?;
+            let groups = run(release.engine_plan().clone(), &HashMap::new(), Output::Groups).await?;
             computed.slot_time += groups.statistics.slot_time;
             let (release, batches) = (release.clone(), groups.batches);
             let (key, schema) = (ScanKey::Released(release.number()), release.schema());
@@ -193,11 +197,27 @@ impl QueryWork {
                 },
             );
         }
-        let top = with_total_order(query.compiled.top.clone()).map_err(|_| Ended::For(JobFailure::Failed))?;
-        let output = run(top, &released).await?;
+        let top = deep(|| with_total_order(query.compiled.top.clone()));
+        let top = top.and_then(Result::ok).ok_or(Ended::For(JobFailure::Failed))?;
+        let output = run(top, &released, Output::Result).await?;
         computed.slot_time += output.statistics.slot_time;
         computed.batches = output.batches;
         Ok(computed)
+    }
+
+    /// What is left of the run's time, and what its output may be.
+    fn limits(&self, sizes: &[TableSize], output: Output, elapsed: Duration) -> EngineLimits {
+        // Groups that will be absent must not decide whether the run succeeds: they may take what the run may.
+        let (output_rows, output_bytes) = match output {
+            Output::Groups => (u64::MAX, self.memory_bytes),
+            Output::Result => (MAX_ROWS, self.runs.result_bytes),
+        };
+        EngineLimits {
+            time: self.runs.time.saturating_sub(elapsed),
+            output_rows,
+            output_bytes,
+            hash_joins: figures::hash_joins_fit(sizes, self.memory_bytes),
+        }
     }
 
     /// Writes the result under a path of the attempt; nothing points to it before the release.

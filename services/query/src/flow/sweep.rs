@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use datacovey_error::{Error, Result};
+use datacovey_error::Result;
 use datacovey_persistence::{Database, JobKind, Sweep, Swept};
 use datacovey_storage::{ObjectPath, Store, StoreError, layout};
-use futures::TryStreamExt as _;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -44,10 +43,11 @@ async fn sweep_once(database: &Database, store: &Store, swept: &mut (Vec<Uuid>, 
         *swept = (Vec::new(), Vec::new());
         for item in next {
             match item {
-                Swept::Object(path) => {
-                    delete(store, &path).await.map_err(away)?;
-                    swept.1.push(path);
-                }
+                // One that cannot be deleted now is named again next time, and holds up no other.
+                Swept::Object(path) => match delete(store, &path).await {
+                    Ok(()) => swept.1.push(path),
+                    Err(error) => not_deleted(&error),
+                },
                 Swept::Job {
                     tenant_id,
                     job_id,
@@ -57,10 +57,10 @@ async fn sweep_once(database: &Database, store: &Store, swept: &mut (Vec<Uuid>, 
                     let kept = completed.then(|| {
                         layout::result_file(tenant_id, job_id, last_attempt, result_file::EXTENSION)
                     });
-                    delete_others(store, &layout::result(tenant_id, job_id), kept.as_ref())
-                        .await
-                        .map_err(away)?;
-                    swept.0.push(job_id);
+                    match delete_others(store, &layout::result(tenant_id, job_id), kept.as_ref()).await {
+                        Ok(()) => swept.0.push(job_id),
+                        Err(error) => not_deleted(&error),
+                    }
                 }
             }
         }
@@ -82,15 +82,14 @@ async fn delete_others(
     folder: &ObjectPath,
     kept: Option<&ObjectPath>,
 ) -> Result<(), StoreError> {
-    let paths: Vec<ObjectPath> = store.list(folder).try_collect().await?;
-    for path in paths.iter().filter(|path| Some(*path) != kept) {
-        store.delete(path).await?;
+    match kept {
+        Some(kept) => store.delete_others(folder, kept).await,
+        None => store.delete_below(folder).await.map(|_| ()),
     }
-    Ok(())
 }
 
-fn away(error: StoreError) -> Error {
-    Error::unavailable("the object store").caused_by(error)
+fn not_deleted(error: &StoreError) {
+    tracing::warn!(cause = ?error, "a result or what is left of one cannot be deleted now");
 }
 
 #[cfg(test)]
@@ -106,10 +105,14 @@ mod tests {
         for number in 1..=3 {
             store.put(&attempt(number), "x".into()).await.unwrap();
         }
+        // As a killed writer leaves its file.
+        let begun = folder.path().join(format!("{}#1", attempt(1)));
+        std::fs::write(&begun, "x").unwrap();
         delete_others(&store, &layout::result(tenant, job), Some(&attempt(3)))
             .await
             .unwrap();
         assert!(store.size_bytes(&attempt(2)).await.is_err());
+        assert!(!begun.exists());
         assert_eq!(store.size_bytes(&attempt(3)).await.unwrap(), 1);
         delete(&store, &format!("{}/", layout::result(tenant, job)))
             .await

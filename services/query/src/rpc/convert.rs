@@ -1,9 +1,9 @@
 //! Rows and domain values as messages.
 
 use chrono::NaiveDateTime;
-use datacovey_error::Result;
+use datacovey_error::{Error, Result};
 use datacovey_list::etag;
-use datacovey_persistence::{QueryJobView, QueryRow};
+use datacovey_persistence::{QueryHistoryRow, QueryJobView, QueryRow};
 use datacovey_proto::query::v1 as pb;
 use datacovey_types::QueryJobStatus;
 use prost_types::value::Kind;
@@ -22,6 +22,20 @@ pub(super) fn query(row: QueryRow) -> Result<pb::Query> {
         query_text: row.query_text,
         created_at: row.created_at.map(timestamp),
         archived_at: row.archived_at.map(timestamp),
+    })
+}
+
+pub(super) fn query_history(row: QueryHistoryRow) -> Result<pb::QueryHistoryEntry> {
+    let action = pb::HistoryAction::from_str_name(&format!("HISTORY_ACTION_{}", row.action))
+        .ok_or_else(|| Error::internal(format!("an unknown action of a history: {}", row.action)))?;
+    Ok(pb::QueryHistoryEntry {
+        id: row.id.to_string(),
+        tenant_id: row.tenant_id.to_string(),
+        project_id: row.project_id.to_string(),
+        query_text: row.query_text,
+        created_at: row.created_at.map(timestamp),
+        changed_at: row.changed_at.map(timestamp),
+        action: action.into(),
     })
 }
 

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use datacovey_error::{Error, Result, Violations};
-use datacovey_list::{Binding, Paging, refuse_filter_and_order};
-use datacovey_persistence::{NewQuery, Replay};
+use datacovey_list::{Binding, ListRequest, Listing, UpdatableFields, list_request};
+use datacovey_persistence::{
+    NewQuery, QUERY_FIELDS, QUERY_HISTORY_FIELDS, QUERY_JOB_FIELDS, QueryChanges, Replay,
+};
 use datacovey_proto::query::v1 as pb;
 use prost::Message;
 use prost_types::Struct;
@@ -64,38 +66,112 @@ pub(super) fn new_job(request: pb::CreateQueryJobRequest) -> Result<(Question, O
     Ok((question, replay))
 }
 
-pub(super) fn list_queries(request: &pb::ListQueriesRequest) -> Result<(QueryFilter, Paging<Uuid>)> {
+pub(super) fn list_queries(request: &pb::ListQueriesRequest) -> Result<(QueryFilter, Listing)> {
     let mut violations = Violations::new();
     let project_id = take_filter("project_id", request.project_id.as_deref(), &mut violations);
     let binding = Binding::new("ListQueries")
         .with("project_id", request.project_id.as_deref().unwrap_or_default())
-        .with("filter", &request.filter)
-        .with("order_by", &request.order_by)
         .with("show_archived", request.show_archived);
-    let paging = Paging::parse(binding, request.page_size, &request.page_token, &mut violations);
+    let listing = Listing::parse(&QUERY_FIELDS, binding, list_request!(request), &mut violations);
     let filter = QueryFilter {
         project_id,
         show_archived: request.show_archived,
     };
-    let listed = done(paging.map(|paging| (filter, paging)), violations)?;
-    refuse_filter_and_order(&request.filter, &request.order_by)?;
-    Ok(listed)
+    done(listing.map(|listing| (filter, listing)), violations)
 }
 
-pub(super) fn list_jobs(request: &pb::ListQueryJobsRequest) -> Result<(JobFilter, Paging<Uuid>)> {
+pub(super) fn list_jobs(request: &pb::ListQueryJobsRequest) -> Result<(JobFilter, Listing)> {
     let mut violations = Violations::new();
     let query_id = take_filter("query_id", request.query_id.as_deref(), &mut violations);
     let project_id = take_filter("project_id", request.project_id.as_deref(), &mut violations);
     let binding = Binding::new("ListQueryJobs")
         .with("query_id", request.query_id.as_deref().unwrap_or_default())
-        .with("project_id", request.project_id.as_deref().unwrap_or_default())
-        .with("filter", &request.filter)
-        .with("order_by", &request.order_by);
-    let paging = Paging::parse(binding, request.page_size, &request.page_token, &mut violations);
+        .with("project_id", request.project_id.as_deref().unwrap_or_default());
+    let listing = Listing::parse(
+        &QUERY_JOB_FIELDS,
+        binding,
+        list_request!(request),
+        &mut violations,
+    );
     let filter = JobFilter { query_id, project_id };
-    let listed = done(paging.map(|paging| (filter, paging)), violations)?;
-    refuse_filter_and_order(&request.filter, &request.order_by)?;
-    Ok(listed)
+    done(listing.map(|listing| (filter, listing)), violations)
+}
+
+pub(super) fn query_history(request: &pb::ListQueryHistoryRequest) -> Result<(Uuid, Listing)> {
+    let mut violations = Violations::new();
+    let binding = Binding::new("ListQueryHistory").with("query_id", &request.query_id);
+    let id = take_id("query_id", &request.query_id, &mut violations);
+    let list = ListRequest {
+        filter: &request.filter,
+        order_by: "",
+        page_size: request.page_size,
+        page_token: &request.page_token,
+    };
+    let listing = Listing::parse_newest_first(&QUERY_HISTORY_FIELDS, binding, list, &mut violations);
+    done(id.zip(listing), violations)
+}
+
+/// A stored query that a request is about.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) id: Uuid,
+    /// Of the state that the caller saw; empty for any.
+    pub(super) etag: String,
+    pub(super) replay: Option<Replay>,
+}
+
+/// Reads a request that names a query and holds nothing else but `etag` and `request_id`.
+pub(super) fn target(
+    method: &'static str,
+    id: &str,
+    etag: &str,
+    request_id: &str,
+    request: &impl Message,
+) -> Result<Target> {
+    let mut violations = Violations::new();
+    let replay = take_replay(method, request_id, request, &mut violations);
+    let target = take_id("id", id, &mut violations).map(|id| Target {
+        id,
+        etag: etag.to_owned(),
+        replay,
+    });
+    done(target, violations)
+}
+
+pub(super) fn update_query(request: pb::UpdateQueryRequest) -> Result<(Target, QueryChanges)> {
+    const FIELDS: UpdatableFields = UpdatableFields {
+        mutable: &["query_text"],
+        immutable: &[
+            "id",
+            "tenant_id",
+            "project_id",
+            "created_at",
+            "archived_at",
+            "etag",
+        ],
+    };
+    let mut violations = Violations::new();
+    let replay = take_replay("UpdateQuery", &request.request_id, &request, &mut violations);
+    let Some(query) = request.query else {
+        violations.add("query", "is required");
+        return done(None, violations);
+    };
+    let id = take_id("query.id", &query.id, &mut violations);
+    let is_set = |_: &str| !query.query_text.is_empty();
+    let mask = FIELDS.parse(request.update_mask.as_ref(), is_set, &mut violations);
+    let writes = mask.is_some_and(|mask| mask.contains("query_text"));
+    if writes {
+        check_text("query.query_text", &query.query_text, &mut violations);
+    }
+    let changes = QueryChanges {
+        query_text: writes.then_some(query.query_text),
+    };
+    let target = id.map(|id| Target {
+        id,
+        etag: query.etag,
+        replay,
+    });
+    done(target.map(|target| (target, changes)), violations)
 }
 
 /// Cancelling twice is cancelling once, so its key is checked and not kept.

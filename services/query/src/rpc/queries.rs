@@ -40,11 +40,11 @@ impl QueryService for Queries {
     ) -> Result<Response<pb::ListQueriesResponse>, Status> {
         let ctx = ctx(&request)?;
         authorize(&ctx, Permission::Read)?;
-        let (filter, paging) = parse::list_queries(&request.into_inner())?;
+        let (filter, listing) = parse::list_queries(&request.into_inner())?;
         let page = self
             .0
             .database
-            .query_list(&ctx, filter.project_id, filter.show_archived, &paging)
+            .query_list(&ctx, filter.project_id, filter.show_archived, &listing)
             .await?;
         let page = page.try_map(convert::query)?;
         Ok(Response::new(pb::ListQueriesResponse {
@@ -64,33 +64,93 @@ impl QueryService for Queries {
         Ok(Response::new(convert::checked(checked)))
     }
 
-    async fn update_query(&self, _: Request<pb::UpdateQueryRequest>) -> Result<Response<pb::Query>, Status> {
-        Err(Error::not_implemented("UpdateQuery").into())
+    async fn update_query(
+        &self,
+        request: Request<pb::UpdateQueryRequest>,
+    ) -> Result<Response<pb::Query>, Status> {
+        let ctx = ctx(&request)?;
+        authorize(&ctx, Permission::Query)?;
+        let (target, changes) = parse::update_query(request.into_inner())?;
+        let database = &self.0.database;
+        let row = database
+            .query_update(&ctx, target.id, &target.etag, changes, target.replay)
+            .await?;
+        Ok(Response::new(convert::query(row)?))
     }
 
     async fn archive_query(
         &self,
-        _: Request<pb::ArchiveQueryRequest>,
+        request: Request<pb::ArchiveQueryRequest>,
     ) -> Result<Response<pb::Query>, Status> {
-        Err(Error::not_implemented("ArchiveQuery").into())
+        let ctx = ctx(&request)?;
+        authorize(&ctx, Permission::Query)?;
+        let request = request.into_inner();
+        let target = parse::target(
+            "ArchiveQuery",
+            &request.id,
+            &request.etag,
+            &request.request_id,
+            &request,
+        )?;
+        let database = &self.0.database;
+        let row = database
+            .query_archive(&ctx, target.id, &target.etag, target.replay)
+            .await?;
+        Ok(Response::new(convert::query(row)?))
     }
 
     async fn restore_query(
         &self,
-        _: Request<pb::RestoreQueryRequest>,
+        request: Request<pb::RestoreQueryRequest>,
     ) -> Result<Response<pb::Query>, Status> {
-        Err(Error::not_implemented("RestoreQuery").into())
+        let ctx = ctx(&request)?;
+        authorize(&ctx, Permission::Query)?;
+        let request = request.into_inner();
+        let target = parse::target(
+            "RestoreQuery",
+            &request.id,
+            &request.etag,
+            &request.request_id,
+            &request,
+        )?;
+        let database = &self.0.database;
+        let row = database
+            .query_restore(&ctx, target.id, &target.etag, target.replay)
+            .await?;
+        Ok(Response::new(convert::query(row)?))
     }
 
-    async fn delete_query(&self, _: Request<pb::DeleteQueryRequest>) -> Result<Response<()>, Status> {
-        Err(Error::not_implemented("DeleteQuery").into())
+    async fn delete_query(&self, request: Request<pb::DeleteQueryRequest>) -> Result<Response<()>, Status> {
+        let ctx = ctx(&request)?;
+        authorize(&ctx, Permission::Query)?;
+        let request = request.into_inner();
+        let target = parse::target(
+            "DeleteQuery",
+            &request.id,
+            &request.etag,
+            &request.request_id,
+            &request,
+        )?;
+        let database = &self.0.database;
+        database
+            .query_delete(&ctx, target.id, &target.etag, request.force, target.replay)
+            .await?;
+        Ok(Response::new(()))
     }
 
     async fn list_query_history(
         &self,
-        _: Request<pb::ListQueryHistoryRequest>,
+        request: Request<pb::ListQueryHistoryRequest>,
     ) -> Result<Response<pb::ListQueryHistoryResponse>, Status> {
-        Err(Error::not_implemented("ListQueryHistory").into())
+        let ctx = ctx(&request)?;
+        authorize(&ctx, Permission::Read)?;
+        let (id, listing) = parse::query_history(&request.into_inner())?;
+        let page = self.0.database.query_history_list(&ctx, id, &listing).await?;
+        let page = page.try_map(convert::query_history)?;
+        Ok(Response::new(pb::ListQueryHistoryResponse {
+            entries: page.rows,
+            next_page_token: page.next_page_token,
+        }))
     }
 
     async fn request_approval(

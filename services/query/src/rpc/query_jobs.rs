@@ -48,11 +48,11 @@ impl QueryJobService for QueryJobs {
     ) -> Result<Response<pb::ListQueryJobsResponse>, Status> {
         let ctx = ctx(&request)?;
         authorize(&ctx, Permission::Read)?;
-        let (filter, paging) = parse::list_jobs(&request.into_inner())?;
+        let (filter, listing) = parse::list_jobs(&request.into_inner())?;
         let page = self
             .0
             .database
-            .query_job_list(&ctx, filter.query_id, filter.project_id, &paging)
+            .query_job_list(&ctx, filter.query_id, filter.project_id, &listing)
             .await?;
         Ok(Response::new(pb::ListQueryJobsResponse {
             query_jobs: page.rows.into_iter().map(convert::query_job).collect(),

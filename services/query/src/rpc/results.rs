@@ -5,6 +5,8 @@ use datacovey_error::{Error, Result};
 use datacovey_proto::query::v1 as pb;
 use datacovey_proto::query::v1::read_results_response::Part;
 use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
+use prost::Message as _;
+use prost_types::Struct;
 
 use super::convert::output_column;
 use crate::domain::json;
@@ -13,8 +15,10 @@ use crate::domain::request::ResultFormat;
 use crate::domain::result_file::IpcStream;
 use crate::flow::read_results::Rows;
 
-/// Values of one message of JSON: with their names they stay far below what clients take.
+/// Values that become JSON at a time.
 const CELLS_PER_MESSAGE: usize = 16_384;
+/// Bytes of one message of JSON, names included, unless a single row has more.
+const BYTES_PER_MESSAGE: usize = 1 << 20;
 
 /// The messages of a result: a header, then its rows in the format asked for.
 pub(super) fn messages(
@@ -34,16 +38,36 @@ pub(super) fn messages(
 
 fn json_messages(rows: Rows) -> impl Stream<Item = Result<pb::ReadResultsResponse>> {
     let step = (CELLS_PER_MESSAGE / rows.batch.num_columns().max(1)).max(1);
-    stream::iter((0..rows.batch.num_rows()).step_by(step)).map(move |first| {
+    let pieces = stream::iter((0..rows.batch.num_rows()).step_by(step)).map(move |first| {
         let part = rows.batch.slice(first, step.min(rows.batch.num_rows() - first));
         let objects = json::rows(&part).map_err(Error::internal)?;
-        let count = part.num_rows();
-        Ok(message(
-            Part::JsonRows(pb::JsonRows { rows: objects }),
-            rows.start + first as u64,
-            count,
-        ))
-    })
+        let messages = bounded(objects, rows.start + first as u64);
+        Ok::<_, Error>(stream::iter(messages.into_iter().map(Ok)))
+    });
+    pieces.try_flatten()
+}
+
+/// Rows that follow each other, as messages of bounded size.
+fn bounded(rows: Vec<Struct>, start: u64) -> Vec<pb::ReadResultsResponse> {
+    let (mut messages, mut next, mut bytes, mut at) = (Vec::new(), Vec::new(), 0, start);
+    let mut send = |rows: Vec<Struct>| {
+        let count = rows.len();
+        if count > 0 {
+            messages.push(message(Part::JsonRows(pb::JsonRows { rows }), at, count));
+            at += count as u64;
+        }
+    };
+    for row in rows {
+        let size = row.encoded_len();
+        if bytes + size > BYTES_PER_MESSAGE {
+            send(std::mem::take(&mut next));
+            bytes = 0;
+        }
+        bytes += size;
+        next.push(row);
+    }
+    send(next);
+    messages
 }
 
 fn arrow_messages(
@@ -90,7 +114,7 @@ fn message(part: Part, row_offset: u64, row_count: usize) -> pb::ReadResultsResp
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{Int64Array, RecordBatch};
+    use arrow::array::{Int64Array, RecordBatch, StringArray};
     use arrow::ipc::reader::StreamReader;
 
     use super::*;
@@ -119,6 +143,20 @@ mod tests {
             panic!("{:?}", sent[2].part)
         };
         assert_eq!(first.rows.len(), 3616);
+    }
+
+    #[tokio::test]
+    async fn json_of_long_rows_goes_in_small_messages() {
+        let texts: StringArray = (0..64).map(|_| Some("x".repeat(100_000))).collect();
+        let batch = RecordBatch::try_from_iter([("n", Arc::new(texts) as _)]).unwrap();
+        let sent = sent(ResultFormat::Json, vec![Rows { start: 5, batch }]).await;
+        let mut at = 5;
+        for message in &sent[1..] {
+            assert!(message.encoded_len() < 2 * BYTES_PER_MESSAGE);
+            assert_eq!(message.row_offset, at);
+            at += message.row_count;
+        }
+        assert_eq!(at, 69);
     }
 
     #[tokio::test]

@@ -211,7 +211,7 @@ async fn what_comes_later_says_so_and_nobody_is_no_caller() {
     let error = bench
         .as_registry()
         .queries
-        .delete_query(pb::DeleteQueryRequest::default())
+        .request_approval(pb::RequestApprovalRequest::default())
         .await
         .unwrap_err();
     assert_eq!(
@@ -227,4 +227,165 @@ async fn what_comes_later_says_so_and_nobody_is_no_caller() {
         (error.code(), reason(&error).as_str()),
         (Code::Unauthenticated, "CREDENTIALS_MISSING")
     );
+}
+
+#[tokio::test]
+async fn a_query_is_changed_archived_restored_removed_and_remembered() {
+    let bench = Bench::new().await;
+    let mut registry = bench.as_registry().queries;
+    let made = registry
+        .create_query(new(bench.world.project_id, "SELECT 1"))
+        .await
+        .unwrap()
+        .into_inner();
+    let id = made.id.clone();
+    let update = |text: &str, etag: &str| pb::UpdateQueryRequest {
+        query: Some(pb::Query {
+            id: made.id.clone(),
+            query_text: text.to_owned(),
+            etag: etag.to_owned(),
+            ..pb::Query::default()
+        }),
+        ..Default::default()
+    };
+    let changed = registry
+        .update_query(update("SELECT 2", &made.etag))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(changed.query_text, "SELECT 2");
+    let stale = registry
+        .update_query(update("SELECT 3", &made.etag))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (stale.code(), reason(&stale).as_str()),
+        (Code::Aborted, "ETAG_MISMATCH")
+    );
+    let wrong = pb::UpdateQueryRequest {
+        query: Some(pb::Query {
+            id: "x".to_owned(),
+            ..pb::Query::default()
+        }),
+        update_mask: Some(prost_types::FieldMask {
+            paths: vec!["query_text".to_owned(), "project_id".to_owned()],
+        }),
+        ..Default::default()
+    };
+    let wrong = registry.update_query(wrong).await.unwrap_err();
+    assert_eq!(fields(&wrong), ["query.id", "update_mask.paths[1]"]);
+
+    let archive = pb::ArchiveQueryRequest {
+        id: id.clone(),
+        ..Default::default()
+    };
+    let archived = registry.archive_query(archive).await.unwrap().into_inner();
+    assert!(archived.archived_at.is_some());
+    let run = pb::CreateQueryJobRequest {
+        query: Some(pb::create_query_job_request::Query::QueryId(id.clone())),
+        ..Default::default()
+    };
+    let refused = bench.as_registry().jobs.create_query_job(run).await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition, "{refused:?}");
+    let restore = pb::RestoreQueryRequest {
+        id: id.clone(),
+        etag: archived.etag,
+        ..Default::default()
+    };
+    assert_eq!(
+        registry
+            .restore_query(restore)
+            .await
+            .unwrap()
+            .into_inner()
+            .archived_at,
+        None
+    );
+
+    let delete = pb::DeleteQueryRequest {
+        id: id.clone(),
+        ..Default::default()
+    };
+    // Of another tenant it is not there.
+    let hidden = bench
+        .as_alliance()
+        .queries
+        .delete_query(delete.clone())
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (hidden.code(), reason(&hidden).as_str()),
+        (Code::NotFound, "NOT_FOUND")
+    );
+    registry.delete_query(delete.clone()).await.unwrap();
+    let gone = registry.delete_query(delete).await.unwrap_err();
+    assert_eq!(gone.code(), Code::NotFound);
+
+    let history = pb::ListQueryHistoryRequest {
+        query_id: id,
+        ..Default::default()
+    };
+    let entries = registry
+        .list_query_history(history.clone())
+        .await
+        .unwrap()
+        .into_inner()
+        .entries;
+    let actions: Vec<_> = entries.iter().map(|it| it.action().as_str_name()).collect();
+    let expected =
+        ["DELETE", "RESTORE", "ARCHIVE", "UPDATE", "INSERT"].map(|it| format!("HISTORY_ACTION_{it}"));
+    assert_eq!(actions, expected);
+    assert_eq!(
+        (entries[0].query_text.as_str(), entries[4].query_text.as_str()),
+        ("SELECT 2", "SELECT 1")
+    );
+    let hidden = bench
+        .as_alliance()
+        .queries
+        .list_query_history(history)
+        .await
+        .unwrap_err();
+    assert_eq!(hidden.code(), Code::NotFound);
+}
+
+#[tokio::test]
+async fn lists_of_queries_are_filtered_and_ordered() {
+    let bench = Bench::new().await;
+    let mut registry = bench.as_registry().queries;
+    for number in 0..3 {
+        let text = format!("SELECT {number}");
+        registry
+            .create_query(new(bench.world.project_id, &text))
+            .await
+            .unwrap();
+    }
+    let list = pb::ListQueriesRequest {
+        filter: "query_text:SELECT AND NOT query_text = \"* 1\"".to_owned(),
+        order_by: "created_at desc".to_owned(),
+        ..Default::default()
+    };
+    let found = registry.list_queries(list).await.unwrap().into_inner().queries;
+    let texts: Vec<_> = found.iter().map(|it| it.query_text.as_str()).collect();
+    assert_eq!(texts, ["SELECT 2", "SELECT 0"]);
+    let jobs = pb::ListQueryJobsRequest {
+        filter: "state = QUERY_JOB_STATE_DONE OR cache_hit = true".to_owned(),
+        order_by: "updated_at desc, id".to_owned(),
+        ..Default::default()
+    };
+    let found = bench
+        .as_registry()
+        .jobs
+        .list_query_jobs(jobs)
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(found.query_jobs, []);
+    let wrong = pb::ListQueryJobsRequest {
+        filter: "state = DONE".to_owned(),
+        order_by: "started".to_owned(),
+        page_size: -1,
+        ..Default::default()
+    };
+    let wrong = bench.as_registry().jobs.list_query_jobs(wrong).await.unwrap_err();
+    assert_eq!(fields(&wrong), ["filter", "order_by", "page_size"]);
 }

@@ -20,6 +20,7 @@ fn plain_queries_pass() {
         "SELECT CASE WHEN 1 BETWEEN 0 AND 2 THEN 'a' ELSE NULL END, CAST('1' AS INT), DATE '2013-01-01'",
         "SELECT SUM(x) FILTER (WHERE x > 1), RANK() OVER (PARTITION BY y ORDER BY x) FROM (SELECT 1 AS x, 2 AS y) t",
         "SELECT `x`, \"x\" FROM (SELECT 1 AS x) t",
+        "SELECT `by` + `by` FROM (SELECT 1 AS `by`) t",
     ] {
         assert_eq!(codes(sql), Vec::<String>::new(), "{sql}");
     }
@@ -90,6 +91,20 @@ fn size_is_bounded_before_parsing() {
         )
     };
     let text = format!("SELECT '{}'", "x".repeat(70_000));
+    let names = |word: &str, n: usize| format!("SELECT {}", vec![word; n].join("+"));
+    let in_case = |n: usize| format!("SELECT CASE WHEN {} THEN 1 END", vec!["when"; n].join("+"));
+    let by = [
+        "by", "join", "where", "having", "from", "select", "union", "then", "year", "left",
+    ];
+    for word in by {
+        assert_eq!(codes(&names(word, 1500)), ["TOO_LARGE"], "{word}");
+        let multiplied = names(word, 1500).replace('+', "*");
+        assert_eq!(codes(&multiplied), ["TOO_LARGE"], "{word}");
+    }
+    assert_eq!(codes(&in_case(1500)), ["TOO_LARGE"]);
+    assert_eq!(codes(&names("case", 30)), ["TOO_LARGE"]);
+    assert_eq!(codes(&names("case", 3)), ["SYNTAX"]);
+    assert_eq!(codes("SELECT (CASE WHEN 1 = 1 THEN 2)"), ["SYNTAX"]);
     for sql in [
         chain(500),
         nest(500),

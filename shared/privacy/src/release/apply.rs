@@ -127,15 +127,10 @@ fn value(output: &Output, inputs: &[ArrayRef], rows: usize, round_to: i64) -> Re
         } => {
             let mut means = Vec::with_capacity(rows);
             for row in 0..rows {
-                means.push(number(*sum, row)?.map(|sum| (sum, count(*column, row))));
+                // A sum beside its exact mean would tell the count that is rounded.
+                let count = nearest(count(*column, row)?, round_to);
+                means.push(number(*sum, row)?.zip(count));
             }
-            let means: Vec<Option<(Exact, i64)>> = means
-                .into_iter()
-                .map(|mean| {
-                    mean.map(|(sum, count)| Ok::<_, ReleaseError>((sum, count?)))
-                        .transpose()
-                })
-                .collect::<Result<_, _>>()?;
             #[expect(clippy::cast_precision_loss, reason = "counts of rows are far below 2^53")]
             let ratio = |(sum, count): (Exact, i64)| sum.to_f64() / count as f64;
             typed(

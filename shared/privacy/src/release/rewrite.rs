@@ -11,7 +11,7 @@ use datafusion::logical_expr::{
 };
 
 use super::levels::Columns;
-use super::{Check, Output, Question, Release, Released, ValueKind, output};
+use super::{Check, Output, Question, Release, Released, Value, ValueKind, output};
 use crate::policy::{ColumnUse, Policy};
 use crate::typing::{Lineage, SourceId, Typer};
 use crate::violation::{Violation, ViolationCode};
@@ -41,6 +41,14 @@ pub(crate) fn build(
         .map(|s| typer.source(*s).policy.threshold.round_to)
         .max()
         .unwrap_or(1);
+    let spread = |v: &Value| matches!(v.kind, ValueKind::Stddev { .. } | ValueKind::Var { .. });
+    if round_to > 1 && question.values.iter().any(spread) {
+        // VAR_SAMP and VAR_POP of one column are in the proportion of the count and one less.
+        let message = "STDDEV and VAR tell the count of their rows, which a table of this query rounds.";
+        let violation = Violation::new(ViolationCode::AggregateNotAllowed, "aggregate", message);
+        typer.violations.push(violation.rewrite("COUNT, SUM or AVG"));
+        return None;
+    }
     let mut builder = Builder::new(typer, &question);
     let plan = builder.plan(aggregate);
     let (checks, values) = (

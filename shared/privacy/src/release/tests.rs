@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Decimal128Array, Int64Array, StringArray};
+use arrow::array::{Array as _, ArrayRef, AsArray, Decimal128Array, Int64Array, StringArray};
 use arrow::datatypes::{Field, Float64Type, Int64Type, Schema};
 use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::logical_expr::logical_plan::table_scan;
@@ -136,6 +136,25 @@ fn values_have_the_types_of_plain_sql() {
         .value(0);
     assert_eq!(mean, 2_468_000);
     assert!(released.column(4).is_null(0), "12.34 does not fit three digits");
+}
+
+#[test]
+fn a_mean_tells_no_more_than_the_rounded_count() {
+    let mean = |round_to| {
+        let values = vec![Output::Avg {
+            sum: 4,
+            count: 3,
+            to: DataType::Float64,
+        }];
+        let checks = vec![Check::AtLeast { column: 1, min: 4 }];
+        let released = release(checks, values, &[DataType::Float64], round_to);
+        let released = released.apply(&[rows()]).unwrap();
+        let column = released.column(1).as_primitive::<Float64Type>();
+        (!column.is_null(0)).then(|| column.value(0))
+    };
+    assert_eq!(mean(1), Some(1.762_857_142_86), "12.34 over seven");
+    assert_eq!(mean(5), Some(2.468));
+    assert_eq!(mean(20), None, "seven is nearest to none");
 }
 
 #[test]

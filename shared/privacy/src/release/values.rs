@@ -194,8 +194,8 @@ impl Builder<'_, '_> {
         Ok(output)
     }
 
-    /// Two values of one row that count the same, or sum the same column, under different conditions: the units that
-    /// are in one and not in the other are nobody, or enough (H13).
+    /// Two values of one row that count, or sum the same column, or have different conditions: the units that are in
+    /// one and not in the other are nobody, or enough (H13).
     pub(super) fn differences(&mut self, level: &mut Levels, inclusions: &[Expr]) -> Result<()> {
         let values = &self.question.values;
         for (v, one) in values.iter().zip(inclusions) {
@@ -214,10 +214,12 @@ impl Builder<'_, '_> {
     }
 }
 
+/// Not COUNT(*) with the average of a column: a few NULLs would empty every table. But where their conditions differ:
+/// an average tells how many it is of, to who knows what it is an average of.
 fn comparable(v: &Value, w: &Value) -> bool {
     let counts = |value: &Value| matches!(value.kind, ValueKind::Count | ValueKind::CountDistinct);
     let column = |value: &Value| value.argument.as_ref().map(|a| a.expr.clone());
-    (counts(v) && counts(w)) || (!counts(v) && !counts(w) && column(v) == column(w))
+    v.filter != w.filter || (counts(v) && counts(w)) || (!counts(v) && !counts(w) && column(v) == column(w))
 }
 
 /// Where an argument is there, and the condition holds.

@@ -11,6 +11,7 @@ use super::types::{ColumnType, Kind, Restricted, Scope, Typed, named};
 use crate::plan::column_position;
 use crate::policy::{ColumnUse, JoinCondition};
 use crate::release::{Group, Question, Released, Value};
+use crate::total;
 use crate::violation::{Violation, ViolationCode};
 
 /// A checked group key.
@@ -95,6 +96,8 @@ impl Typer<'_> {
         let mut group = Vec::with_capacity(keys.len() + rows.sources.len());
         for (index, key) in keys.into_iter().enumerate() {
             group.push(named(key.expr, &aggregate.schema, index));
+            // How many rows a unit has depends, from here on, on what was distinguished (H20).
+            rows.control.extend(key.column.lineage.iter().cloned());
             rows.columns.push(key.column);
         }
         group.extend(rows.units().into_iter().map(Expr::Column));
@@ -211,7 +214,21 @@ impl Typer<'_> {
         let mut control = rows.control.clone();
         control.extend(keys.iter().flat_map(|key| key.column.lineage.iter().cloned()));
         let classes: BTreeMap<_, _> = rows.classes();
-        let groups = keys.into_iter().map(|key| Group { expr: key.expr }).collect();
+        let groups = keys
+            .into_iter()
+            .enumerate()
+            .map(|(index, key)| {
+                // Texts that the caller chose could be so long that the engine's failure tells how many groups there are.
+                let text = total::is_string(aggregate.schema.field(index).data_type());
+                let chosen = matches!(key.column.kind, Kind::Open | Kind::Derived);
+                let expr = if text && chosen {
+                    total::shortened(key.expr)
+                } else {
+                    key.expr
+                };
+                Group { expr }
+            })
+            .collect();
         let question = Question {
             number,
             rows: &rows,

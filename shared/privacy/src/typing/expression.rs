@@ -8,7 +8,7 @@ use super::Typer;
 use super::types::{ColumnType, Kind, Lineage, Scope};
 use crate::plan::column_position;
 use crate::policy::ColumnUse;
-use crate::total::{self, Conversion};
+use crate::total::{self, Conversion, TEXT_LENGTH};
 use crate::violation::{Position, Violation, ViolationCode};
 
 /// Where an expression stands; decides what columns it may name, and how a refusal reads.
@@ -81,7 +81,19 @@ impl Typer<'_> {
         let mut part = |typer: &mut Self, e: &Expr| typer.rewrite(e, scope, place, lineage);
         match expr {
             Expr::Alias(alias) => part(self, &alias.expr),
-            Expr::Literal(_, _) => Some(expr.clone()),
+            Expr::Literal(value, _) => {
+                if value
+                    .try_as_str()
+                    .flatten()
+                    .is_none_or(|text| text.len() <= TEXT_LENGTH)
+                {
+                    return Some(expr.clone());
+                }
+                let message = format!("A text in the statement is longer than {TEXT_LENGTH} bytes.");
+                self.violations
+                    .push(Violation::new(ViolationCode::InvalidLiteral, "total", message));
+                None
+            }
             Expr::Column(column) => {
                 let found = scope.column(column)?;
                 lineage.extend(found.lineage.iter().cloned());

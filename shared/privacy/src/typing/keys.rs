@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use datafusion::common::NullEquality;
 use datafusion::logical_expr::{Distinct, Expr, Join, JoinType, LogicalPlan};
 
 use crate::catalog::Catalog;
@@ -72,7 +73,8 @@ fn keys(plan: &LogicalPlan, catalog: &Catalog) -> Vec<Key> {
     }
 }
 
-/// A side keeps its keys if each of its rows meets at most one of the other.
+/// A side keeps its keys if each of its rows meets at most one of the other. What is unique NULLs aside repeats where
+/// NULL meets NULL.
 fn join_keys(join: &Join, catalog: &Catalog) -> Vec<Key> {
     let left_on: Key = join
         .on
@@ -86,7 +88,11 @@ fn join_keys(join: &Join, catalog: &Catalog) -> Vec<Key> {
         .collect();
     // Each side is asked once: asking again on the way up would take exponential time in a chain of joins.
     let (left, right) = (keys(&join.left, catalog), keys(&join.right, catalog));
-    let once = |keys: &[Key], on: &Key| !on.is_empty() && keys.iter().any(|key| key.is_subset(on));
+    let once = |keys: &[Key], on: &Key| {
+        join.null_equality == NullEquality::NullEqualsNothing
+            && !on.is_empty()
+            && keys.iter().any(|key| key.is_subset(on))
+    };
     let (left_once, right_once) = (once(&right, &right_on), once(&left, &left_on));
     match join.join_type {
         JoinType::LeftSemi | JoinType::LeftAnti => left,

@@ -3,7 +3,7 @@
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, Operator, TryCast};
+use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, Operator, TryCast, lit};
 
 use super::Typer;
 use super::expression::first_position;
@@ -33,8 +33,14 @@ impl Typer<'_> {
             | Operator::And
             | Operator::Or
             | Operator::IsDistinctFrom
-            | Operator::IsNotDistinctFrom
-            | Operator::StringConcat => Some(plain(left, right)),
+            | Operator::IsNotDistinctFrom => Some(plain(left, right)),
+            Operator::StringConcat
+                if [left_before, right_before]
+                    .into_iter()
+                    .all(|e| e.get_type(scope.schema).is_ok_and(|t| total::is_string(&t))) =>
+            {
+                Some(plain(total::shortened(left), total::shortened(right)))
+            }
             Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo => {
                 let types = (
                     left_before.get_type(scope.schema).ok()?,
@@ -44,7 +50,9 @@ impl Typer<'_> {
                 if types.0.is_floating() && types.1.is_floating() && op != Operator::Modulo {
                     return Some(plain(left, right));
                 }
-                if types.0.is_integer() && types.1.is_integer() && result.is_integer() {
+                // Products of these do not fit the decimals that hold all others.
+                let wide = op == Operator::Multiply && result == DataType::UInt64;
+                if types.0.is_integer() && types.1.is_integer() && result.is_integer() && !wide {
                     return self.whole_numbers(op, left, right, result);
                 }
                 self.refuse_expression(
@@ -108,6 +116,10 @@ impl Typer<'_> {
         match total::conversion(from, to) {
             Conversion::Lossless => Some(Expr::Cast(Cast::new(Box::new(inner), to.clone()))),
             Conversion::Try => Some(Expr::TryCast(TryCast::new(Box::new(inner), to.clone()))),
+            Conversion::Within(days) => {
+                let inner = total::within(inner, from, days)?;
+                Some(Expr::TryCast(TryCast::new(Box::new(inner), to.clone())))
+            }
             Conversion::None => {
                 self.refuse_expression(
                     &inner,
@@ -153,24 +165,7 @@ impl Typer<'_> {
                 .push(Violation::new(ViolationCode::FunctionNotAllowed, "projection", message).table(table));
             return None;
         }
-        let literal = |e: &Expr| matches!(e, Expr::Literal(_, _));
-        let good = match rule {
-            Arguments::Any => true,
-            Arguments::LeadingLiteral => args.first().is_some_and(literal),
-            Arguments::Float => {
-                let float = function
-                    .args
-                    .first()
-                    .and_then(|a| a.get_type(scope.schema).ok())
-                    .is_some_and(|t| t.is_floating());
-                float && args.iter().skip(1).all(literal)
-            }
-            Arguments::TrailingAtLeast(least) => args.iter().skip(1).enumerate().all(|(i, arg)| match arg {
-                Expr::Literal(value, _) => whole(value).zip(least.get(i)).is_some_and(|(v, l)| v >= *l),
-                _ => false,
-            }),
-        };
-        if good {
+        if let Some(args) = total_arguments(rule, function, args, scope) {
             return Some(Expr::ScalarFunction(ScalarFunction::new_udf(
                 function.func.clone(),
                 args,
@@ -182,7 +177,7 @@ impl Typer<'_> {
         self.violations.push(
             violation
                 .at(at)
-                .rewrite("literal arguments in range, and a DOUBLE to round"),
+                .rewrite("literal arguments in range, a DOUBLE to round, and parts that the type has"),
         );
         None
     }
@@ -195,6 +190,41 @@ impl Typer<'_> {
         self.violations
             .push(violation.at(first_position(expr)).rewrite(instead));
     }
+}
+
+/// The arguments with which a function cannot fail; nothing if there are none.
+fn total_arguments(
+    rule: Arguments,
+    function: &ScalarFunction,
+    args: Vec<Expr>,
+    scope: &Scope<'_>,
+) -> Option<Vec<Expr>> {
+    let literal = |e: &Expr| matches!(e, Expr::Literal(_, _));
+    let type_of = |index: usize| function.args.get(index)?.get_type(scope.schema).ok();
+    let good = match rule {
+        Arguments::Any => true,
+        Arguments::Growing(most) => {
+            let texts = (0..args.len()).all(|i| type_of(i).is_some_and(|t| total::is_string(&t)));
+            return (texts && args.len() <= most).then(|| args.into_iter().map(total::shortened).collect());
+        }
+        Arguments::PartOf | Arguments::CutTo => {
+            let (part, moment) = <[Expr; 2]>::try_from(args).ok()?.into();
+            let Expr::Literal(part, _) = part else { return None };
+            let (part, data_type) = (part.try_as_str()??.to_lowercase(), type_of(1)?);
+            let moment = if rule == Arguments::PartOf {
+                total::has_part(&data_type, &part).then_some(moment)
+            } else {
+                total::cuttable(moment, &data_type, &part)
+            };
+            return Some(vec![lit(part), moment?]);
+        }
+        Arguments::Float => type_of(0).is_some_and(|t| t.is_floating()) && args.iter().skip(1).all(literal),
+        Arguments::TrailingAtLeast(least) => args.iter().skip(1).enumerate().all(|(i, arg)| match arg {
+            Expr::Literal(value, _) => whole(value).zip(least.get(i)).is_some_and(|(v, l)| v >= *l),
+            _ => false,
+        }),
+    };
+    good.then_some(args)
 }
 
 fn whole(value: &ScalarValue) -> Option<i64> {

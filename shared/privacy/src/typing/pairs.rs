@@ -1,7 +1,7 @@
 //! What a join compares: pairs of join columns, and conditions over dimensions.
 
-use datafusion::common::DFSchema;
-use datafusion::logical_expr::{Expr, ExprSchemable, Join};
+use datafusion::common::{DFSchema, JoinType, NullEquality};
+use datafusion::logical_expr::{Expr, ExprSchemable, Join, LogicalPlan};
 use std::collections::BTreeSet;
 
 use super::Typer;
@@ -70,8 +70,17 @@ impl Typer<'_> {
             schema: join.right.schema(),
             columns: &right.columns,
         };
+        // Joined as if it were `=`, it would mean something else than it says.
+        if join.null_equality == NullEquality::NullEqualsNull && !is_intersection(join) {
+            let (l, r) = join.on.first()?;
+            return self.refuse_key(
+                "IS NOT DISTINCT FROM cannot join other tenants' rows: NULL matches nothing.",
+                (l, r),
+            );
+        }
         let mut pairs = Pairs::default();
         let mut good = true;
+        let open = (left.is_open(), right.is_open());
         for (l, r) in &join.on {
             let found = (
                 self.side_column(l, &left_scope),
@@ -80,7 +89,7 @@ impl Typer<'_> {
             let identifies =
                 |c: &Option<(usize, &ColumnType)>| c.is_some_and(|(_, column)| column.is(ColumnUse::Join));
             let pair = if identifies(&found.0) || identifies(&found.1) {
-                self.identity_pair((l, &left_scope), (r, &right_scope), found, &mut pairs)
+                self.identity_pair((l, &left_scope), (r, &right_scope), found, open, &mut pairs)
             } else {
                 self.dimension_pair((l, &left_scope), (r, &right_scope), found, &mut pairs)
             };
@@ -106,6 +115,7 @@ impl Typer<'_> {
         (l, left_scope): (&Expr, &Scope<'_>),
         (r, right_scope): (&Expr, &Scope<'_>),
         found: (Found<'_>, Found<'_>),
+        open: (bool, bool),
         pairs: &mut Pairs,
     ) -> Option<()> {
         let (Some((li, lc)), Some((ri, rc))) = found else {
@@ -114,9 +124,13 @@ impl Typer<'_> {
                 (l, r),
             );
         };
-        let usable = |c: &ColumnType| c.is(ColumnUse::Join) || c.kind == Kind::Open;
-        if !usable(lc) || !usable(rc) {
-            return self.refuse_key("A join column must be compared with a join column.", (l, r));
+        // A column of a list that was joined before is unique no more: as a bridge to a third table it would select
+        // and weigh the rows that it reaches, and neither owner would have admitted the other (H1).
+        let usable = |c: &ColumnType, open: bool| c.is(ColumnUse::Join) || open && c.kind == Kind::Open;
+        if !usable(lc, open.0) || !usable(rc, open.1) {
+            let message =
+                "A join column must be compared with a join column, of a table of its own or not joined yet.";
+            return self.refuse_key(message, (l, r));
         }
         match (&lc.identity, &rc.identity) {
             (Some(a), Some(b)) if a == b => {}
@@ -223,4 +237,15 @@ impl Typer<'_> {
         self.violations.push(violation.rewrite("JOIN … ON a.key = b.key"));
         None
     }
+}
+
+/// INTERSECT: a semi join of distinct rows by all columns.
+fn is_intersection(join: &Join) -> bool {
+    let distinct = match join.left.as_ref() {
+        LogicalPlan::Aggregate(aggregate) => aggregate.aggr_expr.is_empty(),
+        _ => false,
+    };
+    let sides = [join.left.schema(), join.right.schema()];
+    let by_all = sides.iter().all(|side| side.fields().len() == join.on.len());
+    distinct && by_all && join.filter.is_none() && join.join_type == JoinType::LeftSemi
 }

@@ -164,6 +164,18 @@ fn statements_that_expand_without_end_are_refused() {
     );
 }
 
+/// A query of named queries, each over the one before.
+fn steps(table: &str, count: usize) -> String {
+    let mut sql = format!("WITH q0 AS (SELECT weight AS x FROM {table})");
+    for i in 1..count {
+        sql += &format!(
+            ", q{i} AS (SELECT MAX(x) AS x FROM q{} WHERE x > {i} GROUP BY x ORDER BY x LIMIT 100)",
+            i - 1
+        );
+    }
+    format!("{sql} SELECT x FROM q{}", count - 1)
+}
+
 #[test]
 fn the_largest_statements_that_pass_need_no_larger_stack() {
     let limits = Limits::default();
@@ -178,10 +190,24 @@ fn the_largest_statements_that_pass_need_no_larger_stack() {
         format!("SELECT COUNT(*) FROM registry.planes WHERE year = {nested}"),
         format!("SELECT COUNT(*) FROM {tables}"),
         format!("SELECT {}", vec!["1"; 1900].join(" + ")),
+        format!("SELECT {}", vec!["by"; 1900].join("+")),
+        steps("lists.suspects", limits.relations - 1),
     ];
     let run = move || {
         for sql in statements {
             let compiled = compile(&sql, &world().catalog(C), &limits);
+            if let Ok(compiled) = &compiled {
+                // What callers do with a plan recurses, too.
+                for plan in compiled
+                    .releases
+                    .iter()
+                    .map(|r| r.engine_plan())
+                    .chain([&compiled.top])
+                {
+                    assert!(!scans(plan).is_empty(), "{sql}");
+                    assert!(bind(plan.clone(), |_| None).is_err(), "{sql}");
+                }
+            }
             let codes: Vec<_> = compiled
                 .err()
                 .unwrap_or_default()

@@ -4,6 +4,7 @@
 mod aviation;
 mod compiled;
 mod engine;
+mod extremes;
 mod neighbours;
 mod people;
 mod random;

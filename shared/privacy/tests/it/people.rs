@@ -167,3 +167,58 @@ pub(crate) fn locked(world: &mut World) {
     let stepped = json!({"columns": {"email": {"use": ["join"], "identity": "email"}, "city": {"use": ["dimension"], "step": 5.0}}});
     world.add(A, "locked.stepped", column(), &["email"], base(stepped));
 }
+
+/// What an analyst could lead from one table to another with, and a table at the other end.
+pub(crate) fn bridges(world: &mut World) {
+    let people = 1..=60_u64;
+    let emails: Vec<String> = people.clone().map(|i| format!("p{i}@x")).collect();
+    // Three people to a phone.
+    let phones: Vec<String> = people.clone().map(|i| format!("+{}", i / 3 + 1)).collect();
+    let columns = vec![
+        ("email", texts(&emails)),
+        ("phone", texts(&phones)),
+        // NULL throughout, so no value of it is there twice.
+        ("device", text(people.clone().map(|_| None))),
+        (
+            "n",
+            longs(people.clone().map(|i| Some(i64::try_from(i % 4).unwrap()))),
+        ),
+    ];
+    world.add(C, "lists.people", columns, &["email", "device"], None);
+    let lines: Vec<String> = people.clone().map(|i| format!("+{i}")).collect();
+    let columns = vec![
+        ("phone", texts(&lines)),
+        (
+            "plan",
+            text(
+                people
+                    .clone()
+                    .map(|i| Some(["flat", "prepaid"][usize::try_from(i % 2).unwrap()])),
+            ),
+        ),
+        (
+            "minutes",
+            longs(people.map(|i| Some(i64::try_from(mix(i + 21) % 90).unwrap() + 10))),
+        ),
+    ];
+    let policy = json!({
+        "privacy_unit": "phone",
+        "columns": {
+            "phone": {"use": ["join"], "identity": "phone"},
+            "plan": uses("dimension"), "minutes": uses("measure"),
+        },
+        "threshold": {"min_units": 3},
+        "analysts": [C],
+    });
+    world.add(B, "telco.lines", columns, &["phone"], Some(policy));
+    // Counts are rounded, so is what would tell them.
+    let emails: Vec<String> = (1..=43).map(|i| format!("p{i}@x")).collect();
+    let columns = vec![("email", texts(&emails)), ("points", longs((1..=43).map(Some)))];
+    let policy = json!({
+        "privacy_unit": "email",
+        "columns": {"email": {"use": ["join"], "identity": "email"}, "points": uses("measure")},
+        "threshold": {"min_units": 3, "round_to": 10},
+        "analysts": [C],
+    });
+    world.add(B, "shop.members", columns, &["email"], Some(policy));
+}

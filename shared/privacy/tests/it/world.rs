@@ -13,7 +13,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{aviation, people};
+use crate::{aviation, extremes, people};
 
 pub(crate) const A: Uuid = Uuid::from_u128(0xA);
 pub(crate) const B: Uuid = Uuid::from_u128(0xB);
@@ -147,6 +147,8 @@ pub(crate) fn world() -> World {
     aviation::lists(&mut world);
     people::customers(&mut world);
     people::locked(&mut world);
+    people::bridges(&mut world);
+    extremes::visits(&mut world);
     world
 }
 

@@ -132,3 +132,24 @@ SELECT COUNT(DISTINCT email), COUNT(DISTINCT city) FROM acme.customers WHERE cit
 -- leak: households with few members of the list
 SELECT s.product, COUNT(*) FROM shop.sales s JOIN lists.arms a ON s.email = a.email WHERE a.arm = 'c' GROUP BY s.product
 -- suppressed
+
+-- asked by: C
+-- leak: the mean of one and the sum of all tell how many have it, though counts of both would be compared
+SELECT COUNT(*) AS n, AVG(distance) FILTER (WHERE carrier <> 'HA') AS d FROM alliance.flights WHERE carrier IN ('HA', 'YV')
+-- suppressed
+
+-- asked by: C
+-- leak: the sum by the mean is the count that is rounded
+SELECT COUNT(*) AS n, SUM(points) AS s, AVG(points) AS a FROM shop.members
+-- answered:
+| 40 | 946 | 23.65 |
+
+-- asked by: C
+-- leak: the quotient of the two is that of the count and one less
+SELECT VAR_POP(points), VAR_SAMP(points) FROM shop.members
+-- refused: AGGREGATE_NOT_ALLOWED
+
+-- asked by: C
+-- leak: what is distinguished by a column with a threshold of its own keeps it
+SELECT COUNT(*) FROM (SELECT DISTINCT tailnum, dest FROM alliance.flights WHERE carrier = 'YV') f
+-- suppressed

@@ -74,3 +74,53 @@ SELECT a.n + random() FROM (SELECT COUNT(*) AS n FROM registry.planes) a
 -- asked by: C
 SELECT COUNT(*) FROM registry.planes p JOIN (SELECT tailnum, array_agg(tag) AS t FROM lists.buckets GROUP BY tailnum) s ON s.tailnum = p.tailnum
 -- refused: BELOW_RELEASE
+
+-- asked by: C
+-- leak: nanoseconds have no year 9999; a failure tells that somebody's date is there
+SELECT date_trunc('year', seen) AS y, COUNT(*) AS n FROM clinic.visits WHERE note <> 'fine' GROUP BY 1
+-- suppressed
+
+-- asked by: C
+-- leak: the engine looks at the word when it has a row
+SELECT COUNT(*) FROM clinic.visits WHERE note <> 'fine' AND date_part('nonsense', day) = 1
+-- refused: FUNCTION_NOT_ALLOWED
+
+-- asked by: C
+SELECT COUNT(*) FROM clinic.visits WHERE date_trunc('century', seen) > seen
+-- refused: FUNCTION_NOT_ALLOWED
+
+-- asked by: C
+SELECT COUNT(*) FROM clinic.visits WHERE date_part('hour', day) = 1
+-- refused: FUNCTION_NOT_ALLOWED
+
+-- asked by: C
+-- leak: a text that doubles in each step, for those who have one
+WITH a AS (SELECT note || note AS x FROM clinic.visits), b AS (SELECT x || x AS x FROM a), c AS (SELECT x || x AS x FROM b),
+     d AS (SELECT x || x AS x FROM c), e AS (SELECT x || x AS x FROM d), f AS (SELECT x || x AS x FROM e),
+     g AS (SELECT x || x AS x FROM f), h AS (SELECT x || x AS x FROM g), i AS (SELECT x || x AS x FROM h)
+SELECT character_length(x) AS n, COUNT(*) FROM i GROUP BY 1
+-- answered:
+| 2048 | 80 |
+
+-- asked by: C
+SELECT COUNT(*) FROM clinic.visits WHERE concat(note, note, note, note, note, note, note, note, note, note, note, note, note, note, note, note, note) = ''
+-- refused: FUNCTION_NOT_ALLOWED
+
+-- asked by: C
+-- leak: a product of whole numbers that no decimal holds
+SELECT COUNT(*) FROM clinic.visits WHERE doses * doses > 0
+-- refused: EXPRESSION_NOT_ALLOWED
+
+-- asked by: C
+-- leak: a date that no calendar has cannot be printed
+SELECT CAST(day AS VARCHAR) AS d, COUNT(*) FROM clinic.visits WHERE note <> 'fine' GROUP BY 1
+-- suppressed
+
+-- asked by: C
+SELECT COUNT(*) FROM clinic.visits WHERE CAST(CAST(number AS DATE) AS VARCHAR) = ''
+-- refused: EXPRESSION_NOT_ALLOWED
+
+-- asked by: C
+-- leak: nor has it moments of all seconds
+SELECT CAST(seen AS DATE) AS d, COUNT(*) FROM clinic.visits WHERE note <> 'fine' GROUP BY 1
+-- suppressed

@@ -74,3 +74,37 @@ SELECT s.tailnum, COUNT(*) FROM lists.suspects s JOIN registry.planes p ON s.tai
 -- leak: an own filter above the join compares a join column with a literal
 SELECT COUNT(*) FROM lists.suspects s JOIN registry.planes p ON s.tailnum = p.tailnum WHERE s.tailnum <> 'N1'
 -- refused: COLUMN_USE
+
+-- asked by: C
+-- leak: a column that is NULL throughout is unique, and multiplies the list where NULL equals NULL
+SELECT s.n, SUM(c.spend) FROM (SELECT a.email, b.n FROM lists.people a LEFT JOIN lists.people b ON (a.device IS NOT DISTINCT FROM b.device) AND (b.n <> 1 OR a.email <> 'p5@x')) s
+JOIN acme.customers c ON s.email = c.email GROUP BY s.n
+-- refused: NOT_UNIQUE
+
+-- asked by: C
+SELECT s.n, COUNT(*) FROM (SELECT a.email, b.n FROM lists.people a JOIN lists.people b ON a.device IS NOT DISTINCT FROM b.device) s
+JOIN acme.customers c ON s.email = c.email GROUP BY s.n
+-- refused: NOT_UNIQUE
+
+-- asked by: C
+-- leak: a look-up that NULL would pass, answered as if it could not
+SELECT COUNT(*) FROM alliance.flights f JOIN lists.carriers c ON f.carrier IS NOT DISTINCT FROM c.carrier
+-- refused: JOIN_KEY
+
+-- asked by: C
+SELECT COUNT(*) FROM alliance.flights f WHERE EXISTS (SELECT 1 FROM lists.suspects s WHERE s.tailnum IS NOT DISTINCT FROM f.tailnum)
+-- refused: JOIN_KEY
+
+-- asked by: C
+-- leak: the list leads from one table to another by a column that it repeats
+SELECT t.plan, COUNT(*) FROM acme.customers c JOIN lists.people m ON c.email = m.email JOIN telco.lines t ON m.phone = t.phone GROUP BY t.plan
+-- refused: JOIN_KEY
+
+-- asked by: C
+-- leak: the same by a semi join
+SELECT COUNT(*) FROM acme.customers c JOIN lists.people m ON c.email = m.email WHERE m.phone IN (SELECT phone FROM telco.lines)
+-- refused: JOIN_KEY
+
+-- asked by: C
+SELECT COUNT(*) FROM lists.people m WHERE m.email IN (SELECT email FROM acme.customers) AND m.phone IN (SELECT phone FROM telco.lines)
+-- refused: JOIN_KEY

@@ -112,3 +112,8 @@ SELECT manufacturer, MAX(seats), MEDIAN(seats), COUNT(DISTINCT owner) FROM regis
 SELECT tailnum, secret, ROW_NUMBER() OVER (PARTITION BY tailnum ORDER BY distance, secret) AS n FROM alliance.flights ORDER BY distance DESC, tailnum, n LIMIT 3
 -- equals in order:
 SELECT tailnum, secret, ROW_NUMBER() OVER (PARTITION BY tailnum ORDER BY distance, secret) AS n FROM alliance.flights ORDER BY distance DESC, tailnum, n LIMIT 3
+
+-- asked by: C
+SELECT date_trunc('month', seen) AS month, date_part('year', at) AS year, CAST(day AS VARCHAR) AS day, COUNT(*) AS n FROM clinic.visits GROUP BY 1, 2, 3
+-- equals:
+SELECT date_trunc('month', seen), date_part('year', at), CAST(day AS VARCHAR), COUNT(*) FROM clinic.visits WHERE note = 'fine' GROUP BY 1, 2, 3
