@@ -7,11 +7,13 @@
 //! development-issuer.pem    what tokens for people are signed with
 //! database-url              how to reach the private server while it runs
 //! scratch/                  spilled rows of running queries; emptied at start
+//! sorting/                  what running imports cannot sort in memory
 //! lock                      held by the one suite that runs here
 //! ```
 
-use std::fs::{DirBuilder, File, TryLockError};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -31,7 +33,7 @@ impl DataDir {
         let path = path
             .canonicalize()
             .with_context(|| format!("cannot open {}", path.display()))?;
-        for folder in ["objects", "keys", "scratch"] {
+        for folder in ["objects", "keys", "scratch", "sorting"] {
             create(&path.join(folder), 0o700)?;
         }
         Ok(Self { path })
@@ -55,6 +57,11 @@ impl DataDir {
     #[must_use]
     pub fn scratch(&self) -> PathBuf {
         self.path.join("scratch")
+    }
+
+    #[must_use]
+    pub fn sorting(&self) -> PathBuf {
+        self.path.join("sorting")
     }
 
     /// The issuer that the services of this directory, and no others, trust.
@@ -97,12 +104,21 @@ impl DataDir {
     }
 }
 
+/// Makes the folder, and those above it that are missing, in that mode whatever the process's mask says;
+/// one that exists stays as it is.
 fn create(path: &Path, mode: u32) -> anyhow::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true).mode(mode);
-    builder
-        .create(path)
-        .with_context(|| format!("cannot create {}", path.display()))
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = path.parent().filter(|it| !it.as_os_str().is_empty()) {
+        create(above, mode)?;
+    }
+    let created = match DirBuilder::new().mode(mode).create(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => fs::set_permissions(path, Permissions::from_mode(mode)),
+    };
+    created.with_context(|| format!("cannot create {}", path.display()))
 }
 
 /// The right to run a suite in a data directory.

@@ -126,6 +126,7 @@ impl Suite {
             database_url: Some(url.to_owned()),
             database_connections: Some(CONNECTIONS.to_string()),
             store_url: Some(objects.clone()),
+            spill_folder: Some(data.sorting()),
             ..Default::default()
         };
         let config = arguments.with_server(transfer.clone()).map_err(Error::invalid)?;

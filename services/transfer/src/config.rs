@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -39,6 +40,9 @@ pub struct Args {
     /// Where objects are kept: a folder, as a path or a file:// URL
     #[arg(long, env = "DATACOVEY_STORE", value_name = "URL")]
     pub store_url: Option<String>,
+    /// Folder that imports sort in what does not fit into memory [default: the system's temporary one]
+    #[arg(long, env = "DATACOVEY_TRANSFER_SPILL_FOLDER", value_name = "FOLDER")]
+    pub spill_folder: Option<PathBuf>,
     /// Largest upload, in bytes [default: 1 TiB]
     #[arg(long, env = "DATACOVEY_MAX_UPLOAD_BYTES", value_name = "BYTES")]
     pub max_upload_bytes: Option<String>,
@@ -196,6 +200,12 @@ impl Args {
             &mut limits.open_per_tenant,
             &mut violations,
         );
+        if let Some(folder) = self.spill_folder {
+            if !folder.is_dir() {
+                violations.add("DATACOVEY_TRANSFER_SPILL_FOLDER", "is no folder");
+            }
+            limits.write.unique.spill_folder = folder;
+        }
         match (server, database_url, store_url) {
             (Some(server), Some(database_url), Some(store_url)) if violations.is_empty() => {
                 limits.max_message_bytes = limits.max_message_bytes.max(server.limits.max_message_bytes);
@@ -243,6 +253,7 @@ mod tests {
             database_url: None,
             database_connections: zero(),
             store_url: Some(String::new()),
+            spill_folder: Some("/nowhere".into()),
             max_upload_bytes: Some("much".to_owned()),
             max_import_rows: zero(),
             concurrency: zero(),
@@ -260,6 +271,7 @@ mod tests {
             "DATACOVEY_DATABASE_URL",
             "DATACOVEY_DATABASE_CONNECTIONS",
             "DATACOVEY_STORE",
+            "DATACOVEY_TRANSFER_SPILL_FOLDER",
             "DATACOVEY_MAX_UPLOAD_BYTES",
             "DATACOVEY_MAX_IMPORT_ROWS",
             "DATACOVEY_TRANSFER_CONCURRENCY",

@@ -2,6 +2,9 @@ use datacovey_error::{Error, ErrorReason, Kind};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// What is kept of a text: some come from content that somebody sent.
+const MAX_TEXT: usize = 2_000;
+
 /// Why a job failed, as its run row keeps it and the job's owner reads it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobFailure {
@@ -61,20 +64,40 @@ impl JobFailure {
     }
 
     pub(crate) fn to_json(&self) -> Value {
-        let mut json = serde_json::json!({ "reason": self.reason, "message": self.message });
+        let mut json = serde_json::json!({ "reason": self.reason, "message": kept(&self.message) });
         if let Some(line) = self.line {
             json["line"] = line.into();
         }
         if let Some(field) = &self.field {
-            json["field"] = field.as_str().into();
+            json["field"] = kept(field).into();
         }
         json
     }
 }
 
+/// The beginning of the text, without the characters that a JSON column cannot hold.
+fn kept(text: &str) -> String {
+    let mut characters = text
+        .chars()
+        .map(|it| if it.is_control() { '\u{fffd}' } else { it });
+    let mut kept: String = characters.by_ref().take(MAX_TEXT).collect();
+    if characters.next().is_some() {
+        kept.pop();
+        kept.push('…');
+    }
+    kept
+}
+
+/// Whether the same may go well later. A job has no deadline of its own: what ran out of time was one
+/// statement.
+pub(crate) fn passes(error: &Error) -> bool {
+    error.is_transient() || error.kind() == Kind::DeadlineExceeded
+}
+
 /// All violations are told; a fault of ours is told as nothing but that, and logged.
 impl From<Error> for JobFailure {
     fn from(error: Error) -> Self {
+        let transient = passes(&error);
         let mut message = error.message().to_owned();
         if error.kind() == Kind::Internal {
             tracing::error!(cause = ?error, "a job failed by a fault of ours");
@@ -90,7 +113,7 @@ impl From<Error> for JobFailure {
             message,
             line: None,
             field: None,
-            transient: error.is_transient(),
+            transient,
         }
     }
 }
@@ -107,6 +130,25 @@ mod tests {
         assert_eq!(JobFailure::stored(Some(&kept)), Some(failure));
         assert_eq!(kept["reason"], "TRANSFER_FAILED");
         assert_eq!(JobFailure::stored(Some(&serde_json::json!("?"))), None);
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_and_printable() {
+        let long = "é\0".repeat(5_000);
+        let kept = JobFailure::new(ErrorReason::TransferFailed, long.as_str())
+            .at(None, Some(long))
+            .to_json();
+        for text in [&kept["message"], &kept["field"]] {
+            let text = text.as_str().unwrap();
+            assert_eq!(text.chars().count(), MAX_TEXT);
+            assert!(text.starts_with("é\u{fffd}é") && text.ends_with('…') && !text.contains('\0'));
+        }
+    }
+
+    #[test]
+    fn a_statement_that_ran_out_of_time_is_tried_again() {
+        assert!(JobFailure::from(Error::deadline_exceeded()).transient);
+        assert!(!JobFailure::from(Error::wrong_state("no")).transient);
     }
 
     #[test]

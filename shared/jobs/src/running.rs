@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
+use crate::failure::passes;
 use crate::job::Reporter;
 use crate::metrics::{self, Ended};
 use crate::{Job, JobFailure, Lookout, Work, WorkerOptions, backoff};
@@ -156,7 +157,7 @@ impl End {
         while let Err(error) = self.try_write(&outlook.database, ctx, lease).await {
             // A job that had ended, or was another worker's already, is not ours to end.
             tracing::warn!(cause = ?error, "the job's end is not written");
-            if !error.is_transient() || began.elapsed() >= outlook.options.lease {
+            if !passes(&error) || began.elapsed() >= outlook.options.lease {
                 return;
             }
             sleep(outlook.options.heartbeat).await;

@@ -50,8 +50,9 @@ impl Listing {
         request: ListRequest<'_>,
         violations: &mut Violations,
     ) -> Option<Self> {
+        let filter = Filter::parse(request.filter, fields, violations);
         let order = Order::parse(request.order_by, fields, violations);
-        Self::ordered(fields, binding, order, request, violations)
+        Self::of(fields, filter.zip(order), binding, request, violations)
     }
 
     /// The same for a method whose order is fixed: the latest first, by the key.
@@ -61,28 +62,23 @@ impl Listing {
         request: ListRequest<'_>,
         violations: &mut Violations,
     ) -> Option<Self> {
-        Self::ordered(
-            fields,
-            binding,
-            Some(Order::newest_first(fields)),
-            request,
-            violations,
-        )
+        let filter = Filter::parse(request.filter, fields, violations);
+        let rows = filter.map(|filter| (filter, Order::newest_first(fields)));
+        Self::of(fields, rows, binding, request, violations)
     }
 
-    fn ordered(
+    fn of(
         fields: &'static Fields,
+        rows: Option<(Filter, Order)>,
         binding: Binding,
-        order: Option<Order>,
         request: ListRequest<'_>,
         violations: &mut Violations,
     ) -> Option<Self> {
-        let filter = Filter::parse(request.filter, fields, violations);
         let binding = binding
             .with("filter", request.filter)
             .with("order_by", request.order_by);
         let paging = Paging::parse(binding, request.page_size, request.page_token, violations);
-        let (order, paging) = (order?, paging?);
+        let ((filter, order), paging) = (rows?, paging?);
         let after = match &paging.after {
             None => Filter::everything(),
             Some(cursor) => match order.after(cursor) {
@@ -99,7 +95,7 @@ impl Listing {
         };
         Some(Self {
             fields,
-            filter: filter?,
+            filter,
             order,
             paging,
             after,

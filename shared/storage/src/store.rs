@@ -199,6 +199,41 @@ impl Store {
         Ok(count)
     }
 
+    /// Deletes every object in `folder` but `kept`, and what killed writers began beside it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store does not answer; what is gone by then stays gone.
+    pub async fn delete_others(&self, folder: &Path, kept: &Path) -> Result<(), StoreError> {
+        let mut paths = self.list(folder).boxed();
+        while let Some(path) = paths.try_next().await? {
+            if path != *kept {
+                self.delete(&path).await?;
+            }
+        }
+        let Some(root) = self.folder.clone() else {
+            return Ok(());
+        };
+        // A folder's list leaves out what is not finished.
+        let (place, kept) = (place_of(&root, folder), place_of(&root, kept));
+        let removed = tokio::task::spawn_blocking(move || {
+            let entries = match std::fs::read_dir(place) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+                entries => entries?,
+            };
+            for entry in entries {
+                let path = entry?.path();
+                if path.is_file() && path != kept {
+                    std::fs::remove_file(path)?;
+                }
+            }
+            Ok(())
+        });
+        removed
+            .await
+            .map_err(|stopped| StoreError::Io(std::io::Error::other(stopped)))?
+    }
+
     /// A folder forgets what was not fsynced: the file, and the entry of every folder above it.
     async fn make_durable(&self, path: &Path) -> Result<(), StoreError> {
         let Some(folder) = self.folder.clone() else {
@@ -370,6 +405,26 @@ mod tests {
         assert_eq!(store.delete_below(&Path::from("t/1")).await.unwrap(), 0);
         assert!(!folder.path().join("t/1").exists());
         assert_eq!(store.delete_below(&Path::from("t/1")).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_writer_began_goes_while_its_neighbour_stays() {
+        let (folder, store) = store();
+        let kept = Path::from("t/2");
+        for path in [&Path::from("t/1"), &kept] {
+            store.put(path, Bytes::from_static(b"x")).await.unwrap();
+        }
+        let mut writer = store.writer(Path::from("t/1"));
+        writer.write(&vec![7; PART_BYTES + 1]).await.unwrap();
+        std::mem::forget(writer);
+        assert_eq!(std::fs::read_dir(folder.path().join("t")).unwrap().count(), 3);
+        store.delete_others(&Path::from("t"), &kept).await.unwrap();
+        assert_eq!(std::fs::read_dir(folder.path().join("t")).unwrap().count(), 1);
+        assert_eq!(store.size_bytes(&kept).await.unwrap(), 1);
+        store
+            .delete_others(&Path::from("none"), &Path::from("none/1"))
+            .await
+            .unwrap();
     }
 
     #[test]

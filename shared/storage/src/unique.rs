@@ -1,8 +1,8 @@
 //! Proof that a column's values are unique over all files of a version, in bounded memory.
 //!
 //! Each value becomes a 128-bit hash (an integer stays itself); hashes are sorted in runs of a fixed
-//! size, runs go to temporary files, and a merge looks for two equal neighbours: 16 bytes of disk
-//! for a row and column, memory of one run for a column. Equal values have equal hashes, so no
+//! size, the runs of a column go to one temporary file, and a merge looks for two equal neighbours:
+//! 16 bytes of disk for a row and column, memory that does not grow with the rows. Equal values have equal hashes, so no
 //! repetition is ever missed; two different values of one hash (for a billion rows less likely than
 //! 2^-69) only leave a true uniqueness unproven.
 //!
@@ -13,8 +13,10 @@ use std::collections::BinaryHeap;
 use std::collections::hash_map::DefaultHasher;
 use std::fs::File;
 use std::hash::Hasher as _;
-use std::io::{self, BufReader, BufWriter, Read, Seek as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::{self, BufWriter, Write as _};
+use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
 
 use arrow::array::{Array as _, ArrayRef, AsArray as _, RecordBatch};
 use arrow::datatypes::Int64Type;
@@ -26,7 +28,7 @@ use crate::{Store, StoreError};
 /// How much a proof may use.
 #[derive(Clone, Debug)]
 pub struct UniqueLimits {
-    /// Hashes sorted in memory at a time, per column: 16 bytes each.
+    /// Hashes sorted in memory at a time, of all columns together: 16 bytes each.
     pub run_rows: usize,
     /// Beyond this many values a column stays unproven.
     pub max_rows: u64,
@@ -61,6 +63,10 @@ impl UniqueProof {
     /// Begins with no values, for each of the schema's identity columns.
     #[must_use]
     pub fn new(schema: &TableSchema, limits: &UniqueLimits) -> Self {
+        let limits = UniqueLimits {
+            run_rows: (limits.run_rows / schema.identities().count().max(1)).max(1),
+            ..limits.clone()
+        };
         let column = |at: usize| ColumnProof {
             name: schema.columns()[at].name.clone(),
             sorter: Some(Sorter::new(limits.clone())),
@@ -169,7 +175,9 @@ async fn blocking<T: Send + 'static>(
 struct Sorter {
     limits: UniqueLimits,
     run: Vec<u128>,
-    spilled: Vec<File>,
+    /// Where the runs are spilled, one behind the other, and where each ends.
+    spilled: Option<File>,
+    ends: Vec<u64>,
     rows: u64,
 }
 
@@ -178,7 +186,8 @@ impl Sorter {
         Self {
             limits,
             run: Vec::new(),
-            spilled: Vec::new(),
+            spilled: None,
+            ends: Vec::new(),
             rows: 0,
         }
     }
@@ -218,25 +227,41 @@ impl Sorter {
         if !self.sort() {
             return Ok(false);
         }
-        let file = write_run(&self.limits.spill_folder, &self.run)?;
-        self.spilled.push(file);
+        let file = match self.spilled.take() {
+            Some(file) => file,
+            // Without a name it is gone with its handle, whatever ends the process.
+            None => tempfile::tempfile_in(&self.limits.spill_folder)?,
+        };
+        let mut out = BufWriter::new(self.spilled.insert(file));
+        for hash in &self.run {
+            out.write_all(&hash.to_le_bytes())?;
+        }
+        out.flush()?;
+        let begin = self.ends.last().copied().unwrap_or(0);
+        self.ends.push(begin + (self.run.len() * HASH_BYTES) as u64);
         self.run.clear();
         Ok(true)
     }
 
     /// Whether no value came twice.
     fn finish(mut self) -> io::Result<bool> {
-        if self.spilled.is_empty() {
+        if self.spilled.is_none() {
             return Ok(self.sort());
         }
         if !self.spill()? {
             return Ok(false);
         }
-        let mut runs: Vec<Run> = self
-            .spilled
-            .into_iter()
-            .map(Run::open)
-            .collect::<io::Result<_>>()?;
+        let Some(file) = self.spilled else {
+            return Ok(true);
+        };
+        // All runs together take what one of them took.
+        let hashes = (self.limits.run_rows / self.ends.len()).max(MIN_AHEAD);
+        let mut begin = 0;
+        let mut runs: Vec<Run<'_>> = Vec::with_capacity(self.ends.len());
+        for end in self.ends {
+            runs.push(Run::new(&file, begin..end, hashes));
+            begin = end;
+        }
         let mut heads = BinaryHeap::new();
         for (index, run) in runs.iter_mut().enumerate() {
             heads.extend(run.next()?.map(|hash| Reverse((hash, index))));
@@ -252,30 +277,40 @@ impl Sorter {
     }
 }
 
-fn write_run(folder: &Path, run: &[u128]) -> io::Result<File> {
-    // Without a name it is gone with its handle, whatever ends the process.
-    let mut out = BufWriter::new(tempfile::tempfile_in(folder)?);
-    for hash in run {
-        out.write_all(&hash.to_le_bytes())?;
-    }
-    out.into_inner().map_err(io::IntoInnerError::into_error)
+const HASH_BYTES: usize = 16;
+/// Hashes of a run that are read at a time at least: 4 KiB.
+const MIN_AHEAD: usize = 256;
+
+/// A run on disk, read a part at a time.
+struct Run<'a> {
+    file: &'a File,
+    left: Range<u64>,
+    ahead: usize,
+    /// The next hashes, the first one last.
+    hashes: Vec<u128>,
 }
 
-struct Run(BufReader<File>);
-
-impl Run {
-    fn open(mut file: File) -> io::Result<Self> {
-        file.rewind()?;
-        Ok(Self(BufReader::with_capacity(64 << 10, file)))
+impl<'a> Run<'a> {
+    const fn new(file: &'a File, bytes: Range<u64>, ahead: usize) -> Self {
+        Self {
+            file,
+            left: bytes,
+            ahead,
+            hashes: Vec::new(),
+        }
     }
 
     fn next(&mut self) -> io::Result<Option<u128>> {
-        let mut bytes = [0; 16];
-        match self.0.read_exact(&mut bytes) {
-            Ok(()) => Ok(Some(u128::from_le_bytes(bytes))),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
-            Err(error) => Err(error),
+        if self.hashes.is_empty() && !self.left.is_empty() {
+            let length = (self.left.end - self.left.start).min((self.ahead * HASH_BYTES) as u64);
+            let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+            self.file.read_exact_at(&mut bytes, self.left.start)?;
+            self.left.start += length;
+            let (hashes, _) = bytes.as_chunks::<HASH_BYTES>();
+            self.hashes
+                .extend(hashes.iter().rev().map(|hash| u128::from_le_bytes(*hash)));
         }
+        Ok(self.hashes.pop())
     }
 }
 
@@ -351,6 +386,22 @@ mod tests {
         assert_eq!(proof.candidates(), ["a"]);
         proof.keep_only(&[]);
         assert!(proof.finish().await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_column_has_one_file_however_many_runs_it_has() {
+        let open = || std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+        let before = open();
+        let mut proof = UniqueProof::new(&schema(), &limits(2));
+        let rows: Vec<_> = (0..3_000).map(|n| (Some(n.to_string()), n)).collect();
+        proof.add(&batch(&rows)).unwrap();
+        assert!(open() < before + 1_000, "{} files", open() - before);
+        assert_eq!(proof.finish().await.unwrap(), ["a", "b"]);
+        // More than is read of a run at a time.
+        let mut proof = UniqueProof::new(&schema(), &limits(2_000));
+        proof.add(&batch(&rows)).unwrap();
+        proof.add(&batch(&[(Some("2999".to_owned()), 3_000)])).unwrap();
+        assert_eq!(proof.finish().await.unwrap(), ["b"]);
     }
 
     proptest! {

@@ -1,3 +1,5 @@
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
@@ -8,8 +10,12 @@ use datacovey_proto::transfer::v1::{
 use tokio::io::AsyncWriteExt as _;
 use tokio_stream::StreamExt as _;
 
+use super::patience::Patience;
 use super::upload::{error_text, file_format};
 use super::{Client, OnProgress};
+
+/// Of a new file, before the process's mask, as anywhere.
+const READABLE: u32 = 0o666;
 
 impl Client {
     /// Exports a table to a file, which appears whole or not at all.
@@ -32,22 +38,28 @@ impl Client {
             .await?
             .into_inner();
         let job = self.follow_export(&job.id).await?;
-        let beside = path.with_extension("part");
-        let written = self.download(&job.id, &beside, on_progress).await;
-        if let Err(error) = written {
-            let _ = tokio::fs::remove_file(&beside).await;
-            return Err(error);
-        }
-        tokio::fs::rename(&beside, path)
-            .await
+        // Beside the target, where it can be moved from; gone by itself unless it is.
+        let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+        let beside = tempfile::Builder::new()
+            .prefix(".datacovey-")
+            .suffix(".part")
+            .permissions(Permissions::from_mode(READABLE))
+            .tempfile_in(folder.unwrap_or(Path::new(".")))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        let file = beside.reopen()?.into();
+        self.download(&job.id, file, on_progress).await?;
+        beside
+            .persist(path)
             .with_context(|| format!("cannot write {}", path.display()))?;
         Ok(job)
     }
 
-    async fn download(&self, job_id: &str, path: &Path, on_progress: OnProgress<'_>) -> anyhow::Result<()> {
-        let mut file = tokio::fs::File::create(path)
-            .await
-            .with_context(|| format!("cannot write {}", path.display()))?;
+    async fn download(
+        &self,
+        job_id: &str,
+        mut file: tokio::fs::File,
+        on_progress: OnProgress<'_>,
+    ) -> anyhow::Result<()> {
         let request = DownloadRequest {
             export_job_id: job_id.to_owned(),
             offset: 0,
@@ -65,21 +77,33 @@ impl Client {
     }
 
     async fn follow_export(&self, job_id: &str) -> anyhow::Result<ExportJob> {
-        let mut states = self
-            .exports()
-            .watch_export_job(WatchExportJobRequest {
-                id: job_id.to_owned(),
-            })
-            .await?
-            .into_inner();
-        while let Some(job) = states.next().await {
-            let job = job?;
-            match job.state() {
-                JobState::Completed => return Ok(job),
-                JobState::Failed => bail!("the export failed: {}", error_text(job.error.as_ref())),
-                _ => {}
+        let mut patience = Patience::default();
+        let job = loop {
+            match self.watch_export(job_id, &mut patience).await {
+                Ok(job) => break job,
+                Err(status) => patience.after(status.into()).await?,
+            }
+        };
+        if job.state() == JobState::Failed {
+            bail!("the export failed: {}", error_text(job.error.as_ref()));
+        }
+        Ok(job)
+    }
+
+    /// The export when it has ended, however it did.
+    async fn watch_export(&self, job_id: &str, patience: &mut Patience) -> Result<ExportJob, tonic::Status> {
+        let request = WatchExportJobRequest {
+            id: job_id.to_owned(),
+        };
+        let mut states = self.exports().watch_export_job(request).await?.into_inner();
+        while let Some(job) = states.next().await.transpose()? {
+            patience.restore();
+            if matches!(job.state(), JobState::Completed | JobState::Failed) {
+                return Ok(job);
             }
         }
-        bail!("the service stopped telling about the export {job_id} before its end; ask again with its id")
+        Err(tonic::Status::unavailable(format!(
+            "the service stopped telling about the export {job_id} before its end; ask again with its id"
+        )))
     }
 }

@@ -1,6 +1,7 @@
 //! A client of the gateway for the commands and the demo: what any program with the protos can do.
 
 mod download;
+mod patience;
 mod results;
 mod upload;
 

@@ -35,14 +35,29 @@ impl fmt::Display for Cell {
 }
 
 impl Cell {
+    /// The value as JSON; a number where the column's type is one that JSON has numbers for.
     #[must_use]
-    pub fn to_json(&self) -> serde_json::Value {
-        match &self.0 {
-            Some(Kind::StringValue(text)) => text.as_str().into(),
-            Some(Kind::BoolValue(it)) => (*it).into(),
-            Some(Kind::NumberValue(number)) => (*number).into(),
-            _ => serde_json::Value::Null,
+    pub fn to_json(&self, sql_type: &str) -> serde_json::Value {
+        to_json(self.0.as_ref(), sql_type)
+    }
+}
+
+fn to_json(kind: Option<&Kind>, sql_type: &str) -> serde_json::Value {
+    match (kind, sql_type) {
+        (Some(Kind::StringValue(text)), "BIGINT") => text
+            .parse::<i64>()
+            .map_or_else(|_| text.as_str().into(), Into::into),
+        // A whole number came as a double, which would be written with a fraction.
+        (Some(Kind::NumberValue(number)), "SMALLINT" | "INTEGER" | "BIGINT") => (*number as i64).into(),
+        (Some(Kind::StringValue(text)), _) => text.as_str().into(),
+        (Some(Kind::BoolValue(it)), _) => (*it).into(),
+        (Some(Kind::NumberValue(number)), _) => (*number).into(),
+        (Some(Kind::ListValue(list)), _) => {
+            let item_type = sql_type.strip_suffix("[]").unwrap_or_default();
+            let items = list.values.iter().map(|it| to_json(it.kind.as_ref(), item_type));
+            items.collect()
         }
+        _ => serde_json::Value::Null,
     }
 }
 
@@ -146,5 +161,38 @@ fn message_of(error: &prost_types::Value) -> Option<String> {
     match &error.fields.get("message")?.kind {
         Some(Kind::StringValue(text)) => Some(text.clone()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost_types::ListValue;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn json_has_numbers_where_the_column_has() {
+        let text = |text: &str| Kind::StringValue(text.to_owned());
+        let list = Kind::ListValue(ListValue {
+            values: vec![prost_types::Value {
+                kind: Some(text("7")),
+            }],
+        });
+        for (kind, sql_type, expected) in [
+            (
+                text("9223372036854775807"),
+                "BIGINT",
+                json!(9_223_372_036_854_775_807_i64),
+            ),
+            (text("12"), "VARCHAR", json!("12")),
+            (text("1.50"), "DECIMAL(20,2)", json!("1.50")),
+            (Kind::NumberValue(3.0), "INTEGER", json!(3)),
+            (Kind::NumberValue(3.0), "DOUBLE", json!(3.0)),
+            (Kind::NullValue(0), "BIGINT", json!(null)),
+            (list, "BIGINT[]", json!([7])),
+        ] {
+            assert_eq!(Cell(Some(kind)).to_json(sql_type), expected, "{sql_type}");
+        }
     }
 }

@@ -1,30 +1,32 @@
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use datacovey_proto::transfer::v1::import_service_client::ImportServiceClient;
 use datacovey_proto::transfer::v1::{
-    CreateImportJobRequest, CsvOptions, FileFormat, GetUploadOffsetRequest, ImportJob, ImportMode, JobState,
-    UploadFinish, UploadRequest, UploadSource, UploadStart, WatchImportJobRequest, create_import_job_request,
-    upload_request,
+    CancelImportJobRequest, CreateImportJobRequest, CsvOptions, FileFormat, GetUploadOffsetRequest,
+    GetUploadOffsetResponse, ImportJob, ImportMode, JobState, UploadFinish, UploadRequest, UploadSource,
+    UploadStart, WatchImportJobRequest, create_import_job_request, upload_request,
 };
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Code;
 
+use super::patience::Patience;
 use super::{Client, OnProgress};
 
 /// Bytes of a message of an upload: well below the limit of a gRPC message, well above its overhead.
 const PIECE_BYTES: usize = 256 * 1024;
 /// Messages read ahead of the network.
 const PIECES_AHEAD: usize = 8;
-/// Times an upload goes on where it broke before it gives up.
-const RESUMES: usize = 5;
+/// How long giving an import up may take.
+const CANCEL: Duration = Duration::from_secs(5);
 
 /// How a file is imported.
 #[derive(Clone, Debug)]
 pub struct ImportOptions {
     pub mode: ImportMode,
+    /// Texts of a CSV file that stand for no value, besides the empty one.
     pub null_values: Vec<String>,
     pub max_bad_records: u32,
 }
@@ -53,10 +55,36 @@ pub fn file_format(path: &Path) -> anyhow::Result<FileFormat> {
     }
 }
 
+/// None where nothing is asked for beyond what the service takes by itself, which is the empty text.
+fn null_values(besides_empty: &[String]) -> Vec<String> {
+    if besides_empty.is_empty() {
+        return Vec::new();
+    }
+    let mut texts = vec![String::new()];
+    texts.extend(besides_empty.iter().filter(|text| !text.is_empty()).cloned());
+    texts
+}
+
 impl Client {
     /// Imports one file: creates the job, uploads with resumption, follows it to its end.
     pub async fn import_file(
         &self,
+        table_id: &str,
+        path: &Path,
+        options: &ImportOptions,
+        on_upload: OnProgress<'_>,
+        on_import: OnProgress<'_>,
+    ) -> anyhow::Result<ImportJob> {
+        let never = std::future::pending();
+        self.import_file_until(never, table_id, path, options, on_upload, on_import)
+            .await
+    }
+
+    /// The same, unless `interrupted` comes first. An import that does not come to its end is cancelled:
+    /// it would count among the tenant's open ones.
+    pub async fn import_file_until(
+        &self,
+        interrupted: impl Future<Output = ()>,
         table_id: &str,
         path: &Path,
         options: &ImportOptions,
@@ -69,7 +97,7 @@ impl Client {
             .with_context(|| format!("cannot read {}", path.display()))?
             .len();
         let csv = CsvOptions {
-            null_values: options.null_values.clone(),
+            null_values: null_values(&options.null_values),
             ..CsvOptions::default()
         };
         let job = self
@@ -86,8 +114,34 @@ impl Client {
             })
             .await?
             .into_inner();
-        self.upload_file(&job.id, path, total, on_upload).await?;
-        self.follow_import(&job.id, on_import).await
+        let to_its_end = async {
+            self.upload_file(&job.id, path, total, on_upload).await?;
+            self.follow_import(&job.id, on_import).await
+        };
+        let ended = tokio::select! {
+            ended = to_its_end => ended,
+            () = interrupted => Err(anyhow::anyhow!("interrupted; the import is cancelled")),
+        };
+        let job = match ended {
+            Ok(job) => job,
+            Err(error) => {
+                self.cancel_import(job.id).await;
+                return Err(error);
+            }
+        };
+        if job.state() == JobState::Failed {
+            bail!("the import failed: {}", error_text(job.error.as_ref()));
+        }
+        Ok(job)
+    }
+
+    /// What cannot be cancelled expires by itself.
+    async fn cancel_import(&self, id: String) {
+        let request = CancelImportJobRequest {
+            id,
+            ..CancelImportJobRequest::default()
+        };
+        let _ = tokio::time::timeout(CANCEL, self.imports().cancel_import_job(request)).await;
     }
 
     async fn upload_file(
@@ -97,25 +151,36 @@ impl Client {
         total: u64,
         on_progress: OnProgress<'_>,
     ) -> anyhow::Result<()> {
-        for attempt in 0.. {
-            let state = self
-                .imports()
-                .get_upload_offset(GetUploadOffsetRequest {
-                    import_job_id: job_id.to_owned(),
-                })
-                .await?
-                .into_inner();
+        let mut patience = Patience::default();
+        let mut furthest = 0;
+        loop {
+            let state = match self.upload_offset(job_id).await {
+                Ok(state) => state,
+                Err(status) => {
+                    patience.after(status.into()).await?;
+                    continue;
+                }
+            };
             if state.finished {
-                break;
+                return Ok(());
             }
             let offset = u64::try_from(state.committed_bytes).unwrap_or_default();
+            if offset > furthest {
+                furthest = offset;
+                patience.restore();
+            }
             match self.upload_from(job_id, path, offset, total, on_progress).await {
-                Ok(()) => break,
-                Err(error) if attempt < RESUMES && is_transient(&error) => {}
-                Err(error) => return Err(error),
+                Ok(()) => return Ok(()),
+                Err(error) => patience.after(error).await?,
             }
         }
-        Ok(())
+    }
+
+    async fn upload_offset(&self, job_id: &str) -> Result<GetUploadOffsetResponse, tonic::Status> {
+        let request = GetUploadOffsetRequest {
+            import_job_id: job_id.to_owned(),
+        };
+        Ok(self.imports().get_upload_offset(request).await?.into_inner())
     }
 
     async fn upload_from(
@@ -175,29 +240,42 @@ impl Client {
         read
     }
 
+    /// The import when it has ended, however it did.
     async fn follow_import(&self, job_id: &str, on_progress: OnProgress<'_>) -> anyhow::Result<ImportJob> {
-        let mut states = self
-            .imports()
-            .watch_import_job(WatchImportJobRequest {
-                id: job_id.to_owned(),
-            })
-            .await?
-            .into_inner();
-        while let Some(job) = states.next().await {
-            let job = job?;
+        let mut patience = Patience::default();
+        loop {
+            match self.watch_import(job_id, on_progress, &mut patience).await {
+                Ok(job) => return Ok(job),
+                Err(status) => patience.after(status.into()).await?,
+            }
+        }
+    }
+
+    async fn watch_import(
+        &self,
+        job_id: &str,
+        on_progress: OnProgress<'_>,
+        patience: &mut Patience,
+    ) -> Result<ImportJob, tonic::Status> {
+        let request = WatchImportJobRequest {
+            id: job_id.to_owned(),
+        };
+        let mut states = self.imports().watch_import_job(request).await?.into_inner();
+        while let Some(job) = states.next().await.transpose()? {
+            patience.restore();
             if let Some(progress) = &job.progress {
                 on_progress(
                     progress.bytes_done.unsigned_abs(),
                     progress.bytes_total.map(i64::unsigned_abs),
                 );
             }
-            match job.state() {
-                JobState::Completed => return Ok(job),
-                JobState::Failed => bail!("the import failed: {}", error_text(job.error.as_ref())),
-                _ => {}
+            if matches!(job.state(), JobState::Completed | JobState::Failed) {
+                return Ok(job);
             }
         }
-        bail!("the service stopped telling about the import {job_id} before its end; ask again with its id")
+        Err(tonic::Status::unavailable(format!(
+            "the service stopped telling about the import {job_id} before its end; ask again with its id"
+        )))
     }
 }
 
@@ -221,11 +299,16 @@ fn part(part: upload_request::Part) -> UploadRequest {
     UploadRequest { part: Some(part) }
 }
 
-fn is_transient(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<tonic::Status>().is_some_and(|status| {
-        matches!(
-            status.code(),
-            Code::Unavailable | Code::OutOfRange | Code::Aborted | Code::Cancelled
-        )
-    })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_empty_text_stands_for_no_value_whatever_else_does() {
+        let texts =
+            |given: &[&str]| null_values(&given.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>());
+        assert_eq!(texts(&["NA", "-"]), ["", "NA", "-"]);
+        assert_eq!(texts(&["", "NA"]), ["", "NA"]);
+        assert!(texts(&[]).is_empty());
+    }
 }

@@ -23,7 +23,14 @@ pub(super) async fn run(arguments: Import) -> anyhow::Result<()> {
         let (upload, import) = (format!("uploading {name}"), format!("importing {name}"));
         let (upload, import) = (follow(&bar, upload), follow(&bar, import));
         let job = client
-            .import_file(&arguments.table_id, file, &options, &upload, &import)
+            .import_file_until(
+                interrupted(),
+                &arguments.table_id,
+                file,
+                &options,
+                &upload,
+                &import,
+            )
             .await;
         bar.finish_and_clear();
         let job = job.with_context(|| name.to_string())?;
@@ -35,6 +42,13 @@ pub(super) async fn run(arguments: Import) -> anyhow::Result<()> {
         options.mode = ImportMode::Append;
     }
     Ok(())
+}
+
+/// Ctrl-c; never, where it cannot be told.
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending().await
+    }
 }
 
 const fn mode(mode: Mode) -> ImportMode {

@@ -1,3 +1,5 @@
+use std::io::{self, Write};
+
 use anyhow::bail;
 use datacovey_proto::query::v1::Violation;
 use serde_json::{Map, Value};
@@ -14,18 +16,17 @@ pub(super) async fn run(arguments: Query) -> anyhow::Result<()> {
             return refused(&check.violations);
         }
         let tables: Vec<_> = check.tables.iter().map(|table| table.name.as_str()).collect();
-        println!("may run; it touches {}", tables.join(", "));
-        for column in &check.output_schema {
-            println!("  {}  {}", column.name, column.r#type);
-        }
-        return Ok(());
+        return screen::print(|out| {
+            writeln!(out, "may run; it touches {}", tables.join(", "))?;
+            for column in &check.output_schema {
+                writeln!(out, "  {}  {}", column.name, column.r#type)?;
+            }
+            Ok(())
+        });
     }
     match client.ask(&arguments.project_id, &arguments.sql).await? {
         Outcome::Refused(violations) => refused(&violations),
-        Outcome::Answered(rows) => {
-            print(&rows, arguments.format);
-            Ok(())
-        }
+        Outcome::Answered(rows) => screen::print(|out| write(&rows, arguments.format, out)),
     }
 }
 
@@ -44,23 +45,21 @@ fn refused(violations: &[Violation]) -> anyhow::Result<()> {
     bail!(text)
 }
 
-fn print(rows: &Rows, format: RowFormat) {
+fn write(rows: &Rows, format: RowFormat, out: &mut dyn Write) -> io::Result<()> {
     match format {
         RowFormat::Table => {
             let mut table = screen::table(rows.columns.iter().map(|column| &column.name));
             for row in &rows.cells {
                 table.add_row(row);
             }
-            println!("{table}\n{} rows", rows.cells.len());
+            writeln!(out, "{table}\n{} rows", rows.cells.len())
         }
-        RowFormat::Ndjson => {
-            for row in &rows.cells {
-                let cells = rows.columns.iter().zip(row);
-                let row: Map<_, _> = cells
-                    .map(|(column, cell)| (column.name.clone(), cell.to_json()))
-                    .collect();
-                println!("{}", Value::Object(row));
-            }
-        }
+        RowFormat::Ndjson => rows.cells.iter().try_for_each(|row| {
+            let cells = rows.columns.iter().zip(row);
+            let row: Map<_, _> = cells
+                .map(|(column, cell)| (column.name.clone(), cell.to_json(&column.r#type)))
+                .collect();
+            writeln!(out, "{}", Value::Object(row))
+        }),
     }
 }

@@ -44,6 +44,8 @@ pub async fn run(keep: bool) -> anyhow::Result<()> {
         &data,
         Settings {
             temporary: !keep,
+            // What it makes is nobody's to keep, wherever other commands keep theirs.
+            database_url: None,
             ..Settings::for_a_while()
         },
         None,

@@ -180,7 +180,7 @@ async fn lists_are_filtered_and_ordered() {
     let wrong = list("tenant_id = x", "auth0_id");
     assert_eq!(
         wrong_fields(admin.users.list_users(wrong).await),
-        ["order_by", "filter"]
+        ["filter", "order_by"]
     );
 
     let tenants = |filter: &str| ListTenantsRequest {

@@ -48,9 +48,7 @@ pub(crate) async fn create_import(
         }
     }
     if wanted.validate_only {
-        if table.archived_at.is_some() {
-            return Err(Error::archived("table", table.id));
-        }
+        check_not_archived(transfer, ctx, &table).await?;
         return Ok(None);
     }
     let new = NewImportJob {
@@ -118,6 +116,22 @@ async fn own_table(transfer: &Transfer, ctx: &Ctx, id: Uuid) -> Result<TableRow>
         return Err(Error::not_found("table", id));
     }
     Ok(table)
+}
+
+/// What the database demands of a table that a job is created for.
+async fn check_not_archived(transfer: &Transfer, ctx: &Ctx, table: &TableRow) -> Result<()> {
+    if table.archived_at.is_some() {
+        return Err(Error::archived("table", table.id));
+    }
+    let dataset = transfer.database.dataset_get(ctx, table.dataset_id).await?;
+    if dataset.archived_at.is_some() {
+        return Err(Error::archived("dataset", dataset.id));
+    }
+    let project = transfer.database.project_get(ctx, dataset.project_id).await?;
+    if project.archived_at.is_some() {
+        return Err(Error::archived("project", project.id));
+    }
+    Ok(())
 }
 
 /// The columns, or every keyword that the import does not know, by its path.

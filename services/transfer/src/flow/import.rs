@@ -159,7 +159,7 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// The version that the rows are appended to, and the columns that are unique over both.
+    /// The version that the rows are appended to, where anything rests on it, and the columns that are unique over both.
     async fn prove_appended(
         &self,
         proof: Option<UniqueProof>,
@@ -187,7 +187,9 @@ impl Import<'_> {
                 .add_files(&transfer.store, kept.iter().map(old_piece).collect(), schema)
                 .await?;
         }
-        Ok((Some(version), proof.finish().await?))
+        let unique_columns = proof.finish().await?;
+        // Where nothing is said to be unique, any version may have come between.
+        Ok(((!unique_columns.is_empty()).then_some(version), unique_columns))
     }
 
     /// The proof that holds the new rows; read again from their files where it was used up.

@@ -2,7 +2,6 @@ use datacovey_error::Result;
 use datacovey_persistence::{JobKind, Sweep, Swept};
 use datacovey_storage::{ObjectPath, layout};
 use datacovey_types::{Ctx, Principal, Role, Scopes};
-use futures::{StreamExt as _, TryStreamExt as _};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -33,42 +32,50 @@ impl Sweeper {
         }
     }
 
-    /// Sweeps until there is nothing left to do.
+    /// Sweeps until there is nothing left that can be done now.
     async fn sweep(&self, kind: JobKind) -> Result<()> {
+        let limits = &self.0.limits;
+        // An export leaves one file at a time, which goes with all else of it when it has expired.
+        let grace = match kind {
+            JobKind::Export => limits.export_lifetime.saturating_add(limits.sweep_grace),
+            _ => limits.sweep_grace,
+        };
         let (mut swept_jobs, mut swept_paths) = (Vec::new(), Vec::new());
         loop {
-            let limits = &self.0.limits;
             let sweep = Sweep {
                 kind,
                 swept_jobs: std::mem::take(&mut swept_jobs),
                 swept_paths: std::mem::take(&mut swept_paths),
-                grace: limits.sweep_grace,
+                grace,
                 upload_lifetime: limits.upload_lifetime,
             };
-            let found = self.0.worker_database.job_sweep(sweep).await?;
-            if found.is_empty() {
-                return Ok(());
-            }
-            for swept in found {
-                match swept {
-                    Swept::Object(path) => {
-                        self.delete(&path).await?;
-                        swept_paths.push(path);
-                    }
+            for swept in self.0.worker_database.job_sweep(sweep).await? {
+                let deleted = match &swept {
+                    Swept::Object(path) => self.delete(path).await,
                     Swept::Job {
                         tenant_id,
                         job_id,
                         last_attempt,
                         completed,
-                    } => {
-                        let kept = completed.then_some(last_attempt);
-                        match kind {
-                            JobKind::Import => self.import(tenant_id, job_id, last_attempt, kept).await?,
-                            _ => self.export(tenant_id, job_id, kept).await?,
+                    } => match kind {
+                        JobKind::Import => {
+                            let kept = completed.then_some(*last_attempt);
+                            self.import(*tenant_id, *job_id, *last_attempt, kept).await
                         }
-                        swept_jobs.push(job_id);
+                        _ => self.export(*tenant_id, *job_id).await,
+                    },
+                };
+                // What cannot be deleted now is named again next time, and holds up nothing else.
+                match (deleted, swept) {
+                    (Ok(()), Swept::Object(path)) => swept_paths.push(path),
+                    (Ok(()), Swept::Job { job_id, .. }) => swept_jobs.push(job_id),
+                    (Err(error), left) => {
+                        tracing::warn!(kind = kind.as_str(), ?left, cause = ?error, "cannot delete this now");
                     }
                 }
+            }
+            if swept_jobs.is_empty() && swept_paths.is_empty() {
+                return Ok(());
             }
         }
     }
@@ -106,21 +113,9 @@ impl Sweeper {
         Ok(())
     }
 
-    async fn export(&self, tenant_id: Uuid, job_id: Uuid, kept: Option<i32>) -> Result<()> {
-        let kept = kept.map(|attempt| format!("{attempt}."));
-        let files: Vec<ObjectPath> = self
-            .0
-            .store
-            .list(&layout::result(tenant_id, job_id))
-            .boxed()
-            .try_collect()
-            .await?;
-        for file in files {
-            let name = file.filename().unwrap_or_default();
-            if kept.as_ref().is_none_or(|kept| !name.starts_with(kept)) {
-                self.0.store.delete(&file).await?;
-            }
-        }
+    async fn export(&self, tenant_id: Uuid, job_id: Uuid) -> Result<()> {
+        let folder = layout::result(tenant_id, job_id);
+        self.0.store.delete_below(&folder).await?;
         Ok(())
     }
 }

@@ -2,8 +2,8 @@ use std::pin::Pin;
 
 use datacovey_auth::authorize;
 use datacovey_error::{Error, Result, Violations};
-use datacovey_list::{Binding, Paging, refuse_filter_and_order};
-use datacovey_persistence::ExportJob;
+use datacovey_list::{Binding, Listing, list_request};
+use datacovey_persistence::{EXPORT_JOB_FIELDS, ExportJob};
 use datacovey_proto::transfer::v1 as pb;
 use datacovey_proto::transfer::v1::export_service_server::ExportService;
 use datacovey_server::{ctx, reply_stream};
@@ -12,7 +12,7 @@ use futures::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::{field, message, mutation};
+use super::{field, history, message, mutation};
 use crate::Transfer;
 use crate::domain::file::{self, Direction};
 use crate::flow::watch::{wait, watch};
@@ -68,10 +68,10 @@ impl ExportService for Exports {
         let ctx = ctx(&request)?;
         authorize(&ctx, Read)?;
         let request = request.into_inner();
-        let (table_id, paging) = parse_list(&request)?;
+        let (table_id, listing) = parse_list(&request)?;
         let database = &self.transfer.database;
         let page = database
-            .export_job_list(&ctx, table_id, request.show_archived, &paging)
+            .export_job_list(&ctx, table_id, request.show_archived, &listing)
             .await?;
         let page = page.try_map(|job| message::export_job(job, &self.transfer.limits))?;
         Ok(Response::new(pb::ListExportJobsResponse {
@@ -136,9 +136,18 @@ impl ExportService for Exports {
 
     async fn list_export_job_history(
         &self,
-        _: Request<pb::ListExportJobHistoryRequest>,
+        request: Request<pb::ListExportJobHistoryRequest>,
     ) -> Result<Response<pb::ListExportJobHistoryResponse>, Status> {
-        Err(Error::not_implemented("ListExportJobHistory").into())
+        let ctx = ctx(&request)?;
+        authorize(&ctx, Read)?;
+        let (id, listing) = history::parse_export(&request.into_inner())?;
+        let database = &self.transfer.database;
+        let page = database.export_job_history_list(&ctx, id, &listing).await?;
+        let page = page.try_map(history::reply_export)?;
+        Ok(Response::new(pb::ListExportJobHistoryResponse {
+            entries: page.rows,
+            next_page_token: page.next_page_token,
+        }))
     }
 }
 
@@ -166,15 +175,19 @@ fn parse_create(request: pb::CreateExportJobRequest) -> Result<WantedExport> {
     field::finish(violations, wanted)
 }
 
-fn parse_list(request: &pb::ListExportJobsRequest) -> Result<(Option<Uuid>, Paging<Uuid>)> {
-    refuse_filter_and_order(&request.filter, &request.order_by)?;
+fn parse_list(request: &pb::ListExportJobsRequest) -> Result<(Option<Uuid>, Listing)> {
     let mut violations = Violations::new();
     let table_id = field::optional_id("table_id", request.table_id.as_deref(), &mut violations);
     let binding = Binding::new("ListExportJobs")
         .with("table_id", request.table_id.as_deref().unwrap_or_default())
         .with("show_archived", request.show_archived);
-    let paging = Paging::parse(binding, request.page_size, &request.page_token, &mut violations);
-    field::finish(violations, table_id.zip(paging))
+    let listing = Listing::parse(
+        &EXPORT_JOB_FIELDS,
+        binding,
+        list_request!(request),
+        &mut violations,
+    );
+    field::finish(violations, table_id.zip(listing))
 }
 
 fn parse_download(request: &pb::DownloadRequest) -> Result<(Uuid, u64)> {

@@ -2,8 +2,8 @@ use std::pin::Pin;
 
 use datacovey_auth::authorize;
 use datacovey_error::{Error, Result, Violations};
-use datacovey_list::{Binding, Paging, refuse_filter_and_order};
-use datacovey_persistence::ImportJob;
+use datacovey_list::{Binding, Listing, Paging, list_request};
+use datacovey_persistence::{IMPORT_JOB_FIELDS, ImportJob};
 use datacovey_proto::transfer::v1 as pb;
 use datacovey_proto::transfer::v1::import_service_server::ImportService;
 use datacovey_server::{ctx, reply_stream};
@@ -12,7 +12,7 @@ use futures::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
-use super::{field, message, mutation};
+use super::{field, history, message, mutation};
 use crate::Transfer;
 use crate::domain::file::{self, Direction};
 use crate::domain::options::{ImportOptions, Mode};
@@ -104,10 +104,10 @@ impl ImportService for Imports {
         let ctx = ctx(&request)?;
         authorize(&ctx, Read)?;
         let request = request.into_inner();
-        let (table_id, paging) = parse_list(&request)?;
+        let (table_id, listing) = parse_list(&request)?;
         let database = &self.transfer.database;
         let page = database
-            .import_job_list(&ctx, table_id, request.show_archived, &paging)
+            .import_job_list(&ctx, table_id, request.show_archived, &listing)
             .await?;
         let page = page.try_map(|job| message::import_job(job, &self.transfer.limits))?;
         Ok(Response::new(pb::ListImportJobsResponse {
@@ -179,9 +179,18 @@ impl ImportService for Imports {
 
     async fn list_import_job_history(
         &self,
-        _: Request<pb::ListImportJobHistoryRequest>,
+        request: Request<pb::ListImportJobHistoryRequest>,
     ) -> Result<Response<pb::ListImportJobHistoryResponse>, Status> {
-        Err(Error::not_implemented("ListImportJobHistory").into())
+        let ctx = ctx(&request)?;
+        authorize(&ctx, Read)?;
+        let (id, listing) = history::parse_import(&request.into_inner())?;
+        let database = &self.transfer.database;
+        let page = database.import_job_history_list(&ctx, id, &listing).await?;
+        let page = page.try_map(history::reply_import)?;
+        Ok(Response::new(pb::ListImportJobHistoryResponse {
+            entries: page.rows,
+            next_page_token: page.next_page_token,
+        }))
     }
 }
 
@@ -233,15 +242,19 @@ fn mode(value: i32, violations: &mut Violations) -> Option<Mode> {
     }
 }
 
-fn parse_list(request: &pb::ListImportJobsRequest) -> Result<(Option<Uuid>, Paging<Uuid>)> {
-    refuse_filter_and_order(&request.filter, &request.order_by)?;
+fn parse_list(request: &pb::ListImportJobsRequest) -> Result<(Option<Uuid>, Listing)> {
     let mut violations = Violations::new();
     let table_id = field::optional_id("table_id", request.table_id.as_deref(), &mut violations);
     let binding = Binding::new("ListImportJobs")
         .with("table_id", request.table_id.as_deref().unwrap_or_default())
         .with("show_archived", request.show_archived);
-    let paging = Paging::parse(binding, request.page_size, &request.page_token, &mut violations);
-    field::finish(violations, table_id.zip(paging))
+    let listing = Listing::parse(
+        &IMPORT_JOB_FIELDS,
+        binding,
+        list_request!(request),
+        &mut violations,
+    );
+    field::finish(violations, table_id.zip(listing))
 }
 
 fn parse_rejected(request: &pb::ListRejectedRowsRequest) -> Result<(Uuid, Paging<i64>)> {

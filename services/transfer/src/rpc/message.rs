@@ -152,7 +152,7 @@ pub(super) fn resolved_version(version: ResolvedVersion) -> Result<internal::Res
     })
 }
 
-fn state(status: &str) -> Result<pb::JobState> {
+pub(super) fn state(status: &str) -> Result<pb::JobState> {
     Ok(
         match status
             .parse()

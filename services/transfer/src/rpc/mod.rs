@@ -2,6 +2,7 @@
 
 mod export;
 mod field;
+mod history;
 mod import;
 mod message;
 mod mutation;

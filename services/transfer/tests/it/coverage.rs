@@ -14,7 +14,7 @@ datacovey.transfer.v1.ExportService/CancelExportJob        - Unauthenticated Per
 datacovey.transfer.v1.ExportService/CreateExportJob        - Unauthenticated PermissionDenied InvalidArgument  InvalidArgument
 datacovey.transfer.v1.ExportService/Download               - Unauthenticated PermissionDenied InvalidArgument  InvalidArgument
 datacovey.transfer.v1.ExportService/GetExportJob           - Unauthenticated InvalidArgument  InvalidArgument  InvalidArgument
-datacovey.transfer.v1.ExportService/ListExportJobHistory   - Unauthenticated Unimplemented    Unimplemented    Unimplemented
+datacovey.transfer.v1.ExportService/ListExportJobHistory   - Unauthenticated InvalidArgument  InvalidArgument  InvalidArgument
 datacovey.transfer.v1.ExportService/ListExportJobs         - Unauthenticated Ok               Ok               Ok
 datacovey.transfer.v1.ExportService/WaitExportJob          - Unauthenticated InvalidArgument  InvalidArgument  InvalidArgument
 datacovey.transfer.v1.ExportService/WatchExportJob         - Unauthenticated InvalidArgument  InvalidArgument  InvalidArgument
@@ -22,7 +22,7 @@ datacovey.transfer.v1.ImportService/CancelImportJob        - Unauthenticated Per
 datacovey.transfer.v1.ImportService/CreateImportJob        - Unauthenticated PermissionDenied InvalidArgument  InvalidArgument
 datacovey.transfer.v1.ImportService/GetImportJob           - Unauthenticated InvalidArgument  InvalidArgument  InvalidArgument
 datacovey.transfer.v1.ImportService/GetUploadOffset        - Unauthenticated PermissionDenied InvalidArgument  InvalidArgument
-datacovey.transfer.v1.ImportService/ListImportJobHistory   - Unauthenticated Unimplemented    Unimplemented    Unimplemented
+datacovey.transfer.v1.ImportService/ListImportJobHistory   - Unauthenticated InvalidArgument  InvalidArgument  InvalidArgument
 datacovey.transfer.v1.ImportService/ListImportJobs         - Unauthenticated Ok               Ok               Ok
 datacovey.transfer.v1.ImportService/ListRejectedRows       - Unauthenticated InvalidArgument  InvalidArgument  InvalidArgument
 datacovey.transfer.v1.ImportService/Upload                 - Unauthenticated PermissionDenied InvalidArgument  InvalidArgument

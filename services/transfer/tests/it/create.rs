@@ -249,6 +249,32 @@ async fn validate_only_creates_nothing() {
 }
 
 #[tokio::test]
+async fn a_check_sees_what_is_archived_above_the_table() {
+    for relation in ["dataset", "project"] {
+        let suite = Suite::start().await;
+        let mut editor = suite.as_editor();
+        let table = suite.table("planes").await;
+        let archive = format!(
+            "SET ROLE datacovey_owner; SET datacovey.tenant = '{}'; UPDATE {relation} SET archived_at = now()",
+            suite.ours.id
+        );
+        suite.sql.run(&archive).await.unwrap();
+        for validate_only in [true, false] {
+            let request = pb::CreateImportJobRequest {
+                validate_only,
+                ..csv_import(&table)
+            };
+            let status = editor.imports.create_import_job(request).await.unwrap_err();
+            assert_eq!(
+                (status.code(), reason(&status).as_str()),
+                (Code::FailedPrecondition, "ARCHIVED"),
+                "{relation}, {validate_only}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_repeat_answers_with_the_same_import() {
     let suite = Suite::start().await;
     let mut editor = suite.as_editor();

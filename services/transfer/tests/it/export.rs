@@ -1,6 +1,8 @@
 use std::time::Duration;
 
 use datacovey_proto::transfer::v1 as pb;
+use datacovey_storage::ObjectPath;
+use futures::StreamExt as _;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
@@ -268,4 +270,30 @@ async fn exports_of_others_do_not_exist() {
         user.download(&id, 0).await.unwrap_err().code(),
         Code::PermissionDenied
     );
+}
+
+#[tokio::test]
+async fn a_file_goes_when_it_has_expired_and_not_before() {
+    for (lifetime, expires) in [(Duration::ZERO, true), (Duration::from_secs(3600), false)] {
+        let suite = Suite::with(|limits| {
+            limits.sweep_every = Duration::from_millis(100);
+            limits.sweep_grace = Duration::ZERO;
+            limits.export_lifetime = lifetime;
+        })
+        .await;
+        let mut editor = suite.as_editor();
+        let table = suite.table("planes").await;
+        editor.import(csv_import(&table), csv(1, 10).as_bytes()).await;
+        let job = editor.export(csv_export(&table)).await;
+        let left = async |folder: &str| suite.transfer.store.list(&ObjectPath::from(folder)).count().await;
+        // What was staged for a later import is swept after the export could have been.
+        editor.import(csv_import(&table), csv(11, 10).as_bytes()).await;
+        let swept = async {
+            while left("staging").await > 0 || (expires && left("result").await > 0) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(crate::suite::PATIENCE, swept).await.unwrap();
+        assert_eq!(editor.download(&job.id, 0).await.is_err(), expires);
+    }
 }

@@ -117,6 +117,31 @@ async fn two_imports_into_a_table_at_once_both_count() {
 }
 
 #[tokio::test]
+async fn imports_that_prove_nothing_do_not_wait_for_each_other() {
+    const IMPORTS: u32 = 12;
+    let suite = Suite::with(|limits| {
+        limits.worker.concurrency = IMPORTS as usize;
+        limits.worker.max_running_per_tenant = IMPORTS;
+    })
+    .await;
+    let plain = json!({ "type": "object", "properties": {
+        "tailnum": { "type": "string" },
+        "year": { "type": "integer" },
+        "manufacturer": { "type": "string" },
+    } });
+    let table = suite.table_of(suite.ours, "plain", &plain).await;
+    let imports = (0..IMPORTS).map(|_| {
+        let (mut editor, request) = (suite.as_editor(), csv_import(&table));
+        async move { editor.import(request, csv(1, 50).as_bytes()).await }
+    });
+    for job in futures::future::join_all(imports).await {
+        assert_eq!(job.state(), pb::JobState::Completed, "{job:?}");
+    }
+    let last = &versions(&suite, &table).await[IMPORTS as usize - 1];
+    assert_eq!(last, &["12", "append", "600", "{}"]);
+}
+
+#[tokio::test]
 async fn an_import_into_an_empty_table_only() {
     let suite = Suite::start().await;
     let mut editor = suite.as_editor();

@@ -50,6 +50,15 @@ impl Account {
         })
     }
 
+    #[cfg(test)]
+    pub(super) fn stranger() -> Self {
+        Self {
+            name: "stranger".to_owned(),
+            uid: 54_321,
+            gid: 54_321,
+        }
+    }
+
     /// Makes a command run as this user, without any group of ours.
     pub(super) fn apply(&self, command: &mut Command) {
         command.uid(self.uid).gid(self.gid);
@@ -69,11 +78,20 @@ impl Account {
             .all(|it| fs::metadata(it).is_ok_and(|metadata| self.may_pass(&metadata)))
     }
 
+    /// Whether this user can also make and remove entries there.
+    pub(super) fn can_write(&self, folder: &Path) -> bool {
+        self.can_reach(folder) && fs::metadata(folder).is_ok_and(|metadata| self.may(0o2, &metadata))
+    }
+
     fn may_pass(&self, folder: &Metadata) -> bool {
+        self.may(0o1, folder)
+    }
+
+    fn may(&self, what: u32, folder: &Metadata) -> bool {
         let needed = match folder {
-            it if it.uid() == self.uid => 0o100,
-            it if it.gid() == self.gid => 0o010,
-            _ => 0o001,
+            it if it.uid() == self.uid => what << 6,
+            it if it.gid() == self.gid => what << 3,
+            _ => what,
         };
         folder.mode() & needed != 0
     }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -141,16 +141,22 @@ fn place(options: &LocalServerOptions, account: Option<&Account>) -> Result<Path
         }
         Err(_) => {}
     }
-    match account {
-        None => return Ok(absolute(&inside)),
-        // What is temporary goes where the server's user may remove it by itself.
-        Some(account) if !options.temporary && account.can_reach(home) => return Ok(absolute(&inside)),
-        Some(_) => {}
-    }
-    let state = match passable_folder(Path::new(SYSTEM_STATE)) {
-        Ok(state) if !options.temporary => state,
-        _ => std::env::temp_dir(),
+    let Some(account) = account else {
+        return Ok(absolute(&inside));
     };
+    let state = if options.temporary {
+        // What is temporary goes where the server's user may remove it by itself.
+        let folders = [std::env::temp_dir(), "/tmp".into(), "/var/tmp".into()];
+        folders.into_iter().find(|folder| account.can_write(folder))
+    } else if account.can_reach(home) {
+        return Ok(absolute(&inside));
+    } else {
+        let folders = [SYSTEM_STATE, "/var/tmp", "/tmp"].into_iter().map(PathBuf::from);
+        folders
+            .filter(|folder| passable_folder(folder).is_ok())
+            .find(|folder| account.can_reach(folder))
+    };
+    let state = state.unwrap_or_else(std::env::temp_dir);
     let outside = state.join(format!("datacovey-postgres-{}", Uuid::now_v7().simple()));
     fs::write(&record, outside.to_string_lossy().as_bytes())
         .map_err(|cause| LocalServerError::io(&record, cause))?;
@@ -213,12 +219,20 @@ fn private_folder(path: &Path) -> Result<(), LocalServerError> {
         .map_err(|cause| LocalServerError::io(path, cause))
 }
 
+/// Makes the folder, and those above it that are missing, so that others can pass through whatever the
+/// process's mask says; one that exists stays as it is.
 fn passable_folder(path: &Path) -> Result<PathBuf, LocalServerError> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o711)
-        .create(path)
-        .map_err(|cause| LocalServerError::io(path, cause))?;
+    if path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    if let Some(above) = path.parent().filter(|it| !it.as_os_str().is_empty()) {
+        passable_folder(above)?;
+    }
+    match fs::create_dir(path) {
+        Err(cause) if cause.kind() != ErrorKind::AlreadyExists => Err(cause),
+        _ => fs::set_permissions(path, fs::Permissions::from_mode(0o711)),
+    }
+    .map_err(|cause| LocalServerError::io(path, cause))?;
     Ok(path.to_owned())
 }
 
@@ -232,4 +246,37 @@ fn write_private(path: &Path, text: &str) -> Result<(), LocalServerError> {
         .map_err(|cause| LocalServerError::io(path, cause))?;
     file.write_all(text.as_bytes())
         .map_err(|cause| LocalServerError::io(path, cause))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(data_dir: &Path, temporary: bool) -> LocalServerOptions {
+        LocalServerOptions {
+            temporary,
+            ..LocalServerOptions::new(data_dir)
+        }
+    }
+
+    #[test]
+    fn what_is_temporary_goes_where_anybody_may_write() {
+        let home = tempfile::tempdir().unwrap();
+        passable_folder(&home.path().join("a/b")).unwrap();
+        let stranger = Account::stranger();
+        let place = place(&options(home.path(), true), Some(&stranger)).unwrap();
+        assert!(stranger.can_write(place.parent().unwrap()), "{place:?}");
+        assert!(!place.starts_with(SYSTEM_STATE) && !place.starts_with(home.path()));
+    }
+
+    #[test]
+    fn a_folder_is_passable_or_it_is_not() {
+        let home = tempfile::tempdir().unwrap();
+        let inner = passable_folder(&home.path().join("a/b")).unwrap();
+        let stranger = Account::stranger();
+        fs::set_permissions(home.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        assert!(!stranger.can_reach(&inner));
+        fs::set_permissions(home.path(), fs::Permissions::from_mode(0o711)).unwrap();
+        assert!(stranger.can_reach(&inner) && !stranger.can_write(&inner));
+    }
 }

@@ -10,7 +10,7 @@ mod cluster;
 
 use std::fs::{self, File};
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -285,15 +285,15 @@ fn stop_orphan(cluster: &Cluster) -> Result<(), LocalServerError> {
     let Some(pid) = postmaster_pid(&cluster.folder) else {
         return Ok(());
     };
-    match process_name(pid) {
+    match holder(&cluster.folder, pid) {
+        Holder::Ours => {}
         // What a server that was killed leaves is for the next one to look at.
-        Some(None) => return Ok(()),
-        Some(Some(name)) if !name.contains("postgres") => {
+        Holder::Gone => return Ok(()),
+        Holder::Other => {
             // The number is another process's by now, which the new server would take for the old one.
             let file = cluster.folder.join("postmaster.pid");
             return fs::remove_file(&file).map_err(|cause| LocalServerError::io(&file, cause));
         }
-        _ => {}
     }
     tracing::info!(pid, "stopping the PostgreSQL server that an earlier run left");
     let mut stop = cluster.command(&cluster.binaries.program("pg_ctl"));
@@ -308,24 +308,50 @@ fn stop_orphan(cluster: &Cluster) -> Result<(), LocalServerError> {
 }
 
 fn postmaster_pid(folder: &Path) -> Option<u32> {
-    fs::read_to_string(folder.join("postmaster.pid"))
-        .ok()?
-        .lines()
-        .next()?
-        .trim()
-        .parse()
-        .ok()
+    postmaster_line(folder, 0)?.parse().ok()
 }
 
-/// The name of a running process, `Some(None)` where there is none, `None` where it cannot be told.
-fn process_name(pid: u32) -> Option<Option<String>> {
+/// A line of `postmaster.pid`: the server's process, its data directory, its start, its port …
+fn postmaster_line(folder: &Path, line: usize) -> Option<String> {
+    let text = fs::read_to_string(folder.join("postmaster.pid")).ok()?;
+    Some(text.lines().nth(line)?.trim().to_owned())
+}
+
+/// Whose a process is that may be the server of a cluster.
+#[derive(Debug, PartialEq, Eq)]
+enum Holder {
+    Ours,
+    Other,
+    Gone,
+}
+
+/// A server works in its data directory. Where processes cannot be asked for that, one that is called
+/// as it should be and answers at the port that it wrote down is taken for it.
+fn holder(folder: &Path, pid: u32) -> Holder {
     if Path::new("/proc/self").exists() {
-        return Some(fs::read_to_string(format!("/proc/{pid}/comm")).ok());
+        let process = PathBuf::from(format!("/proc/{pid}"));
+        return match (fs::read_link(process.join("cwd")), folder.canonicalize()) {
+            (Ok(cwd), Ok(folder)) if cwd == folder => Holder::Ours,
+            _ if process.exists() => Holder::Other,
+            _ => Holder::Gone,
+        };
     }
+    let answers = || {
+        let port = postmaster_line(folder, 3)?.parse().ok()?;
+        TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()
+    };
+    match process_name(pid) {
+        Some(name) if name.is_empty() => Holder::Gone,
+        Some(name) if name.contains("postgres") && answers().is_some() => Holder::Ours,
+        _ => Holder::Other,
+    }
+}
+
+/// The name of a running process; empty where there is none.
+fn process_name(pid: u32) -> Option<String> {
     let output = Command::new("ps")
         .args(["-o", "comm=", "-p", &pid.to_string()])
         .output()
         .ok()?;
-    let name = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    Some((!name.is_empty()).then_some(name))
+    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

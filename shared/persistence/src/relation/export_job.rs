@@ -2,7 +2,7 @@
 
 use chrono::NaiveDateTime;
 use datacovey_error::Result;
-use datacovey_list::{Page, Paging};
+use datacovey_list::{Fields, Listing, Page};
 use datacovey_types::{Ctx, TransferJobStatus, new_id};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
@@ -11,10 +11,11 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::import_job::{check_open, own_table, queue_up, utc_now};
+use super::transfer_fields::transfer_job_fields;
 use super::{ExportRunRow, Replay};
 use crate::failure::{Failure, OrNotFound as _};
 use crate::schema::{export_job, export_run};
-use crate::{Conn, Database};
+use crate::{Conn, Database, listing};
 
 /// An export of a table.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Serialize)]
@@ -35,6 +36,9 @@ pub struct ExportJob {
     /// None for a row that was written as plain data.
     pub run: Option<ExportRunRow>,
 }
+
+/// What lists of exports are filtered and ordered by.
+pub const EXPORT_JOB_FIELDS: Fields = transfer_job_fields("export_job");
 
 /// An export to be created.
 #[derive(Clone, Debug, PartialEq)]
@@ -116,13 +120,13 @@ impl Database {
             .await
     }
 
-    /// The exports of the caller's tenant, in the order of their creation.
+    /// The exports of the caller's tenant.
     pub async fn export_job_list(
         &self,
         ctx: &Ctx,
         table_id: Option<Uuid>,
         show_archived: bool,
-        paging: &Paging<Uuid>,
+        listing: &Listing,
     ) -> Result<Page<ExportJob>> {
         let jobs = self
             .transaction(ctx, async |conn: &mut Conn<'_>| {
@@ -135,17 +139,15 @@ impl Database {
                 if !show_archived {
                     query = query.filter(export_job::archived_at.is_null());
                 }
-                if let Some(after) = paging.after {
-                    query = query.filter(export_job::id.gt(after));
-                }
                 Ok(query
-                    .order(export_job::id)
-                    .limit(paging.limit())
+                    .filter(listing::rows(listing))
+                    .order(listing::sorting(listing))
+                    .limit(listing.limit())
                     .load::<ExportJob>(conn)
                     .await?)
             })
             .await?;
-        paging.page(jobs, |last| last.job.id)
+        listing.page_of(jobs, |job| &job.job)
     }
 
     /// Cancels an export: it ends as failed. One that has ended stays as it is.

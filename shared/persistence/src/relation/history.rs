@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::table::message_bytes;
 use crate::failure::OrNotFound as _;
-use crate::schema::{dataset_history, query_history, table_history};
+use crate::schema::{dataset_history, export_job_history, import_job_history, query_history, table_history};
 use crate::{Database, listing};
 
 const CHANGED_AT: Field = Field::new("changed_at", Kind::Time);
@@ -107,5 +107,27 @@ history!(
     QueryHistoryRow {
         project_id: Uuid,
         query_text: String
+    }
+);
+history!(
+    import_job_history,
+    "import_job",
+    IMPORT_JOB_HISTORY_FIELDS,
+    import_job_history_list,
+    |_| 0,
+    ImportJobHistoryRow {
+        table_id: Uuid,
+        status: String
+    }
+);
+history!(
+    export_job_history,
+    "export_job",
+    EXPORT_JOB_HISTORY_FIELDS,
+    export_job_history_list,
+    |_| 0,
+    ExportJobHistoryRow {
+        table_id: Uuid,
+        status: String
     }
 );

@@ -2,7 +2,7 @@
 
 use chrono::NaiveDateTime;
 use datacovey_error::{Error, Result};
-use datacovey_list::{Page, Paging};
+use datacovey_list::{Fields, Listing, Page};
 use datacovey_types::{Ctx, TransferJobStatus, new_id};
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -12,10 +12,11 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::transfer_fields::transfer_job_fields;
 use super::{ImportRunRow, Replay};
 use crate::failure::{Failure, OrNotFound as _};
 use crate::schema::{import_job, import_run, table_, table_version};
-use crate::{Conn, Database};
+use crate::{Conn, Database, listing};
 
 /// An import into a table.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Serialize)]
@@ -38,6 +39,9 @@ pub struct ImportJob {
     /// The version of the table that it made.
     pub version: Option<i64>,
 }
+
+/// What lists of imports are filtered and ordered by.
+pub const IMPORT_JOB_FIELDS: Fields = transfer_job_fields("import_job");
 
 /// An import to be created.
 #[derive(Clone, Debug, PartialEq)]
@@ -123,13 +127,13 @@ impl Database {
             .await
     }
 
-    /// The imports of the caller's tenant, in the order of their creation.
+    /// The imports of the caller's tenant.
     pub async fn import_job_list(
         &self,
         ctx: &Ctx,
         table_id: Option<Uuid>,
         show_archived: bool,
-        paging: &Paging<Uuid>,
+        listing: &Listing,
     ) -> Result<Page<ImportJob>> {
         let jobs = self
             .transaction(ctx, async |conn: &mut Conn<'_>| {
@@ -142,17 +146,15 @@ impl Database {
                 if !show_archived {
                     query = query.filter(import_job::archived_at.is_null());
                 }
-                if let Some(after) = paging.after {
-                    query = query.filter(import_job::id.gt(after));
-                }
                 Ok(query
-                    .order(import_job::id)
-                    .limit(paging.limit())
+                    .filter(listing::rows(listing))
+                    .order(listing::sorting(listing))
+                    .limit(listing.limit())
                     .load::<ImportJob>(conn)
                     .await?)
             })
             .await?;
-        paging.page(jobs, |last| last.job.id)
+        listing.page_of(jobs, |job| &job.job)
     }
 
     /// Cancels an import: it ends as failed. One that has ended stays as it is.

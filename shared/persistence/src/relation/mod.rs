@@ -22,6 +22,7 @@ mod table_file;
 mod table_policy;
 mod table_version;
 mod tenant;
+mod transfer_fields;
 mod upload_chunk;
 mod user;
 

@@ -2,7 +2,7 @@
 
 use chrono::NaiveDateTime;
 use datacovey_error::{Error, Result};
-use datacovey_list::{Page, Paging};
+use datacovey_list::{Field, Fields, Kind, Listing, Page};
 use datacovey_types::{Ctx, QueryJobStatus, new_id};
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
@@ -17,7 +17,7 @@ use super::{QueryResultRow, QueryRunRow};
 use crate::failure::{Failure, OrNotFound as _};
 use crate::pipeline::answer;
 use crate::schema::{query as query_table, query_job, query_result, query_run};
-use crate::{Conn, Database, utc_now};
+use crate::{Conn, Database, listing, utc_now};
 
 /// A run of a query, in the words of the contract.
 #[derive(Clone, Debug, PartialEq, Queryable, Selectable, Serialize)]
@@ -86,6 +86,29 @@ pub enum QueryOfJob {
     New(NewQuery),
 }
 
+/// What lists of query jobs are filtered and ordered by.
+pub const QUERY_JOB_FIELDS: Fields = Fields {
+    relation: "query_job",
+    all: &[
+        ID,
+        Field::new("query_id", Kind::Id),
+        Field::new("bigquery_job_id", Kind::Text),
+        Field::new("state", Kind::Word(STATES)).in_column("status"),
+        Field::optional("cache_hit", Kind::Bool),
+        Field::optional("created_at", Kind::Time),
+        Field::optional("updated_at", Kind::Time),
+    ],
+    sortable: &["id", "created_at", "updated_at"],
+    key: ID,
+};
+const ID: Field = Field::new("id", Kind::Id);
+const STATES: &[(&str, &str)] = &[
+    ("QUERY_JOB_STATE_PENDING", QueryJobStatus::Pending.as_str()),
+    ("QUERY_JOB_STATE_RUNNING", QueryJobStatus::Running.as_str()),
+    ("QUERY_JOB_STATE_DONE", QueryJobStatus::Done.as_str()),
+    ("QUERY_JOB_STATE_ERROR", QueryJobStatus::Error.as_str()),
+];
+
 impl Database {
     /// Queues a run of a query of the caller's tenant. Of jobs that have not ended a tenant may have
     /// `max_open`; beyond it RESOURCE_EXHAUSTED. The other errors are those of [`Self::query_create`].
@@ -131,13 +154,13 @@ impl Database {
         answer(self.fetch_one(ctx, statement).await.or_not_found("query_job", id))
     }
 
-    /// The jobs of the caller's tenant, of one query or project or all, by id.
+    /// The jobs of the caller's tenant, of one query or project or all.
     pub async fn query_job_list(
         &self,
         ctx: &Ctx,
         query_id: Option<Uuid>,
         project_id: Option<Uuid>,
-        paging: &Paging<Uuid>,
+        listing: &Listing,
     ) -> Result<Page<QueryJobView>> {
         let of_all_queries = query_id.is_none().into_sql::<Bool>();
         let of_all_projects = project_id.is_none().into_sql::<Bool>();
@@ -153,10 +176,10 @@ impl Database {
                     .eq(project_id.unwrap_or_default())
                     .or(of_all_projects),
             )
-            .filter(query_job::id.gt(paging.after.unwrap_or_default()))
-            .order(query_job::id)
-            .limit(paging.limit());
-        paging.page(answer(self.fetch(ctx, statement).await)?, |view| view.job.id)
+            .filter(listing::rows(listing))
+            .order(listing::sorting(listing))
+            .limit(listing.limit());
+        listing.page_of(answer(self.fetch(ctx, statement).await)?, |view| &view.job)
     }
 
     /// Ends a job of the caller's tenant as cancelled; one that has ended stays as it is.

@@ -106,6 +106,26 @@ async fn one_process_at_a_time_uses_a_data_directory() {
 }
 
 #[tokio::test]
+async fn a_server_of_another_data_directory_is_left_alone() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (_cleanup, _other_cleanup) = (Cleanup(folder.path()), Cleanup(other.path()));
+    let server = LocalServer::start(options(folder.path())).await.unwrap();
+    let setting = "SELECT current_setting('data_directory')";
+    let data = run(&server.url("postgres"), setting).await.unwrap();
+    server.stop().await;
+
+    // The number of the server that was here has come to be that of another's.
+    let other = LocalServer::start(options(other.path())).await.unwrap();
+    let pid = other.pid().unwrap();
+    let told = format!("{pid}\n{data}\n1\n1\n\n127.0.0.1\n\n");
+    std::fs::write(Path::new(&data).join("postmaster.pid"), told).unwrap();
+    let server = LocalServer::start(options(folder.path())).await.unwrap();
+    assert!(is_running(pid));
+    run(&other.url("postgres"), setting).await.unwrap();
+    run(&server.url("postgres"), setting).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_killed_server_comes_back_with_what_was_committed() {
     let folder = tempfile::tempdir().unwrap();
     let _cleanup = Cleanup(folder.path());

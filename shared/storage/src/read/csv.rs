@@ -10,8 +10,11 @@ use arrow::array::{
 use super::assemble::{Decoded, check};
 use super::source::SequentialReader;
 use super::tokenize::{Record, Tokenizer};
-use super::{BATCH_BYTES, BATCH_ROWS, CheckedBatch, CsvFormat, ReadError, Rejected, value};
+use super::{BATCH_BYTES, BATCH_ROWS, CheckedBatch, CsvFormat, ReadError, Rejected, quoted, value};
 use crate::schema::{ColumnType, TableSchema, UTC};
+
+/// Faults of a file's columns that are told at most.
+const MAX_LISTED: usize = 20;
 
 /// Decodes CSV by the columns' names, in any order.
 pub(super) struct CsvDecoder<R> {
@@ -158,28 +161,33 @@ pub(super) fn match_columns(names: &[String], schema: &TableSchema) -> Result<Ve
     for name in names {
         let first = seen.insert(name.as_str(), ()).is_none();
         match schema.index_of(name) {
-            Some(_) if !first => faults.push(format!("the column {name:?} occurs twice")),
+            Some(_) if !first => faults.push(format!("the column {} occurs twice", quoted(name))),
             Some(column) => columns.push(column),
-            None => faults.push(format!("the table has no column {name:?}")),
+            None => faults.push(format!("the table has no column {}", quoted(name))),
         }
     }
     for column in schema.columns() {
         if !column.nullable && !seen.contains_key(column.name.as_str()) {
-            faults.push(format!("the required column {:?} is missing", column.name));
+            faults.push(format!("the required column {} is missing", quoted(&column.name)));
         }
     }
     if faults.is_empty() {
         return Ok(columns);
     }
-    let more = faults.len().saturating_sub(20);
-    faults.truncate(20);
+    Err(ReadError::content(format!(
+        "the columns of the file do not match the table: {}",
+        listed(faults)
+    )))
+}
+
+/// The faults in one sentence; of many the first.
+pub(super) fn listed(mut faults: Vec<String>) -> String {
+    let more = faults.len().saturating_sub(MAX_LISTED);
+    faults.truncate(MAX_LISTED);
     if more > 0 {
         faults.push(format!("and {more} more"));
     }
-    Err(ReadError::content(format!(
-        "the columns of the file do not match the table: {}",
-        faults.join("; ")
-    )))
+    faults.join("; ")
 }
 
 /// Builds one column from text.
@@ -283,6 +291,16 @@ mod tests {
             Err(ReadError::Content { reason, .. }) => reason,
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn names_that_do_not_match_are_told_in_part() {
+        let names: Vec<String> = (0..100)
+            .map(|at| format!("{at}{}", "x\u{0}".repeat(5_000)))
+            .collect();
+        let reason = content_error(names.join(",").as_bytes());
+        assert!(reason.len() < 4_000 && !reason.contains('\0'), "{reason}");
+        assert!(reason.ends_with("and 81 more"), "{reason}");
     }
 
     #[test]

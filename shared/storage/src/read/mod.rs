@@ -7,6 +7,7 @@ mod csv_format;
 mod parquet;
 mod source;
 mod stream;
+mod thrift;
 mod tokenize;
 pub mod value;
 
@@ -27,6 +28,8 @@ pub(crate) const BATCH_BYTES: usize = 16 << 20;
 const MAX_FAULTS: usize = 8;
 /// A value is quoted in a fault up to this many characters.
 const MAX_QUOTED: usize = 200;
+/// A name is quoted in a reason up to this many characters.
+const MAX_NAME: usize = 64;
 
 /// The format of a file to be imported.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,17 +107,22 @@ impl Rejected {
             let fault = Fault {
                 field: field.map(str::to_owned),
                 reason: reason.into(),
-                value: shorten(value),
+                value: shorten(value, MAX_QUOTED),
             };
             self.faults.push(fault);
         }
     }
 }
 
+/// A name of a file's own making, fit for a reason.
+fn quoted(name: &str) -> String {
+    format!("{:?}", shorten(name, MAX_NAME))
+}
+
 /// The beginning of a value, without what a terminal or a database would trip over.
-fn shorten(value: &str) -> String {
+fn shorten(value: &str, most: usize) -> String {
     let mut characters = value.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c });
-    let mut short: String = characters.by_ref().take(MAX_QUOTED).collect();
+    let mut short: String = characters.by_ref().take(most).collect();
     if characters.next().is_some() {
         short.pop();
         short.push('…');

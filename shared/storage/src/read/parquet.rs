@@ -7,7 +7,7 @@ use arrow::array::{
 };
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{
-    DataType, Date32Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+    DataType, Date32Type, FieldRef, Float64Type, Int64Type, Schema, TimeUnit, TimestampMicrosecondType,
     TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt64Type,
 };
 use arrow::error::ArrowError;
@@ -19,18 +19,20 @@ use parquet::arrow::arrow_reader::{
 use parquet::errors::ParquetError;
 
 use super::assemble::{Decoded, check};
-use super::csv::match_columns;
-use super::source::BlockingSource;
-use super::{BATCH_BYTES, BATCH_ROWS, CheckedBatch, ReadError, Rejected};
+use super::csv::{listed, match_columns};
+use super::source::{BlockingSource, PageSource};
+use super::{BATCH_BYTES, BATCH_ROWS, CheckedBatch, MAX_QUOTED, ReadError, Rejected, quoted, shorten};
 use crate::schema::{Column, ColumnType, TableSchema, UTC};
 
 /// 0001-01-01 and the last day of 9999, in days since 1970: what the format `date` can say.
 const DAYS: std::ops::RangeInclusive<i32> = -719_162..=2_932_896;
 const MICROS_PER_DAY: i64 = 86_400_000_000;
+/// What the pages that the rows of one batch lie in may unpack to.
+const MAX_PAGES_BYTES: u64 = 1 << 30;
 
 /// Decodes Parquet by the columns' names, one row group after the other, page by page.
 pub(super) struct ParquetDecoder {
-    source: BlockingSource,
+    source: PageSource,
     metadata: ArrowReaderMetadata,
     schema: TableSchema,
     /// For each column of the table its place in the file's batches.
@@ -38,15 +40,15 @@ pub(super) struct ParquetDecoder {
     projection: ProjectionMask,
     next_group: usize,
     reader: Option<ParquetRecordBatchReader>,
+    /// Rows that are read and not yet handed on.
+    pending: Option<RecordBatch>,
     rows_read: u64,
     bytes_before: u64,
 }
 
 impl ParquetDecoder {
     pub(super) fn open(source: BlockingSource, schema: TableSchema) -> Result<Self, ReadError> {
-        // What Arrow noted beside the file's own types is not needed and not to be trusted.
-        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let metadata = guarded(|| ArrowReaderMetadata::load(&source, options))?;
+        let metadata = load(&source)?;
         let names: Vec<String> = metadata
             .schema()
             .fields()
@@ -59,13 +61,12 @@ impl ParquetDecoder {
             .map(|column| columns.iter().position(|it| *it == column))
             .collect();
         let projection = ProjectionMask::all();
-        Ok(Self::new(source, metadata, schema, places, projection))
+        Self::new(source, &metadata, schema, places, projection)
     }
 
     /// A file of the table's own: it may have more columns than are asked for.
     pub(super) fn open_own(source: BlockingSource, schema: TableSchema) -> Result<Self, ReadError> {
-        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let metadata = guarded(|| ArrowReaderMetadata::load(&source, options))?;
+        let metadata = load(&source)?;
         let names: Vec<&str> = metadata
             .schema()
             .fields()
@@ -78,42 +79,51 @@ impl ParquetDecoder {
         let place = |column: &Column| roots.iter().position(|root| names[*root] == column.name);
         let places = schema.columns().iter().map(place).collect();
         let projection = ProjectionMask::roots(metadata.parquet_schema(), roots);
-        Ok(Self::new(source, metadata, schema, places, projection))
+        Self::new(source, &metadata, schema, places, projection)
     }
 
     fn new(
         source: BlockingSource,
-        metadata: ArrowReaderMetadata,
+        metadata: &ArrowReaderMetadata,
         schema: TableSchema,
         places: Vec<Option<usize>>,
         projection: ProjectionMask,
-    ) -> Self {
-        let (reader, next_group, rows_read, bytes_before) = (None, 0, 0, 0);
-        Self {
-            source,
+    ) -> Result<Self, ReadError> {
+        let options = ArrowReaderOptions::new().with_schema(Arc::new(with_views(metadata.schema())));
+        let metadata = guarded(|| ArrowReaderMetadata::try_new(metadata.metadata().clone(), options))?;
+        Ok(Self {
+            source: PageSource::new(source, MAX_PAGES_BYTES),
             metadata,
             schema,
             places,
             projection,
-            next_group,
-            reader,
-            rows_read,
-            bytes_before,
-        }
+            next_group: 0,
+            reader: None,
+            pending: None,
+            rows_read: 0,
+            bytes_before: 0,
+        })
     }
 
     /// The next rows; none at the end.
     pub(super) fn next(&mut self) -> Result<Option<CheckedBatch>, ReadError> {
         loop {
+            if let Some(batch) = self.pending.take() {
+                let rows = rows_within(&batch, BATCH_BYTES);
+                if rows < batch.num_rows() {
+                    self.pending = Some(batch.slice(rows, batch.num_rows() - rows));
+                }
+                return self.convert(&batch.slice(0, rows)).map(Some);
+            }
             if self.reader.is_none() && !self.open_group()? {
                 return Ok(None);
             }
             let Some(reader) = &mut self.reader else {
                 return Ok(None);
             };
+            self.source.begin();
             match guarded(|| reader.next().transpose())? {
-                Some(batch) if batch.num_rows() > 0 => return self.convert(&batch).map(Some),
-                Some(_) => {}
+                Some(batch) => self.pending = Some(batch).filter(|batch| batch.num_rows() > 0),
                 None => self.reader = None,
             }
         }
@@ -173,6 +183,41 @@ impl ParquetDecoder {
     }
 }
 
+fn load(source: &BlockingSource) -> Result<ArrowReaderMetadata, ReadError> {
+    source.check_footer()?;
+    // What Arrow noted beside the file's own types is not needed and not to be trusted.
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    guarded(|| ArrowReaderMetadata::load(source, options))
+}
+
+/// The schema with its texts as views: a text that many rows share is in memory once, as it is in the
+/// file, whatever the rows would take if each had its own.
+fn with_views(schema: &Schema) -> Schema {
+    let view = |field: &FieldRef| match field.data_type() {
+        DataType::Utf8 => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
+        _ => Arc::clone(field),
+    };
+    Schema::new(schema.fields().iter().map(view).collect::<Vec<_>>())
+}
+
+/// How many rows of the batch, at least one, hold no more than `most` bytes of text, each with its own.
+fn rows_within(batch: &RecordBatch, most: usize) -> usize {
+    let texts: Vec<_> = batch
+        .columns()
+        .iter()
+        .filter_map(|column| column.as_string_view_opt())
+        .collect();
+    let mut bytes = 0;
+    let fits = |row: &usize| {
+        bytes += texts
+            .iter()
+            .map(|text| text.views()[*row] as u32 as usize)
+            .sum::<usize>();
+        bytes <= most
+    };
+    (0..batch.num_rows()).take_while(fits).count().max(1)
+}
+
 /// What the file's bytes make the decoder do is the file's fault, a panic too.
 fn guarded<T, E: Into<ParquetError>>(decode: impl FnOnce() -> Result<T, E>) -> Result<T, ReadError> {
     match catch_unwind(AssertUnwindSafe(decode)) {
@@ -197,6 +242,10 @@ fn read_error(error: ParquetError) -> ReadError {
         io.downcast()
             .map_or_else(|other| refuse(&other), ReadError::Store)
     };
+    let external = match external.downcast::<ReadError>() {
+        Ok(found_by_us) => return *found_by_us,
+        Err(other) => other,
+    };
     match external.downcast::<std::io::Error>() {
         Ok(io) => of_store(*io),
         Err(other) => match other.downcast::<ArrowError>() {
@@ -220,9 +269,9 @@ fn check_types(
         let column = &schema.columns()[*column];
         if !fits(field.data_type(), column.column_type) {
             faults.push(format!(
-                "the column {:?} is of the type {}, which does not become {} without loss",
-                column.name,
-                field.data_type(),
+                "the column {} is of the type {}, which does not become {} without loss",
+                quoted(&column.name),
+                shorten(&field.data_type().to_string(), MAX_QUOTED),
                 column.column_type.name()
             ));
         }
@@ -230,7 +279,7 @@ fn check_types(
     if faults.is_empty() {
         Ok(())
     } else {
-        Err(ReadError::content(faults.join("; ")))
+        Err(ReadError::content(listed(faults)))
     }
 }
 

@@ -1,17 +1,25 @@
 use std::io::{self, Read};
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 use tokio::runtime::Handle;
 
+use super::ReadError;
+use super::thrift::{MAX_FOOTER_BYTES, Page, check_footer, check_page};
 use crate::{ObjectPath, Store, StoreError};
 
 /// How much a sequential reader fetches at a time.
 const STEP_BYTES: u64 = 1 << 20;
 /// How much is fetched for the header of a Parquet page.
 const HEADER_BYTES: u64 = 16 << 10;
+/// Longer than any header whose statistics are of values that fit into a page.
+const MAX_HEADER_BYTES: u64 = 16 << 20;
+/// The length of the metadata and the file's last word.
+const FOOTER_BYTES: u64 = 8;
 
 /// One object of a [`ByteSource`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,6 +124,26 @@ impl BlockingSource {
         self.reader(0, STEP_BYTES)
     }
 
+    /// Refuses a Parquet file whose metadata cannot be what they say.
+    pub(crate) fn check_footer(&self) -> Result<(), ReadError> {
+        let end = self.source.size_bytes.saturating_sub(FOOTER_BYTES);
+        let footer = self.get(end..self.source.size_bytes).map_err(source_error)?;
+        // A file that is too short for a footer is the decoder's to refuse.
+        let Some(length) = footer.first_chunk::<4>() else {
+            return Ok(());
+        };
+        let length = u64::from(u32::from_le_bytes(*length));
+        if length > MAX_FOOTER_BYTES as u64 {
+            return Err(ReadError::content(
+                "the file is not readable as Parquet: its metadata have more than 16 MiB",
+            ));
+        }
+        match end.checked_sub(length) {
+            Some(start) => check_footer(&self.get(start..end).map_err(source_error)?),
+            None => Ok(()),
+        }
+    }
+
     fn get(&self, range: Range<u64>) -> io::Result<Bytes> {
         self.runtime
             .block_on(self.source.get_range(range))
@@ -144,6 +172,82 @@ impl ChunkReader for BlockingSource {
             return Err(ParquetError::EOF("the file points behind its end".to_owned()));
         };
         Ok(self.get(start..end)?)
+    }
+}
+
+/// The pages of a Parquet file: each header is looked over before the decoder makes room for its page.
+#[derive(Clone, Debug)]
+pub(crate) struct PageSource {
+    source: BlockingSource,
+    /// Bytes of the pages, unpacked, since the last question.
+    unpacked_bytes: Arc<AtomicU64>,
+    most_bytes: u64,
+}
+
+impl PageSource {
+    /// `most_bytes`: how much the pages may unpack to between two calls of [`PageSource::begin`].
+    pub(crate) fn new(source: BlockingSource, most_bytes: u64) -> Self {
+        Self {
+            source,
+            unpacked_bytes: Arc::default(),
+            most_bytes,
+        }
+    }
+
+    pub(crate) fn begin(&self) {
+        self.unpacked_bytes.store(0, Ordering::Relaxed);
+    }
+
+    /// The header at `start`, with what of the page was fetched along with it.
+    fn header(&self, start: u64) -> Result<Bytes, ReadError> {
+        let mut length = HEADER_BYTES;
+        loop {
+            let head = self
+                .source
+                .get(start..start.saturating_add(length))
+                .map_err(source_error)?;
+            let is_all = (head.len() as u64) < length || length >= MAX_HEADER_BYTES;
+            match check_page(&head)? {
+                Page::Of(size) => {
+                    let unpacked = self.unpacked_bytes.fetch_add(size, Ordering::Relaxed) + size;
+                    if unpacked > self.most_bytes {
+                        return Err(ReadError::content(
+                            "rows that belong together take too much memory; write smaller pages",
+                        ));
+                    }
+                    return Ok(head);
+                }
+                // The decoder says what is missing.
+                Page::CutShort if is_all => return Ok(head),
+                Page::CutShort => length *= 16,
+            }
+        }
+    }
+}
+
+impl Length for PageSource {
+    fn len(&self) -> u64 {
+        self.source.len()
+    }
+}
+
+impl ChunkReader for PageSource {
+    type T = SequentialReader;
+
+    /// Of row groups, the decoder reads the pages' headers this way and nothing else.
+    fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
+        let buffer = self
+            .header(start)
+            .map_err(|error| ParquetError::External(Box::new(error)))?;
+        Ok(SequentialReader {
+            at: start + buffer.len() as u64,
+            buffer,
+            ..self.source.reader(start, HEADER_BYTES)
+        })
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
+        self.source.get_bytes(start, length)
     }
 }
 

@@ -2,9 +2,11 @@ use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 use serde_json::{Map, Value, json};
 
+use crate::schema::TableSchema;
+
 /// What is known of a file's columns: how many values are missing and, of numbers and times, the
-/// least and the greatest. Texts are left out: the database shall hold nobody's data.
-pub(super) fn of(groups: &[RowGroupMetaData]) -> Value {
+/// least and the greatest. Texts and identities are left out: the database shall hold nobody's data.
+pub(super) fn of(groups: &[RowGroupMetaData], schema: &TableSchema) -> Value {
     let mut columns = Map::new();
     for (index, column) in groups
         .first()
@@ -13,12 +15,14 @@ pub(super) fn of(groups: &[RowGroupMetaData]) -> Value {
         .enumerate()
     {
         let chunks = groups.iter().filter_map(|group| group.column(index).statistics());
-        columns.insert(column.column_descr().name().to_owned(), merge(chunks));
+        let name = column.column_descr().name();
+        let is_identity = schema.identities().any(|at| schema.columns()[at].name == name);
+        columns.insert(name.to_owned(), merge(chunks, !is_identity));
     }
     Value::Object(columns)
 }
 
-fn merge<'a>(chunks: impl Iterator<Item = &'a Statistics>) -> Value {
+fn merge<'a>(chunks: impl Iterator<Item = &'a Statistics>, with_range: bool) -> Value {
     let mut nulls = 0;
     let mut range: Option<(Value, Value)> = None;
     for chunk in chunks {
@@ -47,7 +51,7 @@ fn merge<'a>(chunks: impl Iterator<Item = &'a Statistics>) -> Value {
             ),
         });
     }
-    match range {
+    match range.filter(|_| with_range) {
         Some((min, max)) => json!({ "nulls": nulls, "min": min, "max": max }),
         None => json!({ "nulls": nulls }),
     }

@@ -35,7 +35,7 @@ pub struct WrittenFile {
     pub size_bytes: u64,
     /// 64 hexadecimal digits.
     pub sha256: String,
-    /// By column: `nulls`, and of numbers and times `min` and `max`.
+    /// By column: `nulls`, and of numbers and times that are no identity `min` and `max`.
     pub statistics: Value,
 }
 
@@ -136,7 +136,7 @@ impl TableEncoder {
             return Ok(());
         };
         writer.flush()?;
-        let statistics = statistics::of(writer.flushed_row_groups());
+        let statistics = statistics::of(writer.flushed_row_groups(), &self.schema);
         let (size_bytes, sha256) = object_of(writer)?.finish()?;
         self.files.push(WrittenFile {
             path,
