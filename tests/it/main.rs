@@ -4,6 +4,12 @@
 
 mod arrows;
 mod clean_room;
+mod configuration;
+mod conformance;
+mod coverage;
+mod dynamic;
 mod edges;
+mod manifests;
+mod programs;
 mod room;
 mod suite;

@@ -221,7 +221,7 @@ pub(crate) async fn share(
     table_id
 }
 
-async fn import(client: &Client, table_id: &str, csv: &str) {
+pub(crate) async fn import(client: &Client, table_id: &str, csv: &str) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("rows.csv");
     std::fs::write(&file, csv).unwrap();
