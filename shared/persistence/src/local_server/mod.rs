@@ -87,6 +87,12 @@ pub enum LocalServerError {
 }
 
 impl LocalServerError {
+    /// Whether processes of a server that was killed are still at their end: theirs is the memory that a
+    /// new one would share, and they leave by themselves.
+    fn is_about_the_dying(&self) -> bool {
+        matches!(self, Self::NotStarted { said } if said.contains("pre-existing shared memory block"))
+    }
+
     fn io(path: &Path, cause: io::Error) -> Self {
         Self::Io {
             path: path.to_owned(),
@@ -127,7 +133,13 @@ impl LocalServer {
             port,
             supervisor,
         };
-        server.answers(started).await?;
+        while let Err(error) = server.answers(started).await {
+            if !error.is_about_the_dying() || started.elapsed() > START_TIMEOUT {
+                return Err(error);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            server.supervisor = supervise(&server.cluster, &options, server.port)?;
+        }
         Ok(server)
     }
 
@@ -332,8 +344,9 @@ fn holder(folder: &Path, pid: u32) -> Holder {
         let process = PathBuf::from(format!("/proc/{pid}"));
         return match (fs::read_link(process.join("cwd")), folder.canonicalize()) {
             (Ok(cwd), Ok(folder)) if cwd == folder => Holder::Ours,
-            _ if process.exists() => Holder::Other,
-            _ => Holder::Gone,
+            // So are those that were killed and that nobody has asked about yet.
+            (Err(cause), _) if cause.kind() == io::ErrorKind::NotFound => Holder::Gone,
+            _ => Holder::Other,
         };
     }
     let answers = || {
