@@ -159,7 +159,7 @@ impl Engine for DataFusionEngine {
         let started = Instant::now();
         // Dropped with this future: then the work stops at its next yield.
         let threads = Threads::start(self.config.threads.get()).map_err(|_| failed(&job_id, "no threads"))?;
-        let task = threads.handle.spawn(prepared.run(permit));
+        let task = threads.handle.spawn(prepared.run(permit, threads.stop.clone()));
         let outcome = tokio::select! {
             () = cancel.cancelled() => return Err(EngineError::Cancelled),
             outcome = tokio::time::timeout(limits.time, task) => outcome,
@@ -188,9 +188,9 @@ struct Prepared {
 
 impl Prepared {
     /// Holds the permit until the work has really stopped, also where nobody waits for it any more.
-    async fn run(self, permit: OwnedSemaphorePermit) -> EngineResult<EngineOutput> {
+    async fn run(self, permit: OwnedSemaphorePermit, stop: CancellationToken) -> EngineResult<EngineOutput> {
         let _running = Running::new(permit);
-        let plan = yielding(self.session.create_physical_plan(&self.plan).await?)?;
+        let plan = yielding(self.session.create_physical_plan(&self.plan).await?, &stop)?;
         let stream = execute_stream(Arc::clone(&plan), self.session.task_ctx())?;
         let (batches, mut statistics) = collect(stream, self.limits).await?;
         measure(&plan, &mut statistics);
@@ -230,6 +230,8 @@ fn remove_left_over_spills(folder: &Path) -> io::Result<()> {
 
 /// The runtime of one job; dropping it never blocks the thread that drops it.
 struct Threads {
+    /// Cancelled when it is dropped, for what computes without a yield.
+    stop: CancellationToken,
     handle: tokio::runtime::Handle,
     runtime: Option<tokio::runtime::Runtime>,
 }
@@ -243,6 +245,7 @@ impl Threads {
             .enable_all()
             .build()?;
         Ok(Self {
+            stop: CancellationToken::new(),
             handle: runtime.handle().clone(),
             runtime: Some(runtime),
         })
@@ -251,6 +254,7 @@ impl Threads {
 
 impl Drop for Threads {
     fn drop(&mut self) {
+        self.stop.cancel();
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }

@@ -261,11 +261,14 @@ async fn a_join_without_matches_stops_and_starves_nobody() {
         while bench.free_permits() > 1 {
             tokio::task::yield_now().await;
         }
-        let other = bench
-            .run(job_over_rows("SELECT count(*) FROM d.t", 10))
-            .await
-            .unwrap();
-        assert_eq!(single(&other), 10);
+        // Several, so that the join is in the midst of its rows when it is stopped.
+        for _ in 0..20 {
+            let other = bench
+                .run(job_over_rows("SELECT count(*) FROM d.t", 10))
+                .await
+                .unwrap();
+            assert_eq!(single(&other), 10);
+        }
         cancel.cancel();
     };
     let (ended, ()) = tokio::join!(endless, beside);

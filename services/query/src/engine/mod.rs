@@ -9,6 +9,7 @@ mod failure;
 mod memory;
 mod output;
 mod pinned;
+mod stoppable;
 mod yielding;
 
 use std::collections::HashMap;

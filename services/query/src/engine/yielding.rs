@@ -17,16 +17,23 @@ use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskCo
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::{Stream, StreamExt as _};
+use tokio_util::sync::CancellationToken;
+
+use super::stoppable::stoppable;
 
 /// How long a stream may go on without letting its task be stopped.
 const SLICE: Duration = Duration::from_millis(5);
 
-/// The same plan, its joins and sources yielding.
-pub(super) fn yielding(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+/// The same plan, its joins and sources yielding, and its joins ending once `stop` is cancelled.
+pub(super) fn yielding(
+    plan: Arc<dyn ExecutionPlan>,
+    stop: &CancellationToken,
+) -> Result<Arc<dyn ExecutionPlan>> {
     let wrapped = plan.transform_up(|node| {
         if node.children().len() == 1 {
             return Ok(Transformed::no(node));
         }
+        let node = stoppable(node, stop)?;
         Ok(Transformed::yes(
             Arc::new(Yielding(node)) as Arc<dyn ExecutionPlan>
         ))

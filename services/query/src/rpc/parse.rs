@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use datacovey_error::{Error, Result, Violations};
-use datacovey_list::{Binding, ListRequest, Listing, UpdatableFields, list_request};
+use datacovey_list::{Binding, Listing, UpdatableFields, list_request};
 use datacovey_persistence::{
     NewQuery, QUERY_FIELDS, QUERY_HISTORY_FIELDS, QUERY_JOB_FIELDS, QueryChanges, Replay,
 };
@@ -101,13 +101,12 @@ pub(super) fn query_history(request: &pb::ListQueryHistoryRequest) -> Result<(Uu
     let mut violations = Violations::new();
     let binding = Binding::new("ListQueryHistory").with("query_id", &request.query_id);
     let id = take_id("query_id", &request.query_id, &mut violations);
-    let list = ListRequest {
-        filter: &request.filter,
-        order_by: "",
-        page_size: request.page_size,
-        page_token: &request.page_token,
-    };
-    let listing = Listing::parse_newest_first(&QUERY_HISTORY_FIELDS, binding, list, &mut violations);
+    let listing = Listing::parse_newest_first(
+        &QUERY_HISTORY_FIELDS,
+        binding,
+        list_request!(request, fixed_order),
+        &mut violations,
+    );
     done(id.zip(listing), violations)
 }
 
