@@ -119,6 +119,11 @@ impl Field {
     }
 }
 
+/// A text of the caller's, cut so that a violation stays readable.
+pub(crate) fn shortened(text: &str) -> String {
+    text.chars().take(100).collect()
+}
+
 /// RFC 3339, or a date, which means its beginning.
 fn time(text: &str) -> Option<NaiveDateTime> {
     let at = match DateTime::parse_from_rfc3339(text) {

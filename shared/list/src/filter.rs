@@ -41,6 +41,24 @@ impl Filter {
         matches!(self, Self::All(parts) if parts.is_empty())
     }
 
+    /// All of them; one alone stands for itself.
+    pub(crate) fn all(mut parts: Vec<Self>) -> Self {
+        if parts.len() == 1 {
+            parts.remove(0)
+        } else {
+            Self::All(parts)
+        }
+    }
+
+    /// One of them; one alone stands for itself.
+    pub(crate) fn any(mut parts: Vec<Self>) -> Self {
+        if parts.len() == 1 {
+            parts.remove(0)
+        } else {
+            Self::Any(parts)
+        }
+    }
+
     #[must_use]
     pub(crate) fn and(self, other: Self) -> Self {
         match (self, other) {

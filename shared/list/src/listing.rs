@@ -15,9 +15,17 @@ pub struct ListRequest<'a> {
     pub page_token: &'a str,
 }
 
-/// The fields that the request of every list method has.
+/// The fields that the request of every list method has; without `order_by` where the order is fixed.
 #[macro_export]
 macro_rules! list_request {
+    ($request:ident, fixed_order) => {
+        $crate::ListRequest {
+            filter: &$request.filter,
+            order_by: "",
+            page_size: $request.page_size,
+            page_token: &$request.page_token,
+        }
+    };
     ($request:ident) => {
         $crate::ListRequest {
             filter: &$request.filter,
@@ -100,18 +108,6 @@ impl Listing {
             paging,
             after,
         })
-    }
-
-    /// The first page of all rows, for a list that no request asked for.
-    #[must_use]
-    pub fn first(fields: &'static Fields, binding: Binding, size: u32) -> Self {
-        Self {
-            fields,
-            filter: Filter::everything(),
-            order: Order::by_key(fields),
-            paging: Paging::first(binding, size),
-            after: Filter::everything(),
-        }
     }
 
     #[must_use]

@@ -2,7 +2,7 @@ use std::cmp::Ordering;
 
 use datacovey_error::{Violation, Violations};
 
-use crate::field::{Field, Fields, Value};
+use crate::field::{Field, Fields, Value, shortened};
 use crate::filter::{Comparison, Filter};
 
 /// In which order a list has its rows: by each field in turn. The last is the key, so that no two rows
@@ -104,14 +104,14 @@ impl Order {
             if let Some(value) = value.clone() {
                 let mut parts = equal.clone();
                 parts.push(beyond(*field, *direction, value));
-                alternatives.push(one_or(parts, Filter::All));
+                alternatives.push(Filter::all(parts));
             }
             equal.push(match value {
                 Some(value) => Filter::Compare(*field, Comparison::Equal, value),
                 None => Filter::IsNull(*field),
             });
         }
-        Some(one_or(alternatives, Filter::Any))
+        Some(Filter::any(alternatives))
     }
 }
 
@@ -126,14 +126,6 @@ fn beyond(field: Field, direction: Direction, value: Value) -> Filter {
         beyond
     } else {
         Filter::Any(vec![beyond, Filter::IsNull(field)])
-    }
-}
-
-fn one_or(mut parts: Vec<Filter>, many: fn(Vec<Filter>) -> Filter) -> Filter {
-    if parts.len() == 1 {
-        parts.remove(0)
-    } else {
-        many(parts)
     }
 }
 
@@ -160,10 +152,6 @@ fn term(text: &str, fields: &Fields) -> Result<(Field, Direction), String> {
             fields.sortable.join(", ")
         )),
     }
-}
-
-fn shortened(text: &str) -> String {
-    text.chars().take(100).collect()
 }
 
 #[cfg(test)]

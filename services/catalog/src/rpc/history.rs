@@ -1,7 +1,7 @@
 //! Histories between their messages and their rows.
 
 use datacovey_error::{Error, Result, Violations};
-use datacovey_list::{Binding, Fields, ListRequest, Listing};
+use datacovey_list::{Binding, Fields, ListRequest, Listing, list_request};
 use datacovey_persistence::{
     DATASET_HISTORY_FIELDS, DatasetHistoryRow, TABLE_HISTORY_FIELDS, TableHistoryRow,
 };
@@ -12,32 +12,20 @@ use super::field;
 use crate::domain::json;
 
 pub(super) fn parse_dataset(request: &pb::ListDatasetHistoryRequest) -> Result<(Uuid, Listing)> {
-    let list = ListRequest {
-        filter: &request.filter,
-        order_by: "",
-        page_size: request.page_size,
-        page_token: &request.page_token,
-    };
     parse(
         ("ListDatasetHistory", "dataset_id"),
         &request.dataset_id,
         &DATASET_HISTORY_FIELDS,
-        list,
+        list_request!(request, fixed_order),
     )
 }
 
 pub(super) fn parse_table(request: &pb::ListTableHistoryRequest) -> Result<(Uuid, Listing)> {
-    let list = ListRequest {
-        filter: &request.filter,
-        order_by: "",
-        page_size: request.page_size,
-        page_token: &request.page_token,
-    };
     parse(
         ("ListTableHistory", "table_id"),
         &request.table_id,
         &TABLE_HISTORY_FIELDS,
-        list,
+        list_request!(request, fixed_order),
     )
 }
 

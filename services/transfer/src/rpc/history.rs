@@ -1,7 +1,7 @@
 //! Histories between their messages and their rows.
 
 use datacovey_error::{Error, Result, Violations};
-use datacovey_list::{Binding, Fields, ListRequest, Listing};
+use datacovey_list::{Binding, Fields, ListRequest, Listing, list_request};
 use datacovey_persistence::{
     EXPORT_JOB_HISTORY_FIELDS, ExportJobHistoryRow, IMPORT_JOB_HISTORY_FIELDS, ImportJobHistoryRow,
 };
@@ -11,32 +11,20 @@ use uuid::Uuid;
 use super::{field, message};
 
 pub(super) fn parse_import(request: &pb::ListImportJobHistoryRequest) -> Result<(Uuid, Listing)> {
-    let list = ListRequest {
-        filter: &request.filter,
-        order_by: "",
-        page_size: request.page_size,
-        page_token: &request.page_token,
-    };
     parse(
         ("ListImportJobHistory", "import_job_id"),
         &request.import_job_id,
         &IMPORT_JOB_HISTORY_FIELDS,
-        list,
+        list_request!(request, fixed_order),
     )
 }
 
 pub(super) fn parse_export(request: &pb::ListExportJobHistoryRequest) -> Result<(Uuid, Listing)> {
-    let list = ListRequest {
-        filter: &request.filter,
-        order_by: "",
-        page_size: request.page_size,
-        page_token: &request.page_token,
-    };
     parse(
         ("ListExportJobHistory", "export_job_id"),
         &request.export_job_id,
         &EXPORT_JOB_HISTORY_FIELDS,
-        list,
+        list_request!(request, fixed_order),
     )
 }
 

@@ -8,7 +8,7 @@ use datacovey_error::{Violation, Violations};
 
 use super::tokens::{Token, Word, tokens};
 use super::{Comparison, Filter};
-use crate::field::{Field, Fields, Kind};
+use crate::field::{Field, Fields, Kind, shortened};
 
 const MAX_LENGTH: usize = 4096;
 /// Nesting of parentheses and negations.
@@ -89,7 +89,7 @@ impl Parser<'_> {
             }
             parts.push(self.any(depth)?);
         }
-        Ok(one_or(parts, Filter::All))
+        Ok(Filter::all(parts))
     }
 
     /// Terms joined by OR.
@@ -98,7 +98,7 @@ impl Parser<'_> {
         while self.next_is("OR") {
             parts.push(self.term(depth)?);
         }
-        Ok(one_or(parts, Filter::Any))
+        Ok(Filter::any(parts))
     }
 
     fn next_is(&mut self, keyword: &str) -> bool {
@@ -202,16 +202,6 @@ impl Parser<'_> {
     }
 }
 
-fn one_or(mut parts: Vec<Filter>, many: fn(Vec<Filter>) -> Filter) -> Filter {
-    match parts.pop() {
-        Some(one) if parts.is_empty() => one,
-        last => {
-            parts.extend(last);
-            many(parts)
-        }
-    }
-}
-
 /// A `*` that no backslash precedes.
 fn has_wildcard(pattern: &str) -> bool {
     let mut escaped = false;
@@ -252,10 +242,6 @@ fn like(field: Field, pattern: &str) -> Result<String, String> {
         }
     }
     Ok(like)
-}
-
-fn shortened(text: &str) -> String {
-    text.chars().take(100).collect()
 }
 
 #[cfg(test)]

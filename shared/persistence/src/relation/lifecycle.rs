@@ -69,7 +69,7 @@ macro_rules! lifecycle {
                     if row.archived_at.is_some() == archived {
                         return Ok(row);
                     }
-                    let at = archived.then(|| chrono::Utc::now().naive_utc());
+                    let at = archived.then(crate::utc_now);
                     let row = diesel::update($table::table.find(id))
                         .set($table::archived_at.eq(at))
                         .returning($row::as_returning())

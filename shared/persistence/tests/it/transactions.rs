@@ -141,7 +141,15 @@ async fn a_transaction_acts_for_its_tenant_and_leaves_no_trace() {
 
 fn first_page() -> datacovey_list::Listing {
     let binding = datacovey_list::Binding::new("test");
-    datacovey_list::Listing::first(&datacovey_persistence::PROJECT_FIELDS, binding, 10)
+    let request = datacovey_list::ListRequest::default();
+    let mut violations = datacovey_error::Violations::new();
+    datacovey_list::Listing::parse(
+        &datacovey_persistence::PROJECT_FIELDS,
+        binding,
+        request,
+        &mut violations,
+    )
+    .unwrap()
 }
 
 #[tokio::test]
