@@ -133,8 +133,15 @@ impl Database {
     }
 
     /// What makes a transaction the caller's, as one message. Ids and numbers only, so nothing needs
-    /// quoting. Fails where the deadline has passed already.
+    /// quoting. Fails where the deadline has passed already, or the role is not for this caller.
     pub(crate) fn prelude(&self, ctx: Option<&Ctx>) -> Result<String, Error> {
+        if self.role == DbRole::Backfill
+            && !ctx.is_some_and(|it| it.principal.scopes.contains(Scope::Backfill))
+        {
+            return Err(Error::permission_denied(
+                "writing rows as plain data needs the scope \"backfill\"",
+            ));
+        }
         let mut timeout = self.statement_timeout;
         if let Some(deadline) = ctx.and_then(|it| it.deadline) {
             let left = deadline.saturating_duration_since(Instant::now());

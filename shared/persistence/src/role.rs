@@ -10,16 +10,19 @@ pub enum DbRole {
     Transfer,
     QueryWorker,
     TransferWorker,
+    /// Writes job and history relations as plain data, for callers with the scope `backfill` alone.
+    Backfill,
 }
 
 impl DbRole {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Identity,
         Self::Catalog,
         Self::Query,
         Self::Transfer,
         Self::QueryWorker,
         Self::TransferWorker,
+        Self::Backfill,
     ];
 
     /// The name of the role, which needs no quoting.
@@ -32,6 +35,7 @@ impl DbRole {
             Self::Transfer => "datacovey_transfer",
             Self::QueryWorker => "datacovey_query_worker",
             Self::TransferWorker => "datacovey_transfer_worker",
+            Self::Backfill => "datacovey_backfill",
         }
     }
 }

@@ -187,6 +187,18 @@ diesel::table! {
 }
 
 diesel::table! {
+    backfill_audit (id) {
+        id -> Uuid,
+        tenant_id -> Uuid,
+        user_id -> Uuid,
+        relation -> Text,
+        before -> Nullable<Jsonb>,
+        after -> Nullable<Jsonb>,
+        created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
     export_run (job_id) {
         job_id -> Uuid,
         tenant_id -> Uuid,
@@ -394,6 +406,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     query_history,
     import_job_history,
     export_job_history,
+    backfill_audit,
     export_run,
     idempotency,
     import_run,

@@ -123,8 +123,10 @@ async fn everything_is_the_owners_and_no_role_has_more_than_grants() {
                       AND proowner <> 'datacovey_owner'::regrole";
     assert_eq!(sql.column(others).await.unwrap(), Vec::<String>::new());
 
+    // A server of our own has a login that services use, and it may be their roles and nothing else.
     let strong = "SELECT rolname FROM pg_roles WHERE rolname LIKE 'datacovey\\_%' AND rolname <> 'datacovey_admin'
-                  AND (rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolcanlogin OR rolinherit)";
+                  AND (rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication OR rolinherit
+                       OR rolcanlogin AND rolname <> 'datacovey_services')";
     assert_eq!(sql.column(strong).await.unwrap(), Vec::<String>::new());
     let members = "SELECT member::regrole FROM pg_auth_members WHERE roleid = 'datacovey_owner'::regrole";
     assert_eq!(sql.column(members).await.unwrap(), Vec::<String>::new());
@@ -146,7 +148,7 @@ async fn the_doors_are_those_that_are_listed() {
             "SELECT p.proname, string_agg(r.rolname, ' ' ORDER BY r.rolname)
              FROM pg_proc p JOIN pg_roles r ON has_function_privilege(r.oid, p.oid, 'EXECUTE')
              WHERE p.pronamespace = 'public'::regnamespace AND p.prosecdef
-               AND r.rolname IN ({roles}, 'datacovey_backfill') AND p.prorettype <> 'trigger'::regtype
+               AND r.rolname IN ({roles}) AND p.prorettype <> 'trigger'::regtype
              GROUP BY p.proname ORDER BY p.proname"
         ))
         .await

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::refusal::{breaks, forbidden};
-use crate::world::{SERVICES, WORKERS, World};
+use crate::world::{ROLES, SERVICES, World};
 
 pub(crate) const CONTRACT: [&str; 14] = [
     "tenant",
@@ -48,7 +48,7 @@ pub(crate) async fn full_world() -> World {
 #[tokio::test]
 async fn without_a_tenant_nothing_is_visible() {
     let world = full_world().await;
-    for role in SERVICES.into_iter().chain(WORKERS) {
+    for role in ROLES {
         let sql = world.database.sql_as(role).await;
         assert_eq!(counts(&sql).await, [0; 14], "{role}");
         // A local setting goes back to an empty text when its transaction ends.
@@ -65,7 +65,7 @@ async fn without_a_tenant_nothing_is_visible() {
 #[tokio::test]
 async fn a_tenant_sees_its_own_and_what_is_shared() {
     let world = full_world().await;
-    for role in SERVICES.into_iter().chain(WORKERS) {
+    for role in ROLES {
         // tenant user project dataset table query query_job import export, and the histories
         assert_eq!(
             counts(&world.airline_as(role).await).await,
@@ -192,8 +192,9 @@ async fn a_relation_is_closed_to_services_it_is_no_business_of() {
         ),
         ("idempotency", &SERVICES),
         ("object_garbage", &[]),
+        ("backfill_audit", &[]),
     ];
-    for role in SERVICES.into_iter().chain(WORKERS) {
+    for role in ROLES {
         let sql = world.airline_as(role).await;
         for (relation, readers) in all {
             let read = sql.rows(&format!("SELECT * FROM {relation}")).await;
@@ -282,11 +283,7 @@ async fn the_platform_manages_tenants_and_users_and_nothing_else() {
     identity.run(&user).await.unwrap();
 
     // The setting says nothing to any other role.
-    for role in SERVICES
-        .into_iter()
-        .chain(WORKERS)
-        .filter(|it| *it != "datacovey_identity")
-    {
+    for role in ROLES.into_iter().filter(|it| *it != "datacovey_identity") {
         let sql = world.stranger_as(role).await;
         sql.run("SET datacovey.platform = 'on'").await.unwrap();
         assert_eq!(

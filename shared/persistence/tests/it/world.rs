@@ -10,7 +10,16 @@ pub(crate) const SERVICES: [&str; 4] = [
     "datacovey_query",
     "datacovey_transfer",
 ];
-pub(crate) const WORKERS: [&str; 2] = ["datacovey_query_worker", "datacovey_transfer_worker"];
+/// Every role that a login may be granted.
+pub(crate) const ROLES: [&str; 7] = [
+    "datacovey_identity",
+    "datacovey_catalog",
+    "datacovey_query",
+    "datacovey_transfer",
+    "datacovey_query_worker",
+    "datacovey_transfer_worker",
+    "datacovey_backfill",
+];
 
 /// The airline owns the project and `flights`; the registry takes part and owns `planes`.
 pub(crate) struct World {
