@@ -5,7 +5,7 @@
 //! objects/                  table files, uploads, results
 //! keys/<service>.pem        what each service signs its internal tokens with
 //! development-issuer.pem    what tokens for people are signed with
-//! database-url              how to reach the private server while it runs
+//! database-url              how to reach the private server while it runs: as its superuser, and as services do
 //! scratch/                  spilled rows of running queries; emptied at start
 //! sorting/                  what running imports cannot sort in memory
 //! lock                      held by the one suite that runs here

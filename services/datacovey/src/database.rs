@@ -14,6 +14,9 @@ const NAME: &str = "datacovey";
 
 #[derive(Debug)]
 pub(crate) struct Database {
+    /// May change the schema.
+    admin_url: String,
+    /// What services use; the same where somebody else's server is configured.
     url: String,
     server: Option<Private>,
 }
@@ -36,6 +39,7 @@ impl Database {
     ) -> anyhow::Result<Self> {
         if let Some(url) = configured {
             return Ok(Self {
+                admin_url: url.to_owned(),
                 url: url.to_owned(),
                 server: None,
             });
@@ -45,24 +49,35 @@ impl Database {
             ..LocalServerOptions::new(data.database())
         };
         let server = LocalServer::start(options).await?;
-        let url = server.database(NAME).await?;
-        let told = told(data);
-        // It holds a password.
-        let mut file = fs::OpenOptions::new()
-            .create(true)
-            .truncate(true)
-            .write(true)
-            .mode(0o600)
-            .open(&told)?;
-        file.write_all(url.as_bytes())?;
+        let admin_url = server.database(NAME).await?;
         Ok(Self {
-            url,
+            url: admin_url.clone(),
+            admin_url,
             server: Some(Private {
                 server,
-                told,
+                told: told(data),
                 _lock: None,
             }),
         })
+    }
+
+    /// Brings the schema to where services can use it; answers the migrations that ran.
+    pub(crate) async fn migrate(&mut self) -> anyhow::Result<Vec<String>> {
+        let ran = datacovey_persistence::migrate(&self.admin_url)
+            .await
+            .context("migrating the database")?;
+        if let Some(Private { server, told, .. }) = &self.server {
+            self.url = server.service_login().await?.url(NAME);
+            // It holds passwords.
+            let mut file = fs::OpenOptions::new()
+                .create(true)
+                .truncate(true)
+                .write(true)
+                .mode(0o600)
+                .open(told)?;
+            file.write_all(format!("{}\n{}\n", self.admin_url, self.url).as_bytes())?;
+        }
+        Ok(ran)
     }
 
     /// The database for one command: the running suite's, or started for this moment.
@@ -79,13 +94,19 @@ impl Database {
                 Ok(database)
             }
             None => {
-                let url = fs::read_to_string(told(data))
-                    .context("the suite in this data directory is still starting")?;
-                Ok(Self { url, server: None })
+                let starting = "the suite in this data directory is still starting";
+                let urls = fs::read_to_string(told(data)).context(starting)?;
+                let (admin_url, url) = urls.trim_end().split_once('\n').context(starting)?;
+                Ok(Self {
+                    admin_url: admin_url.to_owned(),
+                    url: url.to_owned(),
+                    server: None,
+                })
             }
         }
     }
 
+    /// What services open; of use once the schema is there.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }

@@ -84,10 +84,9 @@ impl Suite {
         telemetry: Option<&Telemetry>,
     ) -> anyhow::Result<Self> {
         let lock = data.lock()?;
-        let database = Database::start(data, settings.database_url.as_deref(), settings.temporary).await?;
-        datacovey_persistence::migrate(database.url())
-            .await
-            .context("migrating the database")?;
+        let mut database =
+            Database::start(data, settings.database_url.as_deref(), settings.temporary).await?;
+        database.migrate().await?;
 
         let mut wiring = Wiring::bind(data, &settings).await?;
         let mut inside = Running::default();

@@ -21,7 +21,9 @@ pub use database::{Body, Conn, Database};
 pub use door::*;
 pub use failure::{Failure, OnConstraint, OrNotFound};
 pub use listen::{Listener, Notice};
-pub use local_server::{DATABASE_URL_VARIABLE, LocalServer, LocalServerError, LocalServerOptions};
+pub use local_server::{
+    DATABASE_URL_VARIABLE, LocalServer, LocalServerError, LocalServerOptions, ServiceLogin,
+};
 pub use migrate::{BOOTSTRAP, StartError, known_versions, migrate, migrate_to};
 pub use pool::PoolOptions;
 pub use relation::*;

@@ -2,44 +2,45 @@ use datacovey_persistence::{Database, DbRole, PoolOptions};
 use tokio_postgres::{Client, Error, NoTls, SimpleQueryMessage};
 use uuid::Uuid;
 
-use crate::server::Server;
+use crate::server::{Created, Server};
 
 /// A database of one test; it is dropped with the value.
 #[derive(Debug)]
-pub struct TestDatabase {
-    name: String,
-    url: String,
-}
+pub struct TestDatabase(Created);
 
 impl TestDatabase {
     /// A database with all migrations.
     pub async fn new() -> Self {
-        let (name, url) = Server::get().await.create(true).await;
-        Self { name, url }
+        Self(Server::get().await.create(true).await)
     }
 
     /// A database without any relation.
     pub async fn empty() -> Self {
-        let (name, url) = Server::get().await.create(false).await;
-        Self { name, url }
+        Self(Server::get().await.create(false).await)
+    }
+
+    /// As services open it, which are no superusers.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.0.url
     }
 
     /// As the superuser of the server.
     #[must_use]
-    pub fn url(&self) -> &str {
-        &self.url
+    pub fn admin_url(&self) -> &str {
+        &self.0.admin_url
     }
 
     /// As a service opens it.
     pub async fn open(&self, role: DbRole) -> Database {
-        Database::open(&self.url, role, PoolOptions::default())
+        Database::open(self.url(), role, PoolOptions::default())
             .await
             .expect("a pool")
     }
 
     /// A connection as the superuser: for rows, and for what only the server knows.
     pub async fn sql(&self) -> Sql {
-        let (client, connection) = tokio_postgres::connect(&self.url, NoTls)
+        let (client, connection) = tokio_postgres::connect(self.admin_url(), NoTls)
             .await
             .expect("a connection");
         tokio::spawn(connection);
@@ -65,7 +66,7 @@ impl TestDatabase {
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         // A test has one only after the server was there.
-        let name = std::mem::take(&mut self.name);
+        let name = std::mem::take(&mut self.0.name);
         if let Some(server) = Server::started() {
             server.drop_later(name);
         }

@@ -4,7 +4,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 
-use datacovey_persistence::{DATABASE_URL_VARIABLE, LocalServer, LocalServerOptions, migrate};
+use datacovey_persistence::{
+    BOOTSTRAP, DATABASE_URL_VARIABLE, LocalServer, LocalServerOptions, ServiceLogin, migrate,
+};
 use tokio::sync::{Mutex, OnceCell};
 use tokio_postgres::NoTls;
 
@@ -20,9 +22,23 @@ pub(crate) struct Server {
     count: AtomicU32,
 }
 
+/// A database and its URLs: for who owns it, and for services.
+#[derive(Debug)]
+pub(crate) struct Created {
+    pub(crate) name: String,
+    pub(crate) admin_url: String,
+    pub(crate) url: String,
+}
+
 enum Place {
-    Own { server: LocalServer, _janitor: Child },
-    Given { url: String },
+    Own {
+        server: Box<LocalServer>,
+        services: ServiceLogin,
+        _janitor: Child,
+    },
+    Given {
+        url: String,
+    },
 }
 
 /// Removes a folder once this process is gone, however it goes: what a static holds is never dropped.
@@ -42,6 +58,14 @@ impl Place {
     fn url(&self, database: &str) -> String {
         match self {
             Self::Own { server, .. } => server.url(database),
+            Self::Given { url } => with_database(url, database),
+        }
+    }
+
+    /// As services log in; whoever gives us a server gives one login for everything.
+    fn service_url(&self, database: &str) -> String {
+        match self {
+            Self::Own { services, .. } => services.url(database),
             Self::Given { url } => with_database(url, database),
         }
     }
@@ -81,8 +105,10 @@ impl Server {
                     ..LocalServerOptions::new(&data_dir)
                 };
                 let server = LocalServer::start(options).await.expect("a PostgreSQL server");
+                execute(&server.url("postgres"), BOOTSTRAP).await;
                 Place::Own {
-                    server,
+                    services: server.service_login().await.expect("a login of services"),
+                    server: Box::new(server),
                     _janitor: janitor,
                 }
             }
@@ -104,8 +130,8 @@ impl Server {
         }
     }
 
-    /// A database of its own: its name and its URL.
-    pub(crate) async fn create(&self, migrated: bool) -> (String, String) {
+    /// A database of its own.
+    pub(crate) async fn create(&self, migrated: bool) -> Created {
         let name = format!("{}_{}", self.template, self.count.fetch_add(1, Ordering::Relaxed));
         let template = if migrated {
             self.template.as_str()
@@ -118,8 +144,11 @@ impl Server {
             &format!("CREATE DATABASE {name} TEMPLATE {template}"),
         )
         .await;
-        let url = self.place.url(&name);
-        (name, url)
+        Created {
+            admin_url: self.place.url(&name),
+            url: self.place.service_url(&name),
+            name,
+        }
     }
 
     pub(crate) fn drop_later(&self, name: String) {

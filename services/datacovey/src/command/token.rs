@@ -1,6 +1,5 @@
 use std::time::Duration;
 
-use anyhow::Context as _;
 use datacovey_types::Scopes;
 
 use crate::cli::Token;
@@ -11,7 +10,7 @@ use crate::token::{TokenRequest, issue};
 pub(super) async fn run(arguments: Token) -> anyhow::Result<()> {
     let data = DataDir::open(&arguments.data_dir.data_dir)?;
     // A running suite's server is used as it is; otherwise it runs for this moment.
-    let database = Database::borrow(&data, arguments.data_dir.database_url.as_deref()).await?;
+    let mut database = Database::borrow(&data, arguments.data_dir.database_url.as_deref()).await?;
     let request = TokenRequest {
         tenant: arguments.tenant,
         role: arguments.role,
@@ -20,9 +19,7 @@ pub(super) async fn run(arguments: Token) -> anyhow::Result<()> {
         lifetime: Duration::from_secs(u64::from(arguments.hours) * 3600),
     };
     let issued = async {
-        datacovey_persistence::migrate(database.url())
-            .await
-            .context("migrating the database")?;
+        database.migrate().await?;
         issue(&data, database.url(), request).await
     };
     let issued = issued.await;

@@ -84,8 +84,10 @@ impl Process {
 
     /// Kills the private PostgreSQL server, which takes its children along.
     pub(crate) async fn kill_database(&self) {
-        let url = std::fs::read_to_string(self.data_dir.join("database-url")).unwrap();
-        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls)
+        let urls = std::fs::read_to_string(self.data_dir.join("database-url")).unwrap();
+        // The first is the superuser's, who may ask for the server's process.
+        let superuser = urls.lines().next().unwrap();
+        let (client, connection) = tokio_postgres::connect(superuser, tokio_postgres::NoTls)
             .await
             .unwrap();
         let connection = tokio::spawn(connection);

@@ -185,12 +185,17 @@ fn password(home: &Path) -> Result<String, LocalServerError> {
         Err(cause) if cause.kind() != ErrorKind::NotFound => return Err(LocalServerError::io(&file, cause)),
         Err(_) => {}
     }
-    let password = rand::random::<[u8; 24]>()
-        .iter()
-        .map(|it| format!("{it:02x}"))
-        .collect::<String>();
+    let password = random_password();
     write_private(&file, &password)?;
     Ok(password)
+}
+
+/// Hexadecimal, so that it needs no quoting anywhere.
+pub(super) fn random_password() -> String {
+    rand::random::<[u8; 24]>()
+        .iter()
+        .map(|it| format!("{it:02x}"))
+        .collect()
 }
 
 fn lock(home: &Path) -> Result<File, LocalServerError> {

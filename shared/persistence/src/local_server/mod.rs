@@ -8,6 +8,7 @@ mod account;
 mod binaries;
 mod cluster;
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -17,14 +18,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use tokio_postgres::NoTls;
+use tokio_postgres::{Client, NoTls};
 
+use crate::DbRole;
 use cluster::Cluster;
 
 /// Where this is set, that server is used and none is started.
 pub const DATABASE_URL_VARIABLE: &str = "DATACOVEY_DATABASE_URL";
 
+/// Makes databases and migrates them.
 const SUPERUSER: &str = "datacovey_admin";
+
+/// What services log in as. It may be each of their roles and owns nothing.
+const SERVICES: &str = "datacovey_services";
 
 /// Recovery after a crash replays what the last checkpoint has not written.
 const START_TIMEOUT: Duration = Duration::from_secs(300);
@@ -109,6 +115,32 @@ pub struct LocalServer {
     supervisor: Child,
 }
 
+/// What services of one machine log in with.
+pub struct ServiceLogin {
+    password: String,
+    port: u16,
+}
+
+impl ServiceLogin {
+    /// The URL of a database of the server, for services.
+    #[must_use]
+    pub fn url(&self, database: &str) -> String {
+        url(SERVICES, &self.password, self.port, database)
+    }
+}
+
+impl fmt::Debug for ServiceLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceLogin")
+            .field("port", &self.port)
+            .finish_non_exhaustive()
+    }
+}
+
+fn url(login: &str, password: &str, port: u16, database: &str) -> String {
+    format!("postgres://{login}:{password}@127.0.0.1:{port}/{database}")
+}
+
 impl LocalServer {
     /// Starts the server of a data directory, making what is missing, and waits until it answers.
     pub async fn start(options: LocalServerOptions) -> Result<Self, LocalServerError> {
@@ -146,29 +178,54 @@ impl LocalServer {
     /// The URL of a database of this server, as its superuser.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
-        format!(
-            "postgres://{SUPERUSER}:{}@127.0.0.1:{}/{database}",
-            self.cluster.password, self.port
-        )
+        url(SUPERUSER, &self.cluster.password, self.port, database)
     }
 
     /// Creates a database unless it is there, and answers its URL. `name` is a plain identifier.
     pub async fn database(&self, name: &str) -> Result<String, LocalServerError> {
-        let (client, connection) = tokio_postgres::connect(&self.url("postgres"), NoTls).await?;
-        let work = async {
-            if client
-                .query("SELECT FROM pg_database WHERE datname = $1", &[&name])
-                .await?
-                .is_empty()
-            {
-                client
-                    .batch_execute(&format!("CREATE DATABASE \"{name}\""))
-                    .await?;
+        self.as_superuser(async |client| {
+            let there = "SELECT FROM pg_database WHERE datname = $1";
+            if client.query(there, &[&name]).await?.is_empty() {
+                let create = format!("CREATE DATABASE \"{name}\"");
+                client.batch_execute(&create).await?;
             }
-            Ok(self.url(name))
-        };
+            Ok(())
+        })
+        .await?;
+        Ok(self.url(name))
+    }
+
+    /// The login of services, who are no superusers, with a new password; the roles that it is granted
+    /// are there once a database of this server has been migrated.
+    pub async fn service_login(&self) -> Result<ServiceLogin, LocalServerError> {
+        let password = cluster::random_password();
+        let roles = DbRole::ALL.map(DbRole::as_str).join(", ");
+        self.as_superuser(async |client| {
+            let there = "SELECT FROM pg_roles WHERE rolname = $1";
+            if client.query(there, &[&SERVICES]).await?.is_empty() {
+                client.batch_execute(&format!("CREATE ROLE {SERVICES}")).await?;
+            }
+            let entitle = format!(
+                "ALTER ROLE {SERVICES} LOGIN NOINHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION
+                     NOBYPASSRLS PASSWORD '{password}';
+                 GRANT {roles} TO {SERVICES}"
+            );
+            client.batch_execute(&entitle).await
+        })
+        .await?;
+        Ok(ServiceLogin {
+            password,
+            port: self.port,
+        })
+    }
+
+    async fn as_superuser(
+        &self,
+        work: impl AsyncFnOnce(&Client) -> Result<(), tokio_postgres::Error>,
+    ) -> Result<(), LocalServerError> {
+        let (client, connection) = tokio_postgres::connect(&self.url("postgres"), NoTls).await?;
         tokio::select! {
-            done = work => done,
+            done = work(&client) => Ok(done?),
             ended = connection => Err(ended.err().map_or_else(
                 || LocalServerError::NotStarted { said: "the connection was closed".to_owned() },
                 LocalServerError::Refused,

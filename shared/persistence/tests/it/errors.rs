@@ -156,7 +156,7 @@ async fn a_service_refuses_a_schema_that_it_does_not_know() {
 
     let known = datacovey_persistence::known_versions().unwrap();
     let (last, before) = known.split_last().unwrap();
-    datacovey_persistence::migrate_to(empty.url(), before.last().map(String::as_str))
+    datacovey_persistence::migrate_to(empty.admin_url(), before.last().map(String::as_str))
         .await
         .unwrap();
     let older = open(&empty).await;

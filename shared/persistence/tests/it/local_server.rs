@@ -5,7 +5,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use datacovey_persistence::{LocalServer, LocalServerError, LocalServerOptions};
+use datacovey_persistence::{
+    Database, DbRole, LocalServer, LocalServerError, LocalServerOptions, PoolOptions,
+};
 use tokio_postgres::NoTls;
 
 fn options(data_dir: &Path) -> LocalServerOptions {
@@ -89,6 +91,45 @@ async fn data_is_there_again_after_a_restart() {
             .await
             .is_err()
     );
+}
+
+#[tokio::test]
+async fn services_log_in_as_no_superuser() {
+    let folder = tempfile::tempdir().unwrap();
+    let _cleanup = Cleanup(folder.path());
+    let server = LocalServer::start(options(folder.path())).await.unwrap();
+    datacovey_persistence::migrate(&server.url("postgres"))
+        .await
+        .unwrap();
+    let former = server.service_login().await.unwrap().url("postgres");
+    let login = server.service_login().await.unwrap().url("postgres");
+    // The password is of the last who asked.
+    assert!(run(&former, "SELECT ''").await.is_err());
+
+    let may = "SELECT concat_ws(' ', rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolinherit)
+               FROM pg_roles WHERE rolname = current_user";
+    assert_eq!(run(&login, may).await.unwrap(), "f f f f f");
+    let member = "SELECT string_agg(roleid::regrole::text, ' ' ORDER BY roleid::regrole::text)
+                  FROM pg_auth_members WHERE member = current_user::regrole";
+    let mut roles = DbRole::ALL.map(DbRole::as_str);
+    roles.sort_unstable();
+    assert_eq!(run(&login, member).await.unwrap(), roles.join(" "));
+    for role in DbRole::ALL {
+        let database = Database::open(&login, role, PoolOptions::default()).await;
+        assert!(database.is_ok(), "{role}: {database:?}");
+    }
+
+    let (client, connection) = tokio_postgres::connect(&login, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    for forbidden in [
+        "SET ROLE datacovey_owner",
+        "SET ROLE datacovey_admin",
+        "CREATE TABLE t ()",
+        "SELECT FROM tenant",
+    ] {
+        let refused = client.batch_execute(forbidden).await.unwrap_err();
+        assert_eq!(refused.code().unwrap().code(), "42501", "{forbidden}");
+    }
 }
 
 #[tokio::test]

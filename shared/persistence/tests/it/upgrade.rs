@@ -27,14 +27,14 @@ async fn each_migration_runs_over_the_data_of_those_before() {
     let count = "SELECT (SELECT count(*) FROM tenant) || ' ' || (SELECT count(*) FROM \"table\") || ' ' ||
                  (SELECT count(*) FROM import_job WHERE status = 'completed')";
     for (number, version) in known_versions().unwrap().into_iter().enumerate() {
-        let ran = migrate_to(database.url(), Some(&version)).await.unwrap();
+        let ran = migrate_to(database.admin_url(), Some(&version)).await.unwrap();
         assert_eq!(ran, std::slice::from_ref(&version));
         if number == 0 {
             sql.run(FIRST_DATA).await.unwrap();
         }
         assert_eq!(sql.value(count).await.unwrap(), "2 1 1", "after {version}");
     }
-    assert_eq!(migrate(database.url()).await.unwrap(), Vec::<String>::new());
+    assert_eq!(migrate(database.admin_url()).await.unwrap(), Vec::<String>::new());
     // The owner of the old project takes part in it, as the owners of new ones do.
     let project =
         "SELECT status FROM project_participant WHERE project_id = '20000000-0000-0000-0000-000000000001'";
@@ -44,7 +44,7 @@ async fn each_migration_runs_over_the_data_of_those_before() {
 #[tokio::test]
 async fn migrating_at_once_from_several_places_runs_each_migration_once() {
     let database = TestDatabase::empty().await;
-    let runs = futures::future::try_join_all((0..4).map(|_| migrate(database.url())))
+    let runs = futures::future::try_join_all((0..4).map(|_| migrate(database.admin_url())))
         .await
         .unwrap();
     assert_eq!(runs.concat(), known_versions().unwrap());
