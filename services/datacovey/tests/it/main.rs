@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod away;
+mod backup;
 mod commands;
 mod demo;
 mod kill;
+mod load;
 mod process;
 mod trace;
 mod world;

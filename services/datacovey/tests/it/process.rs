@@ -17,6 +17,8 @@ pub(crate) struct Process {
     child: Child,
     gateway: SocketAddr,
     data_dir: PathBuf,
+    /// Of a server that is not the data directory's own.
+    database_url: Option<String>,
 }
 
 /// A folder that the account of a private PostgreSQL server reaches, where we are root.
@@ -63,6 +65,11 @@ impl Process {
             child,
             gateway,
             data_dir: data_dir.to_owned(),
+            database_url: arguments
+                .iter()
+                .skip_while(|it| **it != "--database-url")
+                .nth(1)
+                .map(|it| (*it).to_owned()),
         }
     }
 
@@ -72,9 +79,19 @@ impl Process {
 
     /// A client of the tenant's user in that role.
     pub(crate) async fn client(&self, tenant: &str) -> Client {
-        Client::connect(&self.endpoint(), &token(&self.data_dir, tenant).await)
+        let mut command = token_command(tenant, &self.data_dir);
+        if let Some(url) = &self.database_url {
+            command.args(["--database-url", url]);
+        }
+        Client::connect(&self.endpoint(), &printed(command).await)
             .await
             .unwrap()
+    }
+
+    /// The URL of the private server's database as its superuser.
+    pub(crate) fn superuser(&self) -> String {
+        let urls = std::fs::read_to_string(self.data_dir.join("database-url")).unwrap();
+        urls.lines().next().unwrap().to_owned()
     }
 
     /// As `kill -9` does; what it leaves behind is the next start's to cope with.
@@ -84,10 +101,7 @@ impl Process {
 
     /// Kills the private PostgreSQL server, which takes its children along.
     pub(crate) async fn kill_database(&self) {
-        let urls = std::fs::read_to_string(self.data_dir.join("database-url")).unwrap();
-        // The first is the superuser's, who may ask for the server's process.
-        let superuser = urls.lines().next().unwrap();
-        let (client, connection) = tokio_postgres::connect(superuser, tokio_postgres::NoTls)
+        let (client, connection) = tokio_postgres::connect(&self.superuser(), tokio_postgres::NoTls)
             .await
             .unwrap();
         let connection = tokio::spawn(connection);
@@ -123,12 +137,20 @@ impl Process {
 }
 
 pub(crate) async fn token(data_dir: &Path, tenant: &str) -> String {
-    let output = binary()
+    printed(token_command(tenant, data_dir)).await
+}
+
+fn token_command(tenant: &str, data_dir: &Path) -> Command {
+    let mut command = binary();
+    command
         .args(["token", "--tenant", tenant, "--data-dir"])
-        .arg(data_dir)
-        .output()
-        .await
-        .unwrap();
+        .arg(data_dir);
+    command
+}
+
+/// What a command prints that goes well.
+async fn printed(mut command: Command) -> String {
+    let output = command.output().await.unwrap();
     assert!(
         output.status.success(),
         "{}",

@@ -233,6 +233,12 @@ impl LocalServer {
         }
     }
 
+    /// A program of the server's installation and version, as `pg_dump`.
+    #[must_use]
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.cluster.binaries.program(name)
+    }
+
     /// The process id of the server itself: for tests that kill it.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {

@@ -1,0 +1,199 @@
+//! The suite under measurement: a process of its own, with a tenant and many tables.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use datacovey::client::Client;
+use datacovey::data_dir::DataDir;
+use datacovey::suite::{Settings, Suite};
+use datacovey::token::{TokenRequest, issue};
+use datacovey_proto::catalog::v1::{CreateDatasetRequest, CreateProjectRequest, Dataset, Project};
+use datacovey_proto::identity::v1::WhoAmIRequest;
+use datacovey_types::{Role, Scopes};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+/// The argument that makes this program the suite.
+pub(crate) const SERVE: &str = "serve";
+
+/// Tables of the one dataset.
+pub(crate) const TABLES: usize = 100_000;
+
+pub(crate) struct House {
+    child: Child,
+    folder: tempfile::TempDir,
+    pub(crate) gateway: String,
+    /// Where the catalog service listens.
+    pub(crate) catalog: String,
+    /// As the superuser of the private server.
+    pub(crate) database: String,
+    pub(crate) token: String,
+    pub(crate) tenant_id: String,
+    pub(crate) user_id: String,
+    pub(crate) dataset_id: String,
+    /// Some of the tables' ids.
+    pub(crate) tables: Vec<String>,
+}
+
+/// Runs the suite in `folder` until its standard input ends.
+pub(crate) async fn serve(folder: &str) {
+    let data = DataDir::open(Path::new(folder)).unwrap();
+    let suite = Suite::start(&data, Settings::for_a_while(), None).await.unwrap();
+    let catalog = suite.addresses()["catalog"];
+    println!(
+        "{} http://{catalog} {}",
+        suite.gateway_url(),
+        suite.database_url()
+    );
+    let mut end = String::new();
+    BufReader::new(tokio::io::stdin())
+        .read_line(&mut end)
+        .await
+        .unwrap();
+    suite.stop().await;
+}
+
+impl House {
+    pub(crate) async fn open() -> Self {
+        let folder = tempfile::Builder::new()
+            // The account of a private server has to pass through, where we are root.
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o711))
+            .tempdir()
+            .unwrap();
+        let place = folder.path().join("data");
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .arg(SERVE)
+            .arg(&place)
+            .env_remove("DATACOVEY_DATABASE_URL")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let ready = lines.next_line().await.unwrap().expect("the suite starts");
+        let [gateway, catalog, services] = ready.split(' ').collect::<Vec<_>>()[..] else {
+            panic!("{ready}")
+        };
+        let database = superuser(&place);
+        let request = TokenRequest {
+            tenant: "Bench".to_owned(),
+            role: Role::OrgAdmin,
+            email: None,
+            scopes: Scopes::NONE,
+            lifetime: Duration::from_secs(24 * 3600),
+        };
+        let token = issue(&DataDir::open(&place).unwrap(), services, request)
+            .await
+            .unwrap();
+        let client = Client::connect(gateway, &token).await.unwrap();
+        let me = client
+            .users()
+            .who_am_i(WhoAmIRequest {})
+            .await
+            .unwrap()
+            .into_inner();
+        let (tenant_id, user_id) = (me.tenant.unwrap().id, me.user.unwrap().id);
+        let dataset_id = dataset(&client).await;
+        let tables = make_tables(&database, &tenant_id, &dataset_id).await;
+        Self {
+            child,
+            folder,
+            gateway: gateway.to_owned(),
+            catalog: catalog.to_owned(),
+            database,
+            token,
+            tenant_id,
+            user_id,
+            dataset_id,
+            tables,
+        }
+    }
+
+    /// A folder for what a benchmark writes.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.folder.path().to_owned()
+    }
+
+    /// Memory of the suite's process that is resident, in bytes.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id().unwrap())).unwrap();
+        let line = status.lines().find(|it| it.starts_with("VmRSS:")).unwrap();
+        let kibibytes: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+        kibibytes * 1024
+    }
+
+    pub(crate) async fn close(mut self) {
+        let mut stdin = self.child.stdin.take().unwrap();
+        stdin.write_all(b"\n").await.unwrap();
+        drop(stdin);
+        self.child.wait().await.unwrap();
+    }
+}
+
+/// The data directory tells it first to whoever owns the directory.
+fn superuser(place: &Path) -> String {
+    let urls = std::fs::read_to_string(place.join("database-url")).unwrap();
+    urls.lines().next().unwrap().to_owned()
+}
+
+async fn dataset(client: &Client) -> String {
+    let project = Project {
+        name: "Bench".to_owned(),
+        ..Project::default()
+    };
+    let request = CreateProjectRequest {
+        project: Some(project),
+        ..Default::default()
+    };
+    let project_id = client
+        .projects()
+        .create_project(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .id;
+    let dataset = Dataset {
+        project_id,
+        name: "bench".to_owned(),
+        ..Dataset::default()
+    };
+    let request = CreateDatasetRequest {
+        dataset: Some(dataset),
+        ..Default::default()
+    };
+    client
+        .datasets()
+        .create_dataset(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .id
+}
+
+/// Too many for the API in a benchmark's time: written as they would stand there.
+async fn make_tables(database: &str, tenant_id: &str, dataset_id: &str) -> Vec<String> {
+    let (client, connection) = tokio_postgres::connect(database, tokio_postgres::NoTls)
+        .await
+        .unwrap();
+    let connection = tokio::spawn(connection);
+    let schema =
+        r#"{"type": "object", "properties": {"id": {"type": "string"}, "value": {"type": "number"}}}"#;
+    let insert = format!(
+        "SET session_replication_role = replica;
+         INSERT INTO \"table\" (id, tenant_id, dataset_id, name, schema)
+         SELECT md5(n::text)::uuid, '{tenant_id}', '{dataset_id}', 'table_' || n, '{schema}'
+         FROM generate_series(1, {TABLES}) AS n;
+         SET session_replication_role = origin;
+         VACUUM ANALYZE \"table\""
+    );
+    for statement in insert.split(';') {
+        client.batch_execute(statement).await.unwrap();
+    }
+    let some = "SELECT id::text FROM \"table\" ORDER BY id LIMIT 1000";
+    let ids = client.query(some, &[]).await.unwrap();
+    drop(client);
+    connection.await.unwrap().unwrap();
+    ids.into_iter().map(|row| row.get(0)).collect()
+}
