@@ -11,6 +11,7 @@ mod app;
 mod config;
 mod context;
 mod descriptor;
+pub mod field;
 mod frames;
 mod health;
 mod layer;

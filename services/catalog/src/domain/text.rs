@@ -6,8 +6,6 @@ pub(crate) const MAX_DISPLAY_NAME: usize = 200;
 pub(crate) const MAX_DESCRIPTION: usize = 4000;
 /// Longest name that SQL addresses, in characters.
 pub(crate) const MAX_IDENTIFIER: usize = 128;
-/// Longest idempotency key, in characters.
-pub(crate) const MAX_REQUEST_ID: usize = 64;
 
 /// A name for people: 1 to 200 characters, not only blanks, no control characters.
 pub(crate) fn display_name(text: &str) -> Result<String, String> {
@@ -56,15 +54,6 @@ pub(crate) fn identifier(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// An idempotency key: at most 64 printable ASCII characters; empty means none.
-pub(crate) fn request_id(text: &str) -> Result<Option<String>, String> {
-    within(text, MAX_REQUEST_ID)?;
-    if !text.chars().all(|it| it.is_ascii_graphic()) {
-        return Err("may hold printable ASCII characters without blanks; a UUID is recommended".to_owned());
-    }
-    Ok((!text.is_empty()).then(|| text.to_owned()))
-}
-
 fn within(text: &str, longest: usize) -> Result<(), String> {
     match text.chars().count() {
         length if length > longest => Err(format!("has {length} characters; at most {longest} are allowed")),
@@ -109,14 +98,5 @@ mod tests {
         assert!(description("").is_ok());
         assert!(description("a\0").is_err());
         assert!(description(&"x".repeat(4001)).is_err());
-    }
-
-    #[test]
-    fn idempotency_keys() {
-        assert_eq!(request_id(""), Ok(None));
-        assert_eq!(request_id("7f-1"), Ok(Some("7f-1".to_owned())));
-        for bad in ["a b", "ü", "a\0", &"x".repeat(65)] {
-            assert!(request_id(bad).is_err(), "{bad:?}");
-        }
     }
 }

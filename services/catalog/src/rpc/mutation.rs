@@ -6,7 +6,6 @@ use prost::Message;
 use uuid::Uuid;
 
 use super::field;
-use crate::domain::text;
 
 /// The key under which a repeat of the request is answered with the same resource; none if the
 /// caller sent no `request_id`.
@@ -16,18 +15,7 @@ pub(super) fn replay(
     request: &impl Message,
     violations: &mut Violations,
 ) -> Option<Replay> {
-    replay_of(method, request_id, &request.encode_to_vec(), violations)
-}
-
-/// The same for a request whose message has no one encoding; `request` stands for it.
-pub(super) fn replay_of(
-    method: &'static str,
-    request_id: &str,
-    request: &[u8],
-    violations: &mut Violations,
-) -> Option<Replay> {
-    let request_id = violations.take("request_id", text::request_id(request_id))??;
-    Some(Replay::new(method, request_id, request))
+    Replay::read(method, request_id, &request.encode_to_vec(), violations)
 }
 
 /// The row that a request without values is about.

@@ -8,7 +8,7 @@ use datacovey_types::Ctx;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{field, mutation, policy};
+use super::{field, policy};
 use crate::domain;
 use crate::domain::path::Path;
 use crate::domain::policy::Draft;
@@ -64,7 +64,7 @@ pub(super) fn parse_set(request: pb::SetTablePolicyRequest) -> Result<Set> {
     }
     // The message's map has no order of its own, so that the stored form stands for the request.
     let canonical = json!([request.table_id, stored, request.expected_version]).to_string();
-    let replay = mutation::replay_of(
+    let replay = Replay::read(
         "SetTablePolicy",
         &request.request_id,
         canonical.as_bytes(),

@@ -4,8 +4,6 @@ const MAX_NAME: usize = 200;
 const MAX_EMAIL: usize = 254;
 /// Longest part of it before the `@`.
 const MAX_EMAIL_LOCAL: usize = 64;
-/// Longest idempotency key, in characters.
-const MAX_REQUEST_ID: usize = 64;
 
 /// A name for people, without the blanks around it: 1 to 200 characters, no control characters.
 pub(crate) fn display_name(text: &str) -> Result<String, String> {
@@ -58,15 +56,6 @@ pub(crate) fn email(text: &str) -> Result<String, String> {
     } else {
         Err("is no e-mail address, as ada@example.com".to_owned())
     }
-}
-
-/// An idempotency key: at most 64 printable ASCII characters; empty means none.
-pub(crate) fn request_id(text: &str) -> Result<Option<String>, String> {
-    within(text, MAX_REQUEST_ID)?;
-    if !text.chars().all(|it| it.is_ascii_graphic()) {
-        return Err("may hold printable ASCII characters without blanks; a UUID is recommended".to_owned());
-    }
-    Ok((!text.is_empty()).then(|| text.to_owned()))
 }
 
 fn within(text: &str, longest: usize) -> Result<(), String> {
@@ -139,15 +128,6 @@ mod tests {
             &format!("a@{}", "x".repeat(253)),
         ] {
             assert!(email(bad).is_err(), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn idempotency_keys() {
-        assert_eq!(request_id(""), Ok(None));
-        assert_eq!(request_id("7f-1"), Ok(Some("7f-1".to_owned())));
-        for bad in ["a b", "ü", "a\0", &"x".repeat(65)] {
-            assert!(request_id(bad).is_err(), "{bad:?}");
         }
     }
 

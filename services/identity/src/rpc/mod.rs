@@ -1,6 +1,5 @@
 //! The gRPC services: context, authorize, parse, do, reply, in this order and nothing else.
 
-mod field;
 mod mutation;
 mod principal;
 mod role;

@@ -1,10 +1,10 @@
+//! What changes carry beside their values: the row meant, its state, the idempotency key.
+
 use datacovey_error::{Result, Violations};
 use datacovey_persistence::Replay;
+use datacovey_server::field;
 use prost::Message;
 use uuid::Uuid;
-
-use super::field;
-use crate::domain::text;
 
 /// The key under which a repeat of the request is answered with the same resource; none if the
 /// caller sent no `request_id`.
@@ -14,8 +14,7 @@ pub(super) fn replay(
     request: &impl Message,
     violations: &mut Violations,
 ) -> Option<Replay> {
-    let request_id = violations.take("request_id", text::request_id(request_id))??;
-    Some(Replay::new(method, request_id, &request.encode_to_vec()))
+    Replay::read(method, request_id, &request.encode_to_vec(), violations)
 }
 
 /// The row that a request without values is about.

@@ -2,11 +2,11 @@ use datacovey_error::{Error, Result, Violations};
 use datacovey_proto::internal::identity::v1 as pb;
 use datacovey_proto::internal::identity::v1::principal_service_server::PrincipalService;
 use datacovey_proto::internal::identity::v1::resolve_principal_request::Subject;
-use datacovey_server::internal_caller;
+use datacovey_server::{field, internal_caller};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::{field, role};
+use super::role;
 use crate::Principals;
 
 /// PrincipalService: whom a token or a job names. Only services call it.

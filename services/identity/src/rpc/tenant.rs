@@ -6,12 +6,12 @@ use datacovey_persistence::{
 };
 use datacovey_proto::identity::v1 as pb;
 use datacovey_proto::identity::v1::tenant_service_server::TenantService;
-use datacovey_server::ctx;
+use datacovey_server::{ctx, field};
 use datacovey_types::Permission::{ManageTenants, ManageUsers, Read};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::{field, mutation};
+use super::mutation;
 use crate::domain::text;
 
 /// TenantService: organizations.
@@ -44,7 +44,7 @@ impl TenantService for Tenants {
     ) -> Result<Response<pb::Tenant>, Status> {
         let ctx = ctx(&request)?;
         authorize(&ctx, Read)?;
-        let id = field::only_id(&request.into_inner().id)?;
+        let id = field::only_id("id", &request.into_inner().id)?;
         let row = self.database.tenant_get(&ctx, id).await?;
         Ok(Response::new(reply(row)?))
     }

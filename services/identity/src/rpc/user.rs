@@ -4,13 +4,13 @@ use datacovey_list::{Binding, Listing, Mask, UpdatableFields, etag, list_request
 use datacovey_persistence::{Database, NewUser, Replay, USER_FIELDS, UserChanges, UserRow};
 use datacovey_proto::identity::v1 as pb;
 use datacovey_proto::identity::v1::user_service_server::UserService;
-use datacovey_server::ctx;
+use datacovey_server::{ctx, field};
 use datacovey_types::Permission::{ManageUsers, Read};
 use datacovey_types::{Ctx, Permission};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::{field, mutation, role, tenant};
+use super::{mutation, role, tenant};
 use crate::domain::text;
 
 /// UserService: the users of a tenant.
@@ -41,7 +41,7 @@ impl UserService for Users {
     async fn get_user(&self, request: Request<pb::GetUserRequest>) -> Result<Response<pb::User>, Status> {
         let ctx = ctx(&request)?;
         authorize(&ctx, Read)?;
-        let id = field::only_id(&request.into_inner().id)?;
+        let id = field::only_id("id", &request.into_inner().id)?;
         let row = self.database.user_get(&ctx, id).await?;
         Ok(Response::new(reply(row)?))
     }

@@ -1,13 +1,13 @@
 //! Rows and domain values as messages.
 
-use chrono::NaiveDateTime;
 use datacovey_error::{Error, Result};
 use datacovey_list::etag;
 use datacovey_persistence::{QueryHistoryRow, QueryJobView, QueryRow};
 use datacovey_proto::query::v1 as pb;
+use datacovey_server::field::timestamp;
 use datacovey_types::QueryJobStatus;
 use prost_types::value::Kind;
-use prost_types::{ListValue, Struct, Timestamp, Value};
+use prost_types::{ListValue, Struct, Value};
 
 use crate::domain::output::OutputColumn;
 use crate::domain::violation::Violation;
@@ -198,15 +198,6 @@ fn violation_code(code: &str) -> pb::ViolationCode {
     }
 }
 
-fn timestamp(utc: NaiveDateTime) -> Timestamp {
-    let utc = utc.and_utc();
-    Timestamp {
-        seconds: utc.timestamp(),
-        // Below 2^31: a leap second's are below 2 · 10^9.
-        nanos: i32::try_from(utc.timestamp_subsec_nanos()).unwrap_or(i32::MAX),
-    }
-}
-
 fn json(value: serde_json::Value) -> Value {
     let kind = match value {
         serde_json::Value::Null => Kind::NullValue(0),
@@ -245,19 +236,5 @@ mod tests {
                 "{code}"
             );
         }
-    }
-
-    #[test]
-    fn times_are_utc() {
-        let at = chrono::DateTime::from_timestamp(1_700_000_000, 5_000)
-            .unwrap()
-            .naive_utc();
-        assert_eq!(
-            timestamp(at),
-            Timestamp {
-                seconds: 1_700_000_000,
-                nanos: 5_000
-            }
-        );
     }
 }

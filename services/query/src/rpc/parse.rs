@@ -8,6 +8,7 @@ use datacovey_persistence::{
     NewQuery, QUERY_FIELDS, QUERY_HISTORY_FIELDS, QUERY_JOB_FIELDS, QueryChanges, Replay,
 };
 use datacovey_proto::query::v1 as pb;
+use datacovey_server::field;
 use prost::Message;
 use prost_types::Struct;
 use uuid::Uuid;
@@ -15,30 +16,20 @@ use uuid::Uuid;
 use crate::domain::request::{JobFilter, QueryFilter, Question, ReadRequest, ResultFormat, Source};
 use crate::domain::text::check_text;
 
-const MAX_REQUEST_ID: usize = 64;
-const DEFAULT_WAIT: Duration = Duration::from_secs(30);
-const MAX_WAIT: Duration = Duration::from_secs(300);
-
-pub(super) fn only_id(field: &str, text: &str) -> Result<Uuid> {
-    let mut violations = Violations::new();
-    let id = take_id(field, text, &mut violations);
-    done(id, violations)
-}
-
 pub(super) fn new_query(request: pb::CreateQueryRequest) -> Result<(NewQuery, Option<Replay>)> {
     let mut violations = Violations::new();
     let replay = take_replay("CreateQuery", &request.request_id, &request, &mut violations);
     let Some(query) = request.query else {
         violations.add("query", "is required");
-        return done(None, violations);
+        return field::finish(violations, None);
     };
-    let project_id = take_id("query.project_id", &query.project_id, &mut violations);
+    let project_id = field::id("query.project_id", &query.project_id, &mut violations);
     check_text("query.query_text", &query.query_text, &mut violations);
     let new = project_id.map(|project_id| NewQuery {
         project_id,
         query_text: query.query_text,
     });
-    done(new.map(|new| (new, replay)), violations)
+    field::finish(violations, new.map(|new| (new, replay)))
 }
 
 pub(super) fn check(request: pb::CheckQueryRequest) -> Result<Question> {
@@ -48,7 +39,7 @@ pub(super) fn check(request: pb::CheckQueryRequest) -> Result<Question> {
         pb::check_query_request::Query::QueryId(id) => Err(id),
     });
     let question = take_question(&request.project_id, source, &mut violations);
-    let question = done(question, violations)?;
+    let question = field::finish(violations, question)?;
     refuse_parameters(request.parameters.as_ref())?;
     Ok(question)
 }
@@ -61,14 +52,15 @@ pub(super) fn new_job(request: pb::CreateQueryJobRequest) -> Result<(Question, O
         pb::create_query_job_request::Query::QueryId(id) => Err(id),
     });
     let question = take_question(&request.project_id, source, &mut violations);
-    let question = done(question, violations)?;
+    let question = field::finish(violations, question)?;
     refuse_parameters(request.parameters.as_ref())?;
     Ok((question, replay))
 }
 
 pub(super) fn list_queries(request: &pb::ListQueriesRequest) -> Result<(QueryFilter, Listing)> {
     let mut violations = Violations::new();
-    let project_id = take_filter("project_id", request.project_id.as_deref(), &mut violations);
+    let project_id =
+        field::optional_id("project_id", request.project_id.as_deref(), &mut violations).flatten();
     let binding = Binding::new("ListQueries")
         .with("project_id", request.project_id.as_deref().unwrap_or_default())
         .with("show_archived", request.show_archived);
@@ -77,13 +69,14 @@ pub(super) fn list_queries(request: &pb::ListQueriesRequest) -> Result<(QueryFil
         project_id,
         show_archived: request.show_archived,
     };
-    done(listing.map(|listing| (filter, listing)), violations)
+    field::finish(violations, listing.map(|listing| (filter, listing)))
 }
 
 pub(super) fn list_jobs(request: &pb::ListQueryJobsRequest) -> Result<(JobFilter, Listing)> {
     let mut violations = Violations::new();
-    let query_id = take_filter("query_id", request.query_id.as_deref(), &mut violations);
-    let project_id = take_filter("project_id", request.project_id.as_deref(), &mut violations);
+    let query_id = field::optional_id("query_id", request.query_id.as_deref(), &mut violations).flatten();
+    let project_id =
+        field::optional_id("project_id", request.project_id.as_deref(), &mut violations).flatten();
     let binding = Binding::new("ListQueryJobs")
         .with("query_id", request.query_id.as_deref().unwrap_or_default())
         .with("project_id", request.project_id.as_deref().unwrap_or_default());
@@ -94,20 +87,20 @@ pub(super) fn list_jobs(request: &pb::ListQueryJobsRequest) -> Result<(JobFilter
         &mut violations,
     );
     let filter = JobFilter { query_id, project_id };
-    done(listing.map(|listing| (filter, listing)), violations)
+    field::finish(violations, listing.map(|listing| (filter, listing)))
 }
 
 pub(super) fn query_history(request: &pb::ListQueryHistoryRequest) -> Result<(Uuid, Listing)> {
     let mut violations = Violations::new();
     let binding = Binding::new("ListQueryHistory").with("query_id", &request.query_id);
-    let id = take_id("query_id", &request.query_id, &mut violations);
+    let id = field::id("query_id", &request.query_id, &mut violations);
     let listing = Listing::parse_newest_first(
         &QUERY_HISTORY_FIELDS,
         binding,
         list_request!(request, fixed_order),
         &mut violations,
     );
-    done(id.zip(listing), violations)
+    field::finish(violations, id.zip(listing))
 }
 
 /// A stored query that a request is about.
@@ -129,12 +122,12 @@ pub(super) fn target(
 ) -> Result<Target> {
     let mut violations = Violations::new();
     let replay = take_replay(method, request_id, request, &mut violations);
-    let target = take_id("id", id, &mut violations).map(|id| Target {
+    let target = field::id("id", id, &mut violations).map(|id| Target {
         id,
         etag: etag.to_owned(),
         replay,
     });
-    done(target, violations)
+    field::finish(violations, target)
 }
 
 pub(super) fn update_query(request: pb::UpdateQueryRequest) -> Result<(Target, QueryChanges)> {
@@ -153,9 +146,9 @@ pub(super) fn update_query(request: pb::UpdateQueryRequest) -> Result<(Target, Q
     let replay = take_replay("UpdateQuery", &request.request_id, &request, &mut violations);
     let Some(query) = request.query else {
         violations.add("query", "is required");
-        return done(None, violations);
+        return field::finish(violations, None);
     };
-    let id = take_id("query.id", &query.id, &mut violations);
+    let id = field::id("query.id", &query.id, &mut violations);
     let is_set = |_: &str| !query.query_text.is_empty();
     let mask = FIELDS.parse(request.update_mask.as_ref(), is_set, &mut violations);
     let writes = mask.is_some_and(|mask| mask.contains("query_text"));
@@ -170,35 +163,27 @@ pub(super) fn update_query(request: pb::UpdateQueryRequest) -> Result<(Target, Q
         etag: query.etag,
         replay,
     });
-    done(target.map(|target| (target, changes)), violations)
+    field::finish(violations, target.map(|target| (target, changes)))
 }
 
 /// Cancelling twice is cancelling once, so its key is checked and not kept.
 pub(super) fn cancel(request: &pb::CancelQueryJobRequest) -> Result<Uuid> {
     let mut violations = Violations::new();
-    check_request_id(&request.request_id, &mut violations);
-    let id = take_id("id", &request.id, &mut violations);
-    done(id, violations)
+    take_replay("CancelQueryJob", &request.request_id, request, &mut violations);
+    let id = field::id("id", &request.id, &mut violations);
+    field::finish(violations, id)
 }
 
 pub(super) fn wait(request: &pb::WaitQueryJobRequest) -> Result<(Uuid, Duration)> {
     let mut violations = Violations::new();
-    let id = take_id("id", &request.id, &mut violations);
-    let timeout = match request.timeout {
-        None => Some(DEFAULT_WAIT),
-        Some(given) => {
-            let given = Duration::try_from(given).map(|timeout| timeout.min(MAX_WAIT));
-            given
-                .map_err(|_| violations.add("timeout", "must not be negative"))
-                .ok()
-        }
-    };
-    done(id.zip(timeout), violations)
+    let id = field::id("id", &request.id, &mut violations);
+    let timeout = field::wait("timeout", request.timeout, &mut violations);
+    field::finish(violations, id.zip(timeout))
 }
 
 pub(super) fn read(request: &pb::ReadResultsRequest) -> Result<ReadRequest> {
     let mut violations = Violations::new();
-    let job_id = take_id("query_job_id", &request.query_job_id, &mut violations);
+    let job_id = field::id("query_job_id", &request.query_job_id, &mut violations);
     let format = match pb::ResultFormat::try_from(request.format) {
         Ok(pb::ResultFormat::Unspecified | pb::ResultFormat::Json) => Some(ResultFormat::Json),
         Ok(pb::ResultFormat::ArrowIpc) => Some(ResultFormat::ArrowIpc),
@@ -229,7 +214,7 @@ pub(super) fn read(request: &pb::ReadResultsRequest) -> Result<ReadRequest> {
             max_rows: max_rows?,
         })
     })();
-    done(request, violations)
+    field::finish(violations, request)
 }
 
 fn take_question(
@@ -237,13 +222,13 @@ fn take_question(
     source: Option<std::result::Result<String, String>>,
     violations: &mut Violations,
 ) -> Option<Question> {
-    let given = (!project_id.is_empty()).then(|| take_id("project_id", project_id, violations));
+    let given = (!project_id.is_empty()).then(|| field::id("project_id", project_id, violations));
     let source = match source {
         None => {
             violations.add("query", "is required: query_text or query_id");
             return None;
         }
-        Some(Err(id)) => Source::Query(take_id("query_id", &id, violations)?),
+        Some(Err(id)) => Source::Query(field::id("query_id", &id, violations)?),
         Some(Ok(text)) => {
             if given.is_none() {
                 violations.add("project_id", "is required with query_text");
@@ -258,25 +243,6 @@ fn take_question(
     })
 }
 
-fn take_id(field: &str, text: &str, violations: &mut Violations) -> Option<Uuid> {
-    let id = Uuid::parse_str(text).ok();
-    if id.is_none() {
-        violations.add(
-            field,
-            if text.is_empty() {
-                "is required: a UUID"
-            } else {
-                "must be a UUID"
-            },
-        );
-    }
-    id
-}
-
-fn take_filter(field: &str, text: Option<&str>, violations: &mut Violations) -> Option<Uuid> {
-    take_id(field, text?, violations)
-}
-
 /// The key under which a repeat of the request is answered with the same resource.
 fn take_replay(
     method: &'static str,
@@ -284,17 +250,7 @@ fn take_replay(
     request: &impl Message,
     violations: &mut Violations,
 ) -> Option<Replay> {
-    check_request_id(request_id, violations);
-    (!request_id.is_empty()).then(|| Replay::new(method, request_id, &request.encode_to_vec()))
-}
-
-fn check_request_id(text: &str, violations: &mut Violations) {
-    if text.len() > MAX_REQUEST_ID || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        violations.add(
-            "request_id",
-            format!("must be at most {MAX_REQUEST_ID} printable ASCII characters without blanks"),
-        );
-    }
+    Replay::read(method, request_id, &request.encode_to_vec(), violations)
 }
 
 fn refuse_parameters(parameters: Option<&Struct>) -> Result<()> {
@@ -304,12 +260,6 @@ fn refuse_parameters(parameters: Option<&Struct>) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// A value is missing only where a violation says why.
-fn done<T>(value: Option<T>, violations: Violations) -> Result<T> {
-    violations.check()?;
-    value.ok_or_else(|| Error::internal("a request without a violation and without a value"))
 }
 
 #[cfg(test)]
@@ -372,26 +322,5 @@ mod tests {
             }
         );
         assert_eq!(fields(check(pb::CheckQueryRequest::default())), ["query"]);
-    }
-
-    #[test]
-    fn waiting_is_bounded() {
-        let wait = |timeout| {
-            wait(&pb::WaitQueryJobRequest {
-                id: Uuid::nil().to_string(),
-                timeout,
-            })
-        };
-        assert_eq!(wait(None).unwrap().1, DEFAULT_WAIT);
-        let long = prost_types::Duration {
-            seconds: 9999,
-            nanos: 0,
-        };
-        assert_eq!(wait(Some(long)).unwrap().1, MAX_WAIT);
-        let negative = prost_types::Duration {
-            seconds: -1,
-            nanos: 0,
-        };
-        assert_eq!(fields(wait(Some(negative))), ["timeout"]);
     }
 }

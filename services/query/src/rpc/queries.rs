@@ -2,7 +2,7 @@ use datacovey_auth::authorize;
 use datacovey_error::{Error, Result};
 use datacovey_proto::query::v1 as pb;
 use datacovey_proto::query::v1::query_service_server::QueryService;
-use datacovey_server::ctx;
+use datacovey_server::{ctx, field};
 use datacovey_types::Permission;
 use tonic::{Request, Response, Status};
 
@@ -29,7 +29,7 @@ impl QueryService for Queries {
     async fn get_query(&self, request: Request<pb::GetQueryRequest>) -> Result<Response<pb::Query>, Status> {
         let ctx = ctx(&request)?;
         authorize(&ctx, Permission::Read)?;
-        let id = parse::only_id("id", &request.into_inner().id)?;
+        let id = field::only_id("id", &request.into_inner().id)?;
         let row = self.0.database.query_get(&ctx, id).await?;
         Ok(Response::new(convert::query(row)?))
     }

@@ -4,7 +4,7 @@ use datacovey_auth::authorize;
 use datacovey_error::Result;
 use datacovey_proto::query::v1 as pb;
 use datacovey_proto::query::v1::query_job_service_server::QueryJobService;
-use datacovey_server::{ctx, reply_stream};
+use datacovey_server::{ctx, field, reply_stream};
 use datacovey_types::Permission;
 use futures::{Stream, TryStreamExt as _};
 use tonic::{Request, Response, Status};
@@ -37,7 +37,7 @@ impl QueryJobService for QueryJobs {
     ) -> Result<Response<pb::QueryJob>, Status> {
         let ctx = ctx(&request)?;
         authorize(&ctx, Permission::Read)?;
-        let id = parse::only_id("id", &request.into_inner().id)?;
+        let id = field::only_id("id", &request.into_inner().id)?;
         let view = self.0.database.query_job_get(&ctx, id).await?;
         Ok(Response::new(convert::query_job(view)))
     }
@@ -90,7 +90,7 @@ impl QueryJobService for QueryJobs {
     ) -> Result<Response<Self::WatchQueryJobStream>, Status> {
         let ctx = ctx(&request)?;
         authorize(&ctx, Permission::Read)?;
-        let id = parse::only_id("id", &request.into_inner().id)?;
+        let id = field::only_id("id", &request.into_inner().id)?;
         let views = self.0.watch_query_job(ctx, id).await?;
         Ok(Response::new(reply_stream(views.map_ok(convert::query_job))))
     }

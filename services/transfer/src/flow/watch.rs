@@ -12,10 +12,6 @@ use uuid::Uuid;
 
 use crate::Transfer;
 
-/// How long `Wait` waits where nothing is said, and at most.
-pub(crate) const DEFAULT_WAIT: Duration = Duration::from_secs(30);
-pub(crate) const MAX_WAIT: Duration = Duration::from_secs(300);
-
 /// A job that can be read again and again until it has ended.
 pub(crate) trait Watched: Clone + Send + Sync + 'static {
     const KIND: JobKind;
@@ -80,7 +76,7 @@ pub(crate) async fn wait<J: Watched>(
 ) -> Result<J> {
     // Heard from before the first look, so that nothing falls between.
     let mut lookout = Lookout::new(Some(&transfer.listener));
-    let mut until = Instant::now() + at_most.min(MAX_WAIT);
+    let mut until = Instant::now() + at_most;
     if let Some(deadline) = ctx.deadline {
         // A little earlier, so that the answer still arrives.
         let left = Instant::from_std(deadline).checked_sub(Duration::from_millis(100));

@@ -103,8 +103,11 @@ impl ExportService for Exports {
         authorize(&ctx, Read)?;
         let request = request.into_inner();
         let mut violations = Violations::new();
-        let parsed = field::id("id", &request.id, &mut violations)
-            .zip(field::timeout(request.timeout, &mut violations));
+        let parsed = field::id("id", &request.id, &mut violations).zip(field::wait(
+            "timeout",
+            request.timeout,
+            &mut violations,
+        ));
         let (id, at_most) = field::finish(violations, parsed)?;
         let job: ExportJob = wait(&self.transfer, &ctx, id, at_most).await?;
         Ok(self.reply(job)?)

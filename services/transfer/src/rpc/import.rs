@@ -139,8 +139,11 @@ impl ImportService for Imports {
         authorize(&ctx, Read)?;
         let request = request.into_inner();
         let mut violations = Violations::new();
-        let parsed = field::id("id", &request.id, &mut violations)
-            .zip(field::timeout(request.timeout, &mut violations));
+        let parsed = field::id("id", &request.id, &mut violations).zip(field::wait(
+            "timeout",
+            request.timeout,
+            &mut violations,
+        ));
         let (id, at_most) = field::finish(violations, parsed)?;
         let job: ImportJob = wait(&self.transfer, &ctx, id, at_most).await?;
         Ok(self.reply(job)?)

@@ -1,6 +1,6 @@
 //! Which request made which resource, written in the transaction that made it.
 
-use datacovey_error::{Error, ErrorReason};
+use datacovey_error::{Error, ErrorReason, Violations};
 use datacovey_types::Ctx;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
@@ -19,7 +19,30 @@ pub struct Replay {
     request_hash: Vec<u8>,
 }
 
+/// Longest key, in characters.
+const MAX_KEY: usize = 64;
+
 impl Replay {
+    /// Reads the key that a request brings; none where it is empty, or noted as wrong.
+    pub fn read(
+        method: &'static str,
+        request_id: &str,
+        request: &[u8],
+        violations: &mut Violations,
+    ) -> Option<Self> {
+        if request_id.is_empty() {
+            return None;
+        }
+        if request_id.len() > MAX_KEY || !request_id.bytes().all(|it| it.is_ascii_graphic()) {
+            let rule = format!(
+                "must be at most {MAX_KEY} printable ASCII characters without blanks; a UUID is recommended"
+            );
+            violations.add("request_id", rule);
+            return None;
+        }
+        Some(Self::new(method, request_id, request))
+    }
+
     /// `request` is the whole request as it was sent; the same key with another request is refused.
     #[must_use]
     pub fn new(method: &'static str, request_id: impl Into<String>, request: &[u8]) -> Self {
@@ -72,5 +95,22 @@ impl Replay {
             return Err(Error::precondition(ErrorReason::WrongState, message).into());
         }
         Ok(Some(first))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_short_and_printable() {
+        let mut violations = Violations::new();
+        let mut read = |key: &str| Replay::read("Method", key, b"", &mut violations);
+        assert_eq!(read(""), None);
+        assert_eq!(read("7f-1"), Some(Replay::new("Method", "7f-1", b"")));
+        for bad in ["a b", "ü", "a\0", &"x".repeat(65)] {
+            assert_eq!(read(bad), None, "{bad:?}");
+        }
+        assert_eq!(violations.into_vec().len(), 4);
     }
 }
