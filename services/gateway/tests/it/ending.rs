@@ -13,7 +13,7 @@ use crate::fake::{Fake, frame_bytes, streamed};
 use crate::suite::{ANSWERS, Reply, Suite, UNARY, UPLOAD, one_message, soon};
 
 /// Takes a call and never answers. Tells that it has begun, and when it was given up.
-fn never(fake: &Fake, path: &'static str) -> (CancellationToken, CancellationToken) {
+pub(crate) fn never(fake: &Fake, path: &'static str) -> (CancellationToken, CancellationToken) {
     let (begun, given_up) = (CancellationToken::new(), CancellationToken::new());
     let (tell, guard) = (begun.clone(), given_up.clone());
     fake.answer(path, move |_| {
@@ -28,7 +28,7 @@ fn never(fake: &Fake, path: &'static str) -> (CancellationToken, CancellationTok
 }
 
 /// Begins an answer, hands out its sender, and leaves it to the test.
-fn begin(fake: &Fake) -> Arc<Mutex<mpsc::Receiver<mpsc::Sender<Frame<bytes::Bytes>>>>> {
+pub(crate) fn begin(fake: &Fake) -> Arc<Mutex<mpsc::Receiver<mpsc::Sender<Frame<bytes::Bytes>>>>> {
     let (hand_out, senders) = mpsc::channel(1);
     fake.answer(ANSWERS, move |_| {
         let hand_out = hand_out.clone();
