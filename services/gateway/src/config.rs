@@ -24,7 +24,7 @@ const CORS_ORIGINS: &str = "DATACOVEY_CORS_ORIGINS";
 pub struct Args {
     #[command(flatten)]
     pub server: ServerArgs,
-    /// Origins whose pages may call from a browser, separated by commas, as https://app.example.com; * for all [default: none]
+    /// Origins whose pages may call from a browser, separated by commas, as http://localhost:5173; * for all [default: none]
     #[arg(long, env = CORS_ORIGINS, value_name = "ORIGINS")]
     pub cors_origins: Option<String>,
 }
