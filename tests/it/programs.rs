@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clap::{Args as _, Command, CommandFactory as _, FromArgMatches, Parser};
+use clap::{Args as _, Command, CommandFactory as _, Parser};
 use datacovey_server::{ServerArgs, Service};
 
 /// One service as a process of its own.
@@ -37,17 +37,7 @@ pub(crate) fn services() -> [Program; 5] {
         datacovey_query as query, datacovey_transfer as transfer,
     };
     [
-        Program {
-            service: gateway::SERVICE,
-            command: server,
-            wrong: |line| {
-                let matches = server().try_get_matches_from(line);
-                match matches.and_then(|it| ServerArgs::from_arg_matches(&it)) {
-                    Ok(args) => wrong(gateway::configure(args).map(drop)),
-                    Err(error) => vec![(String::new(), error.to_string())],
-                }
-            },
-        },
+        program!(gateway),
         program!(identity),
         program!(catalog),
         program!(query),
@@ -63,9 +53,9 @@ pub(crate) fn named(name: &str) -> Service {
         .unwrap()
 }
 
-/// What all services read, and the gateway reads alone.
+/// What all services read.
 pub(crate) fn server() -> Command {
-    ServerArgs::augment_args(Command::new("datacovey-gateway"))
+    ServerArgs::augment_args(Command::new("service"))
 }
 
 /// The binary for one machine, whose `migrate` runs on a cluster, too.

@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use datacovey_gateway::Origins;
 use datacovey_types::Role;
 
 /// A data clean room: organizations learn from each other's tables while nobody sees anybody's rows.
@@ -56,6 +57,9 @@ pub struct Up {
     /// Where metrics and probes answer; port 0 takes a free one.
     #[arg(long, env = "DATACOVEY_ADMIN_LISTEN", default_value = "127.0.0.1:0")]
     pub admin_listen: SocketAddr,
+    /// Origins whose pages may call from a browser, separated by commas, as http://localhost:5173; * for all; none by default.
+    #[arg(long, env = "DATACOVEY_CORS_ORIGINS", value_name = "ORIGINS")]
+    pub cors_origins: Option<Origins>,
     /// OTLP collector (gRPC) that traces go to, as in http://127.0.0.1:4317; none by default.
     #[arg(long, env = "DATACOVEY_OTLP_ENDPOINT")]
     pub otlp_endpoint: Option<String>,

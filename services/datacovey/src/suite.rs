@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use datacovey_auth::TrustedService;
 use datacovey_error::Error;
+use datacovey_gateway::Origins;
 use datacovey_persistence::PoolOptions;
 use datacovey_server::{
     App, CallersConfig, Limits, Listeners, LogFormat, ServerConfig, Service, Telemetry, TelemetryConfig,
@@ -42,6 +43,8 @@ pub struct Settings {
     pub database_url: Option<String>,
     /// Whether the private server's data go when it stops.
     pub temporary: bool,
+    /// Whose pages may call from a browser.
+    pub cors_origins: Origins,
 }
 
 impl Settings {
@@ -54,6 +57,7 @@ impl Settings {
             grace: Duration::from_secs(5),
             database_url: std::env::var("DATACOVEY_DATABASE_URL").ok(),
             temporary: true,
+            cors_origins: Origins::default(),
         }
     }
 }
@@ -162,7 +166,11 @@ impl Suite {
             ),
             None => None,
         };
-        let app = datacovey_gateway::app(&gateway)?;
+        let config = datacovey_gateway::Config {
+            server: gateway.clone(),
+            cors_origins: settings.cors_origins,
+        };
+        let app = datacovey_gateway::app(&config)?;
         outside.serve(gateway, app, wiring.take("gateway", admin)?, metrics());
 
         let mut suite = Self {

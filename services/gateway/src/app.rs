@@ -1,30 +1,26 @@
 use std::sync::{Arc, LazyLock};
 
+use axum::middleware::{from_fn, from_fn_with_state};
 use datacovey_auth::{InternalSigner, InternalVerifier};
 use datacovey_error::{Error, Result};
 use datacovey_proto::PUBLIC_DESCRIPTORS;
-use datacovey_server::{App, Authentication, RemotePrincipals, ServerConfig, Service};
+use datacovey_server::{App, Authentication, RemotePrincipals, ServerConfig};
 
-use crate::health;
+use crate::config::{Config, SERVICE};
 use crate::proxy::Proxy;
 use crate::routes::{BadDescriptors, RouteTable, UPSTREAMS};
 use crate::upstream::Upstream;
-
-/// The gateway among the services of the suite.
-pub const SERVICE: Service = Service {
-    name: "gateway",
-    port: 8080,
-    admin_port: 8081,
-    peers: &UPSTREAMS,
-};
+use crate::{cors, health, web};
 
 static ROUTES: LazyLock<Result<RouteTable, BadDescriptors>> =
     LazyLock::new(|| RouteTable::from_descriptors(PUBLIC_DESCRIPTORS));
 
-/// The gateway as it is configured: a proxy for all public services, and nothing else.
+/// The gateway as it is configured: a proxy for all public services, of gRPC and gRPC-Web.
 ///
 /// Fails if the configuration lacks a key or an address that [`SERVICE`] says are needed.
-pub fn app(config: &ServerConfig) -> Result<App> {
+pub fn app(config: &Config) -> Result<App> {
+    let cors = config.cors_origins.clone().layer();
+    let config = &config.server;
     let routes = ROUTES
         .as_ref()
         .map_err(|error| Error::internal(error.to_string()))?;
@@ -38,7 +34,12 @@ pub fn app(config: &ServerConfig) -> Result<App> {
 
     let proxy = Proxy::new(routes, &upstreams, signer);
     let names: Vec<_> = routes.services().map(|(name, _)| name).collect();
-    let app = App::new(authentication(config)?).proxy(proxy, &names, PUBLIC_DESCRIPTORS);
+    let app = App::new(authentication(config)?)
+        .proxy(proxy, &names, PUBLIC_DESCRIPTORS)
+        .outside(|routes| {
+            let routes = routes.layer(from_fn(web::layer));
+            routes.layer(from_fn_with_state(cors, cors::layer))
+        });
     Ok(upstreams.into_iter().fold(app, |app, upstream| {
         let name = upstream.name();
         let behind: Vec<_> = routes

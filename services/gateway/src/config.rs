@@ -1,18 +1,94 @@
 use datacovey_error::{Violation, Violations};
-use datacovey_server::{ServerArgs, ServerConfig};
+use datacovey_server::{ServerArgs, ServerConfig, Service};
 
-use crate::SERVICE;
+use crate::cors::Origins;
+use crate::routes::UPSTREAMS;
 
-/// Reads the configuration of the gateway, or says everything that is wrong with it.
-pub fn configure(args: ServerArgs) -> Result<ServerConfig, Vec<Violation>> {
-    // No service of the suite has business here, so that without an issuer nobody could call.
-    let args = ServerArgs {
-        trusted_services: None,
-        ..args
-    };
-    let mut violations = Violations::new();
-    match args.validate(SERVICE, &mut violations) {
-        Some(config) if violations.is_empty() => Ok(config),
-        _ => Err(violations.into_vec()),
+/// The gateway among the services of the suite.
+pub const SERVICE: Service = Service {
+    name: "gateway",
+    port: 8080,
+    admin_port: 8081,
+    peers: &UPSTREAMS,
+};
+
+const CORS_ORIGINS: &str = "DATACOVEY_CORS_ORIGINS";
+
+/// Flags and environment variables of the gateway.
+#[derive(clap::Parser, Clone, Debug, Default)]
+#[command(
+    name = "datacovey-gateway",
+    version,
+    about = "The one port of DataCovey: verifies who calls, and passes calls on to the services"
+)]
+pub struct Args {
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Origins whose pages may call from a browser, separated by commas, as http://localhost:5173; * for all [default: none]
+    #[arg(long, env = CORS_ORIGINS, value_name = "ORIGINS")]
+    pub cors_origins: Option<String>,
+}
+
+/// The gateway, configured.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub server: ServerConfig,
+    /// Whose pages may call from a browser.
+    pub cors_origins: Origins,
+}
+
+impl Args {
+    /// The configuration, or everything that is wrong with it.
+    pub fn validate(self) -> Result<Config, Vec<Violation>> {
+        // No service of the suite has business here, so that without an issuer nobody could call.
+        let args = ServerArgs {
+            trusted_services: None,
+            ..self.server
+        };
+        let mut violations = Violations::new();
+        let server = args.validate(SERVICE, &mut violations);
+        let text = self.cors_origins.unwrap_or_default();
+        let cors_origins = Origins::parse(&text).unwrap_or_else(|wrong| {
+            for description in wrong {
+                violations.add(CORS_ORIGINS, description);
+            }
+            Origins::default()
+        });
+        match server {
+            Some(server) if violations.is_empty() => Ok(Config { server, cors_origins }),
+            _ => Err(violations.into_vec()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_that_is_wrong_is_said_at_once() {
+        let args = Args {
+            server: ServerArgs {
+                listen: Some("nowhere".to_owned()),
+                ..ServerArgs::default()
+            },
+            cors_origins: Some("https://app.example.com/path, null".to_owned()),
+        };
+        let wrong = args.validate().unwrap_err();
+        let fields: Vec<_> = wrong.iter().map(|it| it.field.as_str()).collect();
+        assert_eq!(
+            fields,
+            [
+                "DATACOVEY_LISTEN",
+                "DATACOVEY_ISSUERS",
+                "DATACOVEY_SERVICE_KEY_FILE",
+                "DATACOVEY_IDENTITY_URL",
+                "DATACOVEY_CATALOG_URL",
+                "DATACOVEY_QUERY_URL",
+                "DATACOVEY_TRANSFER_URL",
+                CORS_ORIGINS,
+                CORS_ORIGINS,
+            ]
+        );
     }
 }

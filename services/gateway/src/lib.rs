@@ -1,4 +1,5 @@
-//! The one port of the suite: authentication and transparent streaming proxy.
+//! The one port of the suite: authentication and transparent streaming proxy, for programs and,
+//! by gRPC-Web, for browsers.
 //!
 //! Owns no data. The one rule: a call goes on only as the principal that its credentials name, and
 //! no message of it is decoded.
@@ -6,11 +7,14 @@
 mod app;
 mod body;
 mod config;
+mod cors;
 mod headers;
 mod health;
 mod proxy;
 mod routes;
 mod upstream;
+mod web;
 
-pub use app::{SERVICE, app};
-pub use config::configure;
+pub use app::app;
+pub use config::{Args, Config, SERVICE};
+pub use cors::Origins;

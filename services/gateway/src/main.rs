@@ -2,22 +2,14 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use datacovey_gateway::{app, configure};
-use datacovey_server::{ServerArgs, refuse, run};
-
-/// The one port of DataCovey: verifies who calls, and passes calls on to the services.
-#[derive(Parser)]
-#[command(version)]
-struct Args {
-    #[command(flatten)]
-    server: ServerArgs,
-}
+use clap::Parser as _;
+use datacovey_gateway::{Args, app};
+use datacovey_server::{refuse, run};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match configure(Args::parse().server) {
-        Ok(config) => run(config.clone(), async move { app(&config) }).await,
+    match Args::parse().validate() {
+        Ok(config) => run(config.server.clone(), async move { app(&config) }).await,
         Err(violations) => refuse(&violations),
     }
 }

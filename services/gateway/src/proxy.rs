@@ -18,7 +18,7 @@ use tonic::body::Body;
 use tower::Service;
 use tracing::{Instrument as _, Span, info_span};
 
-use crate::body::{RequestBody, ResponseBody};
+use crate::body::{Fault, RequestBody, ResponseBody};
 use crate::headers;
 use crate::routes::RouteTable;
 use crate::upstream::Upstream;
@@ -73,14 +73,18 @@ where
             if let Some(refusal) = not_grpc(&request) {
                 return Ok(refusal);
             }
-            let answer = inner.forward(request).await;
-            Ok(answer.unwrap_or_else(|error| Status::from(error).into_http()))
+            let fault = Fault::default();
+            let answer = inner.forward(request, &fault).await;
+            Ok(answer.unwrap_or_else(|error| {
+                let status = fault.get().cloned();
+                status.unwrap_or_else(|| error.into()).into_http()
+            }))
         })
     }
 }
 
 impl Inner {
-    async fn forward<B>(&self, request: Request<B>) -> Result<Response<Body>, Error>
+    async fn forward<B>(&self, request: Request<B>, fault: &Fault) -> Result<Response<Body>, Error>
     where
         B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
@@ -107,7 +111,7 @@ impl Inner {
         head.extensions.clear();
 
         let call = CancellationToken::new();
-        let body = RequestBody::new(body, call.clone().cancelled_owned());
+        let body = RequestBody::new(body, fault.clone(), call.clone().cancelled_owned());
         // From here on, dropping this future or the answer's body ends the request's body.
         let call = call.drop_guard();
         let request = Request::from_parts(head, Body::new(body));
@@ -118,7 +122,7 @@ impl Inner {
             return Err(upstream.away(format!("answered {} and not in gRPC", head.status)));
         }
         head.headers = headers::to_caller(head.headers);
-        let body = ResponseBody::new(body, &head.headers, upstream.clone(), call);
+        let body = ResponseBody::new(body, &head.headers, upstream.clone(), fault.clone(), call);
         Ok(Response::from_parts(head, Body::new(body)))
     }
 }

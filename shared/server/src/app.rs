@@ -14,12 +14,15 @@ use tower::{Service, ServiceExt as _};
 use crate::Authentication;
 use crate::health::{Dependency, HealthCheck};
 
+type Wrap = Box<dyn FnOnce(Router) -> Router + Send>;
 pub(crate) type Worker = Box<dyn FnOnce(CancellationToken) -> BoxFuture<'static, ()> + Send>;
 
 /// What a service is made of: its gRPC services, who may call them, what it depends on, and what
 /// it does besides answering.
 pub struct App {
     pub(crate) routes: Router,
+    /// What stands between the connections and the layers.
+    pub(crate) outside: Option<Wrap>,
     pub(crate) names: Vec<&'static str>,
     pub(crate) descriptors: &'static [u8],
     pub(crate) authentication: Arc<Authentication>,
@@ -34,6 +37,7 @@ impl App {
     pub fn new(authentication: Authentication) -> Self {
         Self {
             routes: Router::new().fallback(no_such_method),
+            outside: None,
             names: Vec::new(),
             descriptors: datacovey_proto::DESCRIPTORS,
             authentication: Arc::new(authentication),
@@ -84,6 +88,15 @@ impl App {
         self.names.extend(names);
         self.descriptors = descriptors;
         self.lists_own_services = false;
+        self
+    }
+
+    /// Wraps everything that answers, the layers included, so that what they answer passes here,
+    /// too: for translating another protocol into gRPC and back. Nothing out there is logged,
+    /// measured or authenticated.
+    #[must_use]
+    pub fn outside(mut self, wrap: impl FnOnce(Router) -> Router + Send + 'static) -> Self {
+        self.outside = Some(Box::new(wrap));
         self
     }
 

@@ -108,6 +108,10 @@ pub async fn serve(
         leaving: draining.clone(),
     };
     let routes = within_layers(routes, &shared);
+    let routes = match app.outside {
+        Some(wrap) => wrap(routes),
+        None => routes,
+    };
 
     let authentication = Arc::clone(&app.authentication);
     let mut beside = JoinSet::new();

@@ -24,6 +24,7 @@ pub(super) async fn run(arguments: Up) -> anyhow::Result<()> {
         grace: Duration::from_secs(arguments.grace_seconds),
         database_url: arguments.data_dir.database_url,
         temporary: false,
+        cors_origins: arguments.cors_origins.unwrap_or_default(),
     };
     let started = tokio::select! {
         started = Suite::start(&data, settings, Some(&telemetry)) => started,

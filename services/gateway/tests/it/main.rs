@@ -1,7 +1,9 @@
 //! The gateway, over real connections and with all its layers, before fake services.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod browser;
 mod callers;
+mod cors;
 mod ending;
 mod fake;
 mod health;
@@ -9,3 +11,5 @@ mod passing;
 mod process;
 mod streaming;
 mod suite;
+mod web;
+mod web_faults;

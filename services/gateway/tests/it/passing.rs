@@ -83,7 +83,11 @@ async fn what_is_no_grpc_is_answered_in_http() {
             .header("content-type", content_type);
         suite.send(request.body(one_message()).unwrap())
     };
-    for content_type in ["application/json", "application/grpcx", "application/grpc-web"] {
+    for content_type in [
+        "application/json",
+        "application/grpcx",
+        "application/grpc-web+json",
+    ] {
         assert_eq!(
             post(content_type).await.status(),
             StatusCode::UNSUPPORTED_MEDIA_TYPE

@@ -12,7 +12,7 @@ use datacovey_auth::{
     DevelopmentClaims, DevelopmentIssuer, InternalCaller, InternalVerifier, SigningKey, TrustedService,
 };
 use datacovey_error::Error;
-use datacovey_gateway::SERVICE;
+use datacovey_gateway::{Config, Origins, SERVICE};
 use datacovey_proto::identity::v1::UserRole;
 use datacovey_proto::internal::identity::v1::{ResolvePrincipalRequest, ResolvePrincipalResponse};
 use datacovey_server::{CallersConfig, Limits, Listeners, LogFormat, ServerConfig, TelemetryConfig, serve};
@@ -59,6 +59,11 @@ pub(crate) struct Suite {
 
 impl Suite {
     pub(crate) async fn start() -> Self {
+        Self::configured(|_| {}).await
+    }
+
+    /// One that is configured otherwise.
+    pub(crate) async fn configured(otherwise: impl FnOnce(&mut Config)) -> Self {
         let (identity, catalog, query, transfer) = (
             Fake::start().await,
             Fake::start().await,
@@ -89,7 +94,7 @@ impl Suite {
         let stop = CancellationToken::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let gateway = listener.local_addr().unwrap();
-        let config = ServerConfig {
+        let server = ServerConfig {
             service: SERVICE,
             listen: gateway,
             admin_listen: gateway,
@@ -115,12 +120,18 @@ impl Suite {
                 ("transfer", transfer.uri()),
             ]),
         };
+        let mut config = Config {
+            server,
+            cors_origins: Origins::default(),
+        };
+        otherwise(&mut config);
         let app = datacovey_gateway::app(&config).unwrap();
         let listeners = Listeners {
             grpc: listener,
             admin: None,
         };
-        tokio::spawn(serve(SERVICE, app, config.limits, listeners, None, stop.clone()));
+        let limits = config.server.limits;
+        tokio::spawn(serve(SERVICE, app, limits, listeners, None, stop.clone()));
         Self {
             gateway,
             identity,
