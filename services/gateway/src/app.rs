@@ -3,12 +3,11 @@ use std::sync::{Arc, LazyLock};
 use datacovey_auth::{InternalSigner, InternalVerifier};
 use datacovey_error::{Error, Result};
 use datacovey_proto::PUBLIC_DESCRIPTORS;
-use datacovey_server::{App, Authentication, RemotePrincipals, ServerConfig, Service};
+use datacovey_server::{App, Authentication, Balanced, Peer, RemotePrincipals, ServerConfig, Service};
 
 use crate::health;
 use crate::proxy::Proxy;
 use crate::routes::{BadDescriptors, RouteTable, UPSTREAMS};
-use crate::upstream::Upstream;
 
 /// The gateway among the services of the suite.
 pub const SERVICE: Service = Service {
@@ -36,11 +35,17 @@ pub fn app(config: &ServerConfig) -> Result<App> {
     let signer = InternalSigner::new(SERVICE.name, key);
     let upstreams = upstreams(config)?;
 
+    let identity = upstreams
+        .iter()
+        .find(|upstream| upstream.peer() == "identity")
+        .ok_or_else(|| Error::internal("identity is no upstream"))?;
+    let principals = RemotePrincipals::new(Peer::over(identity.clone(), signer.clone()));
+    let authentication = authentication(config, principals)?;
     let proxy = Proxy::new(routes, &upstreams, signer);
     let names: Vec<_> = routes.services().map(|(name, _)| name).collect();
-    let app = App::new(authentication(config)?).proxy(proxy, &names, PUBLIC_DESCRIPTORS);
+    let app = App::new(authentication).proxy(proxy, &names, PUBLIC_DESCRIPTORS);
     Ok(upstreams.into_iter().fold(app, |app, upstream| {
-        let name = upstream.name();
+        let name = upstream.peer();
         let behind: Vec<_> = routes
             .services()
             .filter(|(_, of)| *of == name)
@@ -50,30 +55,23 @@ pub fn app(config: &ServerConfig) -> Result<App> {
     }))
 }
 
-fn upstreams(config: &ServerConfig) -> Result<Vec<Upstream>> {
+fn upstreams(config: &ServerConfig) -> Result<Vec<Balanced>> {
     let upstream = |name| {
-        let address = config
+        let urls = config
             .peers
             .get(name)
             .ok_or_else(|| Error::internal(format!("no address of {name}")))?;
-        Upstream::new(name, address).map_err(|violation| Error::invalid(vec![violation]))
+        Ok(Balanced::new(name, urls))
     };
     UPSTREAMS.into_iter().map(upstream).collect()
 }
 
 /// People and machines from outside only: no service of the suite has business here, so an
 /// internal token that turns up here is a stolen one.
-fn authentication(config: &ServerConfig) -> Result<Authentication> {
+fn authentication(config: &ServerConfig, principals: RemotePrincipals) -> Result<Authentication> {
     let nobody = InternalVerifier::new(SERVICE.name, Vec::new());
     let oidc = config
         .oidc_verifier()
         .map_err(|violation| Error::invalid(vec![violation]))?;
-    let identity = config
-        .peer("identity")
-        .ok_or_else(|| Error::internal("no address of identity"))?;
-    Ok(Authentication::new(
-        nobody,
-        oidc,
-        Arc::new(RemotePrincipals::new(identity)),
-    ))
+    Ok(Authentication::new(nobody, oidc, Arc::new(principals)))
 }

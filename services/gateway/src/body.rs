@@ -3,13 +3,11 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use datacovey_error::Error;
+use datacovey_server::{Balanced, ReplyBody};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio_util::sync::{DropGuard, WaitForCancellationFutureOwned};
 use tonic::Status;
-
-use crate::upstream::Upstream;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -63,8 +61,8 @@ where
 /// trailers with a status.
 pub(crate) struct ResponseBody {
     /// None once it has ended.
-    inner: Option<Incoming>,
-    upstream: Upstream,
+    inner: Option<ReplyBody>,
+    upstream: Balanced,
     /// Whether the head had the status already, so that no trailers follow.
     ended_in_head: bool,
     /// Ends the request's body with this one.
@@ -72,7 +70,7 @@ pub(crate) struct ResponseBody {
 }
 
 impl ResponseBody {
-    pub(crate) fn new(inner: Incoming, head: &HeaderMap, upstream: Upstream, call: DropGuard) -> Self {
+    pub(crate) fn new(inner: ReplyBody, head: &HeaderMap, upstream: Balanced, call: DropGuard) -> Self {
         let ended_in_head = head.contains_key(GRPC_STATUS);
         Self {
             inner: Some(inner),

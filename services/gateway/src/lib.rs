@@ -10,7 +10,6 @@ mod headers;
 mod health;
 mod proxy;
 mod routes;
-mod upstream;
 
 pub use app::{SERVICE, app};
 pub use config::configure;

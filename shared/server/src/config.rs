@@ -12,7 +12,8 @@ use datacovey_auth::{InternalSigner, InternalVerifier, Issuer, OidcVerifier, Sig
 use datacovey_error::{Violation, Violations};
 use tonic::transport::Uri;
 
-use crate::Peer;
+use crate::balance::PeerUrls;
+use crate::peer::Peer;
 
 /// What a service is called, where it listens by default, and which services it calls.
 #[derive(Clone, Copy, Debug)]
@@ -36,16 +37,16 @@ pub struct ServerArgs {
     /// Address that metrics and probes are served on [default: all addresses, the admin port of the service]
     #[arg(long, env = "DATACOVEY_ADMIN_LISTEN", value_name = "ADDRESS")]
     pub admin_listen: Option<String>,
-    /// Where the identity service is, as http://identity:50051
+    /// Where the identity service is, as http://identity:50051: all addresses of that name are used. Several URLs have commas between them
     #[arg(long, env = "DATACOVEY_IDENTITY_URL", value_name = "URL")]
     pub identity_url: Option<String>,
-    /// Where the catalog service is
+    /// Where the catalog service is, in the same way
     #[arg(long, env = "DATACOVEY_CATALOG_URL", value_name = "URL")]
     pub catalog_url: Option<String>,
-    /// Where the query service is
+    /// Where the query service is, in the same way
     #[arg(long, env = "DATACOVEY_QUERY_URL", value_name = "URL")]
     pub query_url: Option<String>,
-    /// Where the transfer service is
+    /// Where the transfer service is, in the same way
     #[arg(long, env = "DATACOVEY_TRANSFER_URL", value_name = "URL")]
     pub transfer_url: Option<String>,
     /// Issuers of bearer tokens: a JSON array, or @ and the file that holds it
@@ -95,8 +96,8 @@ pub struct ServerConfig {
     pub limits: Limits,
     pub callers: CallersConfig,
     pub telemetry: TelemetryConfig,
-    /// Addresses of the services it calls.
-    pub peers: BTreeMap<&'static str, Uri>,
+    /// Where the services are that it calls.
+    pub peers: BTreeMap<&'static str, PeerUrls>,
 }
 
 /// How much a server takes on, and how long it takes to leave.
@@ -287,7 +288,7 @@ impl ServerArgs {
         })
     }
 
-    fn peers(&self, service: Service, violations: &mut Violations) -> BTreeMap<&'static str, Uri> {
+    fn peers(&self, service: Service, violations: &mut Violations) -> BTreeMap<&'static str, PeerUrls> {
         let known = [
             ("identity", "DATACOVEY_IDENTITY_URL", &self.identity_url),
             ("catalog", "DATACOVEY_CATALOG_URL", &self.catalog_url),
@@ -299,10 +300,11 @@ impl ServerArgs {
             .into_iter()
             .filter(|(peer, ..)| service.peers.contains(peer))
         {
-            match url {
-                Some(url) => {
-                    peers.extend(violations.take(name, http_uri(url)).map(|url| (peer, url)));
+            match url.as_deref().map(PeerUrls::from_str) {
+                Some(Ok(urls)) => {
+                    peers.insert(peer, urls);
                 }
+                Some(Err(wrong)) => wrong.descriptions().for_each(|it| violations.add(name, it)),
                 None => violations.add(name, format!("is missing; {} calls {peer}", service.name)),
             }
         }

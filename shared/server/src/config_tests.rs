@@ -136,25 +136,19 @@ fn lists_that_name_nobody_let_nobody_in() {
 }
 
 #[test]
-fn an_address_of_a_peer_is_scheme_host_and_port() {
-    for right in [
-        "http://identity:50051",
-        "http://identity:50051/",
-        "http://[::1]:1",
-    ] {
-        assert!(http_uri(right).is_ok(), "{right}");
-    }
-    for wrong in [
-        "https://identity:1",
-        "identity:1",
-        "/path",
-        "http://:1",
-        "http://identity:1/path",
-        "http://identity:1/?query",
-        "http://name:password@identity:1",
-    ] {
-        assert!(http_uri(wrong).is_err(), "{wrong}");
-    }
+fn a_peer_may_be_at_several_urls_and_all_that_is_wrong_with_them_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let with = |urls: &str| ServerArgs {
+        identity_url: Some(urls.to_owned()),
+        ..good(folder.path())
+    };
+    let config = validate(&with("http://one:50051,http://two:50051")).unwrap();
+    assert_eq!(
+        config.peers["identity"].to_string(),
+        "http://one:50051,http://two:50051"
+    );
+    let wrong = validate(&with("http://one:50051,two:50051,http://three:1/path"));
+    assert_eq!(wrong.unwrap_err(), ["DATACOVEY_IDENTITY_URL"; 2]);
 }
 
 /// The names of the variables in the messages are those that are read.

@@ -8,6 +8,7 @@
 
 mod admin;
 mod app;
+mod balance;
 mod config;
 mod context;
 mod descriptor;
@@ -24,6 +25,7 @@ mod telemetry;
 mod trace_context;
 
 pub use app::App;
+pub use balance::{BadPeerUrls, Balanced, PeerUrls, ReplyBody, Resolve};
 pub use config::{
     CallersConfig, Limits, LogFormat, ServerArgs, ServerConfig, Service, TelemetryConfig, read_value,
 };

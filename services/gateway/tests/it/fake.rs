@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use datacovey_server::PeerUrls;
 use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::Frame;
@@ -97,7 +98,7 @@ impl Fake {
         self.handlers.lock().unwrap().push((path, Arc::new(handler)));
     }
 
-    pub(crate) fn uri(&self) -> http::Uri {
+    pub(crate) fn urls(&self) -> PeerUrls {
         format!("http://{}", self.address).parse().unwrap()
     }
 

@@ -109,10 +109,10 @@ impl Suite {
                 otlp_endpoint: None,
             },
             peers: BTreeMap::from([
-                ("identity", identity.uri()),
-                ("catalog", catalog.uri()),
-                ("query", query.uri()),
-                ("transfer", transfer.uri()),
+                ("identity", identity.urls()),
+                ("catalog", catalog.urls()),
+                ("query", query.urls()),
+                ("transfer", transfer.urls()),
             ]),
         };
         let app = datacovey_gateway::app(&config).unwrap();

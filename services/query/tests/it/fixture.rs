@@ -180,7 +180,7 @@ impl Bench {
     }
 
     /// A connection that carries no token.
-    pub(crate) fn anonymous(&self) -> tonic::transport::Channel {
+    pub(crate) fn anonymous(&self) -> datacovey_server::Balanced {
         self.gateway.channel()
     }
 

@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod authentication;
+mod balance;
 mod connections;
 mod drain;
 mod fixture;
 mod layers;
+mod node;
 mod observed;
 mod peers;
 mod process;
