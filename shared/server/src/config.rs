@@ -13,6 +13,7 @@ use datacovey_error::{Violation, Violations};
 use tonic::transport::Uri;
 
 use crate::Peer;
+use crate::tls::{ClientTls, ServerTls};
 
 /// What a service is called, where it listens by default, and which services it calls.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +58,24 @@ pub struct ServerArgs {
     /// File of this service's Ed25519 private key (PKCS #8 PEM), which signs its calls to others
     #[arg(long, env = "DATACOVEY_SERVICE_KEY_FILE", value_name = "FILE")]
     pub service_key_file: Option<String>,
+    /// File of the certificate that this service shows, with those between it and its authority (PEM); then it speaks TLS [default: none, and no TLS]
+    #[arg(long, env = "DATACOVEY_TLS_CERT_FILE", value_name = "FILE")]
+    pub tls_cert_file: Option<String>,
+    /// File of the private key of that certificate (PEM)
+    #[arg(long, env = "DATACOVEY_TLS_KEY_FILE", value_name = "FILE")]
+    pub tls_key_file: Option<String>,
+    /// File of the authorities (PEM) one of which the certificate of whoever connects must come from [default: none, and no certificate is asked for]
+    #[arg(long, env = "DATACOVEY_TLS_CLIENT_CA_FILE", value_name = "FILE")]
+    pub tls_client_ca_file: Option<String>,
+    /// File of the authorities (PEM) that certificates of called services come from; needed where an address of them begins with https
+    #[arg(long, env = "DATACOVEY_PEER_CA_FILE", value_name = "FILE")]
+    pub peer_ca_file: Option<String>,
+    /// File of the certificate that this service shows to those that it calls (PEM) [default: none]
+    #[arg(long, env = "DATACOVEY_PEER_CERT_FILE", value_name = "FILE")]
+    pub peer_cert_file: Option<String>,
+    /// File of the private key of that certificate (PEM)
+    #[arg(long, env = "DATACOVEY_PEER_KEY_FILE", value_name = "FILE")]
+    pub peer_key_file: Option<String>,
     /// Largest message accepted, in bytes [default: 4194304]
     #[arg(long, env = "DATACOVEY_MAX_MESSAGE_BYTES", value_name = "BYTES")]
     pub max_message_bytes: Option<String>,
@@ -97,6 +116,10 @@ pub struct ServerConfig {
     pub telemetry: TelemetryConfig,
     /// Addresses of the services it calls.
     pub peers: BTreeMap<&'static str, Uri>,
+    /// How it speaks TLS to those who connect; None: it does not.
+    pub tls: Option<ServerTls>,
+    /// How it speaks TLS to the services it calls; there if an address begins with https.
+    pub peer_tls: Option<ClientTls>,
 }
 
 /// How much a server takes on, and how long it takes to leave.
@@ -163,6 +186,9 @@ impl ServerArgs {
         let callers = self.callers(service, violations);
         let telemetry = self.telemetry(violations);
         let peers = self.peers(service, violations);
+        let tls = self.tls(violations);
+        let secure = peers.iter().find(|(_, url)| url.scheme_str() == Some("https"));
+        let peer_tls = self.peer_tls(secure.map(|(peer, _)| *peer), violations);
         Some(ServerConfig {
             service,
             listen: listen?,
@@ -171,6 +197,8 @@ impl ServerArgs {
             callers: callers?,
             telemetry: telemetry?,
             peers,
+            tls: tls?,
+            peer_tls: peer_tls?,
         })
     }
 
@@ -301,7 +329,7 @@ impl ServerArgs {
         {
             match url {
                 Some(url) => {
-                    peers.extend(violations.take(name, http_uri(url)).map(|url| (peer, url)));
+                    peers.extend(violations.take(name, peer_uri(url)).map(|url| (peer, url)));
                 }
                 None => violations.add(name, format!("is missing; {} calls {peer}", service.name)),
             }
@@ -387,10 +415,18 @@ fn number<T: FromStr + PartialOrd + std::fmt::Display>(
 }
 
 fn http_uri(text: &str) -> Result<Uri, &'static str> {
+    let uri = peer_uri(text)?;
+    if uri.scheme_str() == Some("https") {
+        return Err("begins with https, which is not supported here");
+    }
+    Ok(uri)
+}
+
+fn peer_uri(text: &str) -> Result<Uri, &'static str> {
     let uri = Uri::from_str(text).map_err(|_| "is no URL")?;
     let authority = uri.authority().filter(|it| !it.host().is_empty());
-    let (Some("http"), Some(authority)) = (uri.scheme_str(), authority) else {
-        return Err("is no URL with http and a host, as http://identity:50051");
+    let (Some("http" | "https"), Some(authority)) = (uri.scheme_str(), authority) else {
+        return Err("is no URL with http or https and a host, as http://identity:50051");
     };
     if authority.as_str().contains('@') {
         return Err("holds credentials; http://host:port is all");

@@ -48,7 +48,7 @@ fn all_that_is_wrong_is_said_at_once() {
     let wrong = validate(&ServerArgs {
         listen: some("50051"),
         admin_listen: some("localhost"),
-        identity_url: some("https://identity"),
+        identity_url: some("ftp://identity"),
         catalog_url: None,
         query_url: None,
         transfer_url: None,
@@ -57,6 +57,12 @@ fn all_that_is_wrong_is_said_at_once() {
         ),
         trusted_services: some("@/does/not/exist"),
         service_key_file: some("/does/not/exist"),
+        tls_cert_file: some("/does/not/exist"),
+        tls_key_file: some("/does/not/exist"),
+        tls_client_ca_file: some("/does/not/exist"),
+        peer_ca_file: None,
+        peer_cert_file: some("/does/not/exist"),
+        peer_key_file: None,
         max_message_bytes: some("1"),
         max_concurrent_calls: some("0"),
         max_connections: some("many"),
@@ -85,6 +91,10 @@ fn all_that_is_wrong_is_said_at_once() {
             "DATACOVEY_LOG",
             "DATACOVEY_OTLP_ENDPOINT",
             "DATACOVEY_IDENTITY_URL",
+            "DATACOVEY_TLS_CERT_FILE",
+            "DATACOVEY_TLS_KEY_FILE",
+            "DATACOVEY_TLS_CLIENT_CA_FILE",
+            "DATACOVEY_PEER_KEY_FILE",
         ]
     );
 }
@@ -141,11 +151,12 @@ fn an_address_of_a_peer_is_scheme_host_and_port() {
         "http://identity:50051",
         "http://identity:50051/",
         "http://[::1]:1",
+        "https://identity:50051",
     ] {
-        assert!(http_uri(right).is_ok(), "{right}");
+        assert!(peer_uri(right).is_ok(), "{right}");
     }
     for wrong in [
-        "https://identity:1",
+        "ftp://identity:1",
         "identity:1",
         "/path",
         "http://:1",
@@ -153,8 +164,12 @@ fn an_address_of_a_peer_is_scheme_host_and_port() {
         "http://identity:1/?query",
         "http://name:password@identity:1",
     ] {
-        assert!(http_uri(wrong).is_err(), "{wrong}");
+        assert!(peer_uri(wrong).is_err(), "{wrong}");
     }
+    assert!(
+        http_uri("https://collector:4317").is_err(),
+        "traces go without TLS"
+    );
 }
 
 /// The names of the variables in the messages are those that are read.
@@ -165,7 +180,7 @@ fn every_variable_is_named_as_it_is_read() {
         .get_arguments()
         .filter_map(|it| it.get_env()?.to_str())
         .collect();
-    let source = include_str!("config.rs");
+    let source = concat!(include_str!("config.rs"), include_str!("tls/args.rs"));
     for name in names {
         assert!(name.starts_with("DATACOVEY_"), "{name}");
         assert!(

@@ -114,11 +114,14 @@ impl Suite {
                 ("query", query.uri()),
                 ("transfer", transfer.uri()),
             ]),
+            tls: None,
+            peer_tls: None,
         };
         let app = datacovey_gateway::app(&config).unwrap();
         let listeners = Listeners {
             grpc: listener,
             admin: None,
+            tls: None,
         };
         tokio::spawn(serve(SERVICE, app, config.limits, listeners, None, stop.clone()));
         Self {
