@@ -342,6 +342,8 @@ impl Wiring {
                 otlp_endpoint: None,
             },
             peers: peers.collect::<Result<_, _>>()?,
+            tls: None,
+            peer_tls: None,
         })
     }
 
@@ -350,7 +352,11 @@ impl Wiring {
             .listeners
             .remove(name)
             .with_context(|| format!("{name} is wired twice"))?;
-        Ok(Listeners { grpc, admin })
+        Ok(Listeners {
+            grpc,
+            admin,
+            tls: None,
+        })
     }
 }
 

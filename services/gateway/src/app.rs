@@ -57,11 +57,8 @@ pub fn app(config: &ServerConfig) -> Result<App> {
 
 fn upstreams(config: &ServerConfig) -> Result<Vec<Balanced>> {
     let upstream = |name| {
-        let urls = config
-            .peers
-            .get(name)
-            .ok_or_else(|| Error::internal(format!("no address of {name}")))?;
-        Ok(Balanced::new(name, urls))
+        let upstream = config.balanced(name);
+        upstream.ok_or_else(|| Error::internal(format!("no address of {name}")))
     };
     UPSTREAMS.into_iter().map(upstream).collect()
 }

@@ -48,7 +48,7 @@ fn all_that_is_wrong_is_said_at_once() {
     let wrong = validate(&ServerArgs {
         listen: some("50051"),
         admin_listen: some("localhost"),
-        identity_url: some("https://identity"),
+        identity_url: some("ftp://identity"),
         catalog_url: None,
         query_url: None,
         transfer_url: None,
@@ -57,6 +57,12 @@ fn all_that_is_wrong_is_said_at_once() {
         ),
         trusted_services: some("@/does/not/exist"),
         service_key_file: some("/does/not/exist"),
+        tls_cert_file: some("/does/not/exist"),
+        tls_key_file: some("/does/not/exist"),
+        tls_client_ca_file: some("/does/not/exist"),
+        peer_ca_file: None,
+        peer_cert_file: some("/does/not/exist"),
+        peer_key_file: None,
         max_message_bytes: some("1"),
         max_concurrent_calls: some("0"),
         max_connections: some("many"),
@@ -85,6 +91,12 @@ fn all_that_is_wrong_is_said_at_once() {
             "DATACOVEY_LOG",
             "DATACOVEY_OTLP_ENDPOINT",
             "DATACOVEY_IDENTITY_URL",
+            "DATACOVEY_TLS_CERT_FILE",
+            "DATACOVEY_TLS_KEY_FILE",
+            "DATACOVEY_TLS_CLIENT_CA_FILE",
+            "DATACOVEY_PEER_KEY_FILE",
+            "DATACOVEY_PEER_CA_FILE",
+            "DATACOVEY_PEER_CERT_FILE",
         ]
     );
 }
@@ -149,6 +161,25 @@ fn a_peer_may_be_at_several_urls_and_all_that_is_wrong_with_them_is_said() {
     );
     let wrong = validate(&with("http://one:50051,two:50051,http://three:1/path"));
     assert_eq!(wrong.unwrap_err(), ["DATACOVEY_IDENTITY_URL"; 2]);
+    assert_eq!(
+        validate(&with("http://one:50051,https://two:50051")).unwrap_err(),
+        ["DATACOVEY_PEER_CA_FILE"],
+        "one of them is enough"
+    );
+}
+
+#[test]
+fn where_traces_go_is_scheme_host_and_port() {
+    assert!(http_uri("http://collector:4317").is_ok());
+    for wrong in [
+        "https://collector:4317",
+        "collector:4317",
+        "http://:1",
+        "http://collector:1/path",
+        "http://name:password@collector:1",
+    ] {
+        assert!(http_uri(wrong).is_err(), "{wrong}");
+    }
 }
 
 /// The names of the variables in the messages are those that are read.
@@ -159,7 +190,7 @@ fn every_variable_is_named_as_it_is_read() {
         .get_arguments()
         .filter_map(|it| it.get_env()?.to_str())
         .collect();
-    let source = include_str!("config.rs");
+    let source = concat!(include_str!("config.rs"), include_str!("tls/args.rs"));
     for name in names {
         assert!(name.starts_with("DATACOVEY_"), "{name}");
         assert!(

@@ -22,6 +22,7 @@ mod run;
 mod serve;
 mod stream;
 mod telemetry;
+mod tls;
 mod trace_context;
 
 pub use app::App;
@@ -38,4 +39,5 @@ pub use run::{refuse, run, shutdown_signal};
 pub use serve::{Listeners, ServeError, serve};
 pub use stream::reply_stream;
 pub use telemetry::{Telemetry, TelemetryError};
+pub use tls::{ClientTls, ServerTls};
 pub use trace_context::{current_traceparent, inject_span, set_parent_from_traceparent};

@@ -35,10 +35,10 @@ pub struct PeerChannel {
 }
 
 impl Peer {
-    /// The service `audience` at `urls`, as [`Balanced::new`] connects to it.
+    /// The service `audience` at `urls`, as [`Balanced::new`] connects to it without TLS.
     #[must_use]
     pub fn new(audience: &'static str, urls: PeerUrls, signer: InternalSigner) -> Self {
-        Self::over(Balanced::new(audience, &urls), signer)
+        Self::over(Balanced::new(audience, &urls, None), signer)
     }
 
     /// The service that `channel` calls.

@@ -12,7 +12,7 @@ use tonic_types::StatusExt as _;
 use crate::fake::{Fake, frame_bytes, streamed};
 use crate::suite::{ANSWERS, Reply, Suite, UNARY, UPLOAD, one_message, soon};
 
-/// Takes a call and never answers. Tells that it has begun, and when it was given up.
+/// Takes a call and never answers; a deadline has to leave it the time to begin. Tells that it has begun, and when it was given up.
 fn never(fake: &Fake, path: &'static str) -> (CancellationToken, CancellationToken) {
     let (begun, given_up) = (CancellationToken::new(), CancellationToken::new());
     let (tell, guard) = (begun.clone(), given_up.clone());
@@ -72,7 +72,7 @@ async fn a_deadline_ends_a_call_without_answer_here_and_there() {
     let suite = Suite::start().await;
     let (_, given_up) = never(&suite.query, UNARY);
     let reply = suite
-        .call(suite.request(UNARY).header("grpc-timeout", "100m"))
+        .call(suite.request(UNARY).header("grpc-timeout", "2S"))
         .await;
     reply.expect(Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
     soon(given_up.cancelled()).await;
@@ -82,7 +82,7 @@ async fn a_deadline_ends_a_call_without_answer_here_and_there() {
 async fn a_deadline_ends_an_answer_that_has_begun_with_a_status() {
     let suite = Suite::start().await;
     let senders = begin(&suite.query);
-    let request = suite.request(ANSWERS).header("grpc-timeout", "200m");
+    let request = suite.request(ANSWERS).header("grpc-timeout", "2S");
     let reply = suite.call(request).await;
     reply.expect(Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
     assert_eq!(reply.body, frame_bytes(b"first"));
@@ -100,7 +100,7 @@ async fn a_deadline_ends_an_upload() {
     let body = http_body_util::StreamBody::new(tokio_stream::wrappers::ReceiverStream::new(receiver));
     let request = suite
         .request(UPLOAD)
-        .header("grpc-timeout", "100m")
+        .header("grpc-timeout", "2S")
         .body(BodyExt::boxed(body))
         .unwrap();
     let reply = Reply::read(suite.send(request).await).await;

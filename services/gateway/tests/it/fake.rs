@@ -98,16 +98,18 @@ impl Fake {
         self.handlers.lock().unwrap().push((path, Arc::new(handler)));
     }
 
-    pub(crate) fn urls(&self) -> PeerUrls {
-        format!("http://{}", self.address).parse().unwrap()
-    }
-
     /// Hangs up on everybody and frees the port.
     pub(crate) async fn stop(&self) {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
     }
+}
+
+/// Where they are, as the processes of one service.
+pub(crate) fn urls<'a>(fakes: impl IntoIterator<Item = &'a Fake>) -> PeerUrls {
+    let urls = fakes.into_iter().map(|fake| format!("http://{}", fake.address));
+    urls.collect::<Vec<_>>().join(",").parse().unwrap()
 }
 
 /// A message as gRPC frames it.

@@ -59,6 +59,11 @@ pub(crate) struct Suite {
 
 impl Suite {
     pub(crate) async fn start() -> Self {
+        Self::start_beside(&[]).await
+    }
+
+    /// With these as further processes of the query service.
+    pub(crate) async fn start_beside(queries: &[&Fake]) -> Self {
         let (identity, catalog, query, transfer) = (
             Fake::start().await,
             Fake::start().await,
@@ -109,16 +114,19 @@ impl Suite {
                 otlp_endpoint: None,
             },
             peers: BTreeMap::from([
-                ("identity", identity.urls()),
-                ("catalog", catalog.urls()),
-                ("query", query.urls()),
-                ("transfer", transfer.urls()),
+                ("identity", fake::urls([&identity])),
+                ("catalog", fake::urls([&catalog])),
+                ("query", fake::urls(queries.iter().copied().chain([&query]))),
+                ("transfer", fake::urls([&transfer])),
             ]),
+            tls: None,
+            peer_tls: None,
         };
         let app = datacovey_gateway::app(&config).unwrap();
         let listeners = Listeners {
             grpc: listener,
             admin: None,
+            tls: None,
         };
         tokio::spawn(serve(SERVICE, app, config.limits, listeners, None, stop.clone()));
         Self {

@@ -1,4 +1,3 @@
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -10,8 +9,10 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use super::link::Site;
 use super::replay::ReplayBody;
 use crate::serve::{CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES};
+use crate::tls::ClientTls;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -26,12 +27,17 @@ const MAX_RESPONSE_HEADER_BYTES: u32 = 64 * 1024;
 pub(super) type Connection = (SendRequest<ReplayBody>, JoinHandle<hyper::Result<()>>);
 
 /// Connects, and waits until the other side speaks: a process that hangs or hangs up at once takes
-/// connections, too, and must not be given calls.
-pub(super) async fn connect(address: SocketAddr) -> Result<Connection, BoxError> {
+/// connections, too, and must not be given calls; nor must one that does not take our certificate,
+/// which over TLS 1.3 it says only after we are done.
+pub(super) async fn connect(site: &Site, tls: Option<&ClientTls>) -> Result<Connection, BoxError> {
     let connecting = async {
-        let stream = TcpStream::connect(address).await?;
+        let stream = TcpStream::connect(site.address).await?;
         stream.set_nodelay(true)?;
-        handshake(stream).await
+        let Some(name) = &site.target.secure else {
+            return handshake(stream).await;
+        };
+        let tls = tls.ok_or("its certificate cannot be verified: there are no authorities")?;
+        handshake(tls.connector().connect(name.clone(), stream).await?).await
     };
     tokio::time::timeout(CONNECT_TIMEOUT, connecting).await?
 }

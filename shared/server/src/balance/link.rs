@@ -3,7 +3,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::uri::Authority;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
@@ -16,7 +15,9 @@ use tokio_util::task::AbortOnDropHandle;
 use super::connect::connect;
 use super::pace::Pace;
 use super::replay::ReplayBody;
+use super::urls::Target;
 use crate::reply::causes;
+use crate::tls::ClientTls;
 
 /// A connection that ends sooner has not been one: the next is made after a pause.
 const STEADY: Duration = Duration::from_secs(5);
@@ -39,8 +40,8 @@ struct Line {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Site {
     pub(super) address: SocketAddr,
-    /// As the URL names it.
-    pub(super) authority: Authority,
+    /// The URL that it was found by.
+    pub(super) target: Target,
 }
 
 enum State {
@@ -56,6 +57,7 @@ impl Link {
     pub(super) fn new(
         peer: &'static str,
         site: Site,
+        tls: Option<ClientTls>,
         wanted: watch::Receiver<Instant>,
         changes: watch::Sender<()>,
     ) -> Self {
@@ -67,7 +69,7 @@ impl Link {
                 why: "there is no connection yet".to_owned(),
             }),
         });
-        let keeper = tokio::spawn(keep(peer, Arc::clone(&line), wanted, changes));
+        let keeper = tokio::spawn(keep(peer, Arc::clone(&line), tls, wanted, changes));
         Self {
             line,
             _keeper: AbortOnDropHandle::new(keeper),
@@ -156,13 +158,14 @@ impl Drop for Running {
 async fn keep(
     peer: &'static str,
     line: Arc<Line>,
+    tls: Option<ClientTls>,
     wanted: watch::Receiver<Instant>,
     changes: watch::Sender<()>,
 ) {
     let mut pace = Pace::new(wanted);
     loop {
         let begun = pace.begin();
-        match connect(line.site.address).await {
+        match connect(&line.site, tls.as_ref()).await {
             Ok((sender, connection)) => {
                 let connected = Connected::new(peer);
                 line.becomes(State::Connected(sender));

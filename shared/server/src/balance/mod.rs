@@ -25,7 +25,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use datacovey_error::Error;
-use http::uri::{PathAndQuery, Scheme};
+use http::uri::PathAndQuery;
 use http::{Request, Response, Uri, Version};
 use metrics::counter;
 use tokio_util::task::AbortOnDropHandle;
@@ -45,6 +45,7 @@ use self::retry::{Failure, PAUSE};
 pub use self::urls::{BadPeerUrls, PeerUrls};
 use crate::descriptor::has_no_side_effects;
 use crate::layer::{GRPC_TIMEOUT, write_timeout};
+use crate::tls::ClientTls;
 
 /// Calls to one service of the suite, whichever of its processes answers. Clones share
 /// connections, which end with the last.
@@ -60,16 +61,22 @@ struct Inner {
 
 impl Balanced {
     /// The service `peer` at `urls`. Connections are made at once, in tasks of the runtime that
-    /// this is called in, and again whenever they are lost.
+    /// this is called in, and again whenever they are lost; with `tls` to those whose URL begins with
+    /// https, which cannot be reached without it.
     #[must_use]
-    pub fn new(peer: &'static str, urls: &PeerUrls) -> Self {
-        Self::with_resolver(peer, urls, Arc::new(SystemResolver))
+    pub fn new(peer: &'static str, urls: &PeerUrls, tls: Option<ClientTls>) -> Self {
+        Self::with_resolver(peer, urls, tls, Arc::new(SystemResolver))
     }
 
     /// As [`Self::new`], with names looked up by `resolver`.
     #[must_use]
-    pub fn with_resolver(peer: &'static str, urls: &PeerUrls, resolver: Arc<dyn Resolve>) -> Self {
-        let pool = Arc::new(Pool::new(peer, urls));
+    pub fn with_resolver(
+        peer: &'static str,
+        urls: &PeerUrls,
+        tls: Option<ClientTls>,
+        resolver: Arc<dyn Resolve>,
+    ) -> Self {
+        let pool = Arc::new(Pool::new(peer, urls, tls));
         let targets = urls.targets().iter().cloned().enumerate();
         let followers = targets.map(|(index, target)| {
             let following = follow(Arc::clone(&pool), index, target, Arc::clone(&resolver));
@@ -195,8 +202,8 @@ impl Inner {
 
 fn uri(site: &Site, path: Option<PathAndQuery>) -> Result<Uri, Error> {
     let mut parts = http::uri::Parts::default();
-    parts.scheme = Some(Scheme::HTTP);
-    parts.authority = Some(site.authority.clone());
+    parts.scheme = Some(site.target.scheme());
+    parts.authority = Some(site.target.authority.clone());
     parts.path_and_query = path;
     Uri::from_parts(parts).map_err(Error::internal)
 }

@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::link::{Link, Place, Site};
 use super::urls::{PeerUrls, Target};
+use crate::tls::ClientTls;
 
 /// Connections to each address: one that is made anew is not all there are.
 const LINKS: usize = 2;
@@ -19,6 +20,7 @@ const WAIT: Duration = Duration::from_secs(5);
 /// The links to all processes of a service, as its names resolve.
 pub(super) struct Pool {
     peer: &'static str,
+    tls: Option<ClientTls>,
     state: Mutex<Known>,
     /// Something has become known: a connection, an address, or that there is none.
     changes: watch::Sender<()>,
@@ -48,7 +50,7 @@ enum Tried {
 }
 
 impl Pool {
-    pub(super) fn new(peer: &'static str, urls: &PeerUrls) -> Self {
+    pub(super) fn new(peer: &'static str, urls: &PeerUrls, tls: Option<ClientTls>) -> Self {
         let names = urls.targets().iter().map(|target| Name {
             target: target.clone(),
             addresses: Vec::new(),
@@ -56,6 +58,7 @@ impl Pool {
         });
         Self {
             peer,
+            tls,
             state: Mutex::new(Known {
                 names: names.collect(),
                 links: Vec::new(),
@@ -98,7 +101,7 @@ impl Pool {
                 if is_new && sites.len() < MAX_SITES {
                     sites.push(Site {
                         address: *address,
-                        authority: name.target.authority.clone(),
+                        target: name.target.clone(),
                     });
                 }
             }
@@ -109,7 +112,15 @@ impl Pool {
                 continue;
             }
             tracing::debug!(peer = self.peer, address = %site.address, "a process of a peer is known");
-            let link = || Link::new(self.peer, site.clone(), self.wanted(), self.changes.clone());
+            let link = || {
+                Link::new(
+                    self.peer,
+                    site.clone(),
+                    self.tls.clone(),
+                    self.wanted(),
+                    self.changes.clone(),
+                )
+            };
             known.links.extend(std::iter::repeat_with(link).take(LINKS));
         }
     }

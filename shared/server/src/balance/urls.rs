@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::Uri;
 use http::uri::{Authority, Scheme};
+use rustls::pki_types::ServerName;
 
 /// Where the processes of a service are: one URL as `http://catalog:50052`, whose name stands for
 /// every address that it resolves to, or several with commas between them.
@@ -23,11 +24,18 @@ pub(super) struct Target {
     /// As it is looked up: an address of version 6 without its brackets.
     pub(super) host: String,
     pub(super) port: u16,
+    /// Where it is called over TLS, of whom its certificate must be.
+    pub(super) secure: Option<ServerName<'static>>,
 }
 
 impl PeerUrls {
     /// More are refused: each is looked up again and again.
     const MAX: usize = 64;
+
+    /// Whether one of them begins with https.
+    pub(crate) fn need_tls(&self) -> bool {
+        self.0.iter().any(|target| target.secure.is_some())
+    }
 
     pub(super) fn targets(&self) -> &[Target] {
         &self.0
@@ -75,9 +83,10 @@ impl FromStr for Target {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const EXPECTED: &str = "is no URL with http and a host, as http://identity:50051";
+        const EXPECTED: &str = "is no URL with http or https and a host, as http://identity:50051";
         let uri = Uri::from_str(text).map_err(|_| "is no URL")?;
-        if uri.scheme() != Some(&Scheme::HTTP) {
+        let scheme = uri.scheme().ok_or(EXPECTED)?;
+        if ![Scheme::HTTP, Scheme::HTTPS].contains(scheme) {
             return Err(EXPECTED);
         }
         let authority = uri.authority().ok_or(EXPECTED)?;
@@ -91,15 +100,31 @@ impl FromStr for Target {
         if host.is_empty() {
             return Err(EXPECTED);
         }
+        let host = host.to_owned();
+        let (secure, port) = if *scheme == Scheme::HTTPS {
+            let name = ServerName::try_from(host.clone());
+            let name = name.map_err(|_| "has a host that no certificate can be of")?;
+            (Some(name), 443)
+        } else {
+            (None, 80)
+        };
         Ok(Self {
             authority: authority.clone(),
-            host: host.to_owned(),
-            port: authority.port_u16().unwrap_or(80),
+            host,
+            port: authority.port_u16().unwrap_or(port),
+            secure,
         })
     }
 }
 
 impl Target {
+    pub(super) fn scheme(&self) -> Scheme {
+        match self.secure {
+            Some(_) => Scheme::HTTPS,
+            None => Scheme::HTTP,
+        }
+    }
+
     /// The address, where the host is one already.
     pub(super) fn literal(&self) -> Option<SocketAddr> {
         let ip = self.host.parse::<IpAddr>().ok()?;
@@ -111,7 +136,7 @@ impl fmt::Display for PeerUrls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, target) in self.0.iter().enumerate() {
             let comma = if index == 0 { "" } else { "," };
-            write!(f, "{comma}http://{}", target.authority)?;
+            write!(f, "{comma}{}://{}", target.scheme(), target.authority)?;
         }
         Ok(())
     }
@@ -134,12 +159,15 @@ mod tests {
             "http://identity:50051/",
             "http://[::1]:1",
             "http://identity",
+            "https://identity:50051",
+            "https://[::1]:1",
         ] {
             assert!(right.parse::<PeerUrls>().is_ok(), "{right}");
         }
         for wrong in [
             "",
-            "https://identity:1",
+            "ftp://identity:1",
+            "https://no_-:1",
             "identity:1",
             "/path",
             "http://:1",
@@ -161,13 +189,14 @@ mod tests {
 
     #[test]
     fn several_are_read_and_all_that_is_wrong_is_said() {
-        let urls: PeerUrls = "http://a:1, http://b:2/".parse().unwrap();
-        assert_eq!(urls.to_string(), "http://a:1,http://b:2");
+        let urls: PeerUrls = "http://a:1, https://b:2/".parse().unwrap();
+        assert_eq!(urls.to_string(), "http://a:1,https://b:2");
+        assert!(urls.need_tls());
         let wrong = "http://a:1,ftp://b,http://c:1/path,,http://a:1".parse::<PeerUrls>();
         assert_eq!(
             wrong.unwrap_err().descriptions().collect::<Vec<_>>(),
             [
-                "URL 2: is no URL with http and a host, as http://identity:50051",
+                "URL 2: is no URL with http or https and a host, as http://identity:50051",
                 "URL 3: has a path; http://host:port is all",
                 "URL 4: is no URL",
                 "URL 5: is there twice",

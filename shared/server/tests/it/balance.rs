@@ -25,13 +25,13 @@ fn urls(nodes: &[&Node]) -> PeerUrls {
 }
 
 fn client(nodes: &[&Node]) -> Balanced {
-    Balanced::new("identity", &urls(nodes))
+    Balanced::new("identity", &urls(nodes), None)
 }
 
 fn named(names: &Arc<Names>) -> Balanced {
     let urls = "http://identity:50051".parse().unwrap();
     let resolver: Arc<dyn Resolve> = names.clone();
-    Balanced::with_resolver("identity", &urls, resolver)
+    Balanced::with_resolver("identity", &urls, None, resolver)
 }
 
 /// Calls until each of the nodes has answered one, so that there is a connection to each.
@@ -295,7 +295,7 @@ async fn what_a_goaway_leaves_out_goes_to_another() {
     });
     let good = Node::start(Does::Answer).await;
     let urls = format!("http://{address},{}", good.url()).parse().unwrap();
-    let client = Balanced::new("identity", &urls);
+    let client = Balanced::new("identity", &urls, None);
     let passed_on = async {
         for id in 0.. {
             let id = id.to_string();
@@ -316,7 +316,7 @@ async fn who_does_not_speak_gets_no_calls() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let good = Node::start(Does::Answer).await;
     let urls = format!("http://{},{}", silent.local_addr().unwrap(), good.url());
-    let client = Balanced::new("identity", &urls.parse().unwrap());
+    let client = Balanced::new("identity", &urls.parse().unwrap(), None);
     for id in 0..200 {
         soon(call(&client, WRITE, &id.to_string())).await.unwrap();
     }
@@ -368,7 +368,7 @@ impl Resolve for Silence {
 #[tokio::test]
 async fn a_deadline_holds_while_nobody_is_there() {
     let urls = "http://identity:50051".parse().unwrap();
-    let client = Balanced::with_resolver("identity", &urls, Arc::new(Silence));
+    let client = Balanced::with_resolver("identity", &urls, None, Arc::new(Silence));
     let deadline = Instant::now() + Duration::from_millis(100);
     let status = soon(begin(&client, WRITE, "", Some(deadline))).await.unwrap_err();
     assert_eq!(status.code(), Code::DeadlineExceeded);

@@ -4,6 +4,7 @@
 
 mod authentication;
 mod balance;
+mod balance_tls;
 mod connections;
 mod drain;
 mod fixture;

@@ -18,6 +18,8 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::Status;
@@ -62,6 +64,11 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) async fn start(does: Does) -> Self {
+        Self::start_over(does, None).await
+    }
+
+    /// Over TLS, where there is an acceptor.
+    pub(crate) async fn start_over(does: Does, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let node = Self {
             address: listener.local_addr().unwrap(),
@@ -82,11 +89,19 @@ impl Node {
                     let does = *does.lock().unwrap();
                     handle(does, request, counts.clone(), end.clone(), hang_up.clone())
                 });
-                tasks.spawn(async move {
+                let tls = tls.clone();
+                tasks.spawn(hanging_up.run_until_cancelled_owned(async move {
                     let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+                    let stream = match tls {
+                        None => Either::Left(stream),
+                        Some(tls) => match tls.accept(stream).await {
+                            Ok(stream) => Either::Right(stream),
+                            Err(_) => return,
+                        },
+                    };
                     let connection = builder.serve_connection(TokioIo::new(stream), service);
-                    let _ = hanging_up.run_until_cancelled(connection).await;
-                });
+                    let _ = connection.await;
+                }));
             }
         });
         node
