@@ -10,4 +10,5 @@ mod layers;
 mod observed;
 mod peers;
 mod process;
+mod tls;
 mod wire;
