@@ -21,17 +21,17 @@ impl Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.hint {
-            Some(hint) => write!(f, "{hint} ({})", self.cause),
-            None => self.cause.fmt(f),
+        match (&self.hint, self.cause.source()) {
+            (Some(hint), Some(why)) => write!(f, "{hint} ({why})"),
+            _ => self.cause.fmt(f),
         }
     }
 }
 
 impl Error for Refusal {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        // What is said of it is the driver's error itself.
-        self.cause.source()
+        // What is said of it is the driver's error itself, or why it was.
+        self.cause.source().filter(|_| self.hint.is_none())
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use datacovey_persistence::{
     Database, DbRole, Listener, LocalServer, LocalServerOptions, Notice, PoolOptions, check_url, migrate,
 };
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tokio_postgres::{Client, NoTls};
 
 struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -21,7 +21,8 @@ impl Authority {
     /// A certificate and its key.
     fn issue(&self, name: &str) -> (String, String) {
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
         let certificate = params.signed_by(&key, &self.0).unwrap();
         (certificate.pem(), key.serialize_pem())
     }
