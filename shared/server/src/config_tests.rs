@@ -101,6 +101,77 @@ fn all_that_is_wrong_is_said_at_once() {
     );
 }
 
+/// The files of a test's certificate: of whom, and its key.
+fn certificate(folder: &Path) -> (String, String) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (folder.join("tls.crt"), folder.join("tls.key"));
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    (certificate.display().to_string(), key.display().to_string())
+}
+
+#[test]
+fn files_of_tls_are_held_against_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = tempfile::tempdir().unwrap();
+    let (certificate_file, key) = certificate(folder.path());
+    let (_, other_key) = certificate(other.path());
+    let empty = folder.path().join("empty.crt").display().to_string();
+    std::fs::write(&empty, "").unwrap();
+    let tls = |certificate: Option<&String>, key: Option<&String>, ca: Option<&String>| {
+        let args = ServerArgs {
+            tls_cert_file: certificate.cloned(),
+            tls_key_file: key.cloned(),
+            tls_client_ca_file: ca.cloned(),
+            ..good(folder.path())
+        };
+        validate(&args).map(|it| it.tls.is_some())
+    };
+    let (of, key, other_key) = (Some(&certificate_file), Some(&key), Some(&other_key));
+    assert_eq!(tls(None, None, None), Ok(false));
+    assert_eq!(tls(of, key, None), Ok(true));
+    assert_eq!(tls(of, key, of), Ok(true));
+    const CERTIFICATE: &str = "DATACOVEY_TLS_CERT_FILE";
+    const KEY: &str = "DATACOVEY_TLS_KEY_FILE";
+    const CA: &str = "DATACOVEY_TLS_CLIENT_CA_FILE";
+    assert_eq!(tls(of, other_key, None), Err(vec![KEY.to_owned()]));
+    assert_eq!(
+        tls(key, of, None),
+        Err(vec![CERTIFICATE.to_owned(), KEY.to_owned()])
+    );
+    assert_eq!(
+        tls(of, None, Some(&empty)),
+        Err(vec![KEY.to_owned(), CA.to_owned()])
+    );
+    assert_eq!(tls(None, key, None), Err(vec![CERTIFICATE.to_owned()]));
+    assert_eq!(tls(None, None, of), Err(vec![CERTIFICATE.to_owned()]));
+    assert_eq!(tls(of, key, Some(&empty)), Err(vec![CA.to_owned()]));
+    assert_eq!(tls(of, key, key), Err(vec![CA.to_owned()]));
+}
+
+#[test]
+fn peers_over_https_need_an_authority() {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = certificate(folder.path());
+    let peer = |ca: Option<&String>, own: Option<(&String, &String)>| {
+        let args = ServerArgs {
+            identity_url: Some("https://identity:50051".to_owned()),
+            peer_ca_file: ca.cloned(),
+            peer_cert_file: own.map(|it| it.0.clone()),
+            peer_key_file: own.map(|it| it.1.clone()),
+            ..good(folder.path())
+        };
+        validate(&args).map(|it| it.peer_tls.is_some())
+    };
+    let missing = Err(vec!["DATACOVEY_PEER_CA_FILE".to_owned()]);
+    assert_eq!(peer(None, None), missing);
+    assert_eq!(peer(None, Some((&certificate, &key))), missing);
+    assert_eq!(peer(Some(&certificate), None), Ok(true));
+    assert_eq!(peer(Some(&certificate), Some((&certificate, &key))), Ok(true));
+    // Whoever has files of TLS need not use them yet.
+    assert!(validate(&good(folder.path())).unwrap().peer_tls.is_none());
+}
+
 #[test]
 fn what_a_service_needs_may_not_be_missing() {
     assert_eq!(

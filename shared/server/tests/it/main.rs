@@ -13,4 +13,5 @@ mod node;
 mod observed;
 mod peers;
 mod process;
+mod tls;
 mod wire;
