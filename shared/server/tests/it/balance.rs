@@ -5,18 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use datacovey_server::{Balanced, PeerUrls, Resolve};
+use datacovey_auth::{InternalSigner, SigningKey};
+use datacovey_proto::internal::rows::v1::InsertRequest;
+use datacovey_proto::internal::rows::v1::row_service_client::RowServiceClient;
+use datacovey_server::{Balanced, Peer, PeerUrls, Resolve};
 use futures::future::{BoxFuture, join_all};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tonic::{Code, Status};
-use tonic_health::pb::HealthCheckRequest;
-use tonic_health::pb::health_client::HealthClient;
 use tonic_types::StatusExt as _;
 
-use crate::fixture::{soon, start};
+use crate::fixture::{limits, soon, start_for};
 use crate::node::{Does, Names, Node, READ, WRITE, begin, call, finish};
 
 fn urls(nodes: &[&Node]) -> PeerUrls {
@@ -378,20 +379,27 @@ async fn a_deadline_holds_while_nobody_is_there() {
 /// not sent twice: nobody notices.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rolling_restart_loses_no_call() {
+    let signer = InternalSigner::new("gateway", SigningKey::generate().unwrap());
+    let start = || start_for(signer.clone(), None, limits(), None, |app| app);
     let mut running = vec![start().await, start().await];
     let names = Arc::new(Names::default());
     names.are(running.iter().map(|it| it.address));
-    let client = named(&names);
+    let urls = "http://query:50053".parse().unwrap();
+    let resolver: Arc<dyn Resolve> = names.clone();
+    let client = Balanced::with_resolver("query", &urls, None, resolver);
+    let peer = Peer::over(client, signer.clone());
     let stop = Arc::new(AtomicBool::new(false));
     let calls = Arc::new(AtomicUsize::new(0));
     let mut load = JoinSet::new();
     for _ in 0..8 {
-        let (mut client, stop, calls) = (HealthClient::new(client.clone()), stop.clone(), calls.clone());
+        let (peer, stop, calls) = (peer.clone(), stop.clone(), calls.clone());
         load.spawn(async move {
             let mut failures = BTreeSet::new();
             while !stop.load(Ordering::SeqCst) {
-                let request = HealthCheckRequest::default();
-                if let Err(status) = client.check(request).await {
+                let mut client = RowServiceClient::new(peer.as_service("request"));
+                let status = client.insert(InsertRequest::default()).await.unwrap_err();
+                // As the handler says.
+                if status.code() != Code::Unimplemented {
                     failures.insert(format!("{status:?}"));
                 }
                 calls.fetch_add(1, Ordering::SeqCst);

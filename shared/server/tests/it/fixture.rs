@@ -216,10 +216,21 @@ pub(crate) async fn start_over(
     metrics: Option<PrometheusHandle>,
     change: impl FnOnce(App) -> App,
 ) -> Running {
+    let gateway = InternalSigner::new("gateway", SigningKey::generate().unwrap());
+    start_for(gateway, tls, limits, metrics, change).await
+}
+
+/// One of several that the same gateway calls.
+pub(crate) async fn start_for(
+    gateway: InternalSigner,
+    tls: Option<ServerTls>,
+    limits: Limits,
+    metrics: Option<PrometheusHandle>,
+    change: impl FnOnce(App) -> App,
+) -> Running {
     let rows = Rows::default();
     let given_up = rows.given_up.clone();
     let issuer = DevelopmentIssuer::with_key(SigningKey::generate().unwrap());
-    let gateway = InternalSigner::new("gateway", SigningKey::generate().unwrap());
     let trusted = TrustedService::new("gateway", &gateway.public_key(), None).unwrap();
     let authentication = Authentication::new(
         InternalVerifier::new(SERVICE.name, vec![trusted]),
