@@ -267,6 +267,68 @@ fn ports_and_probes_are_those_of_the_services() {
     }
 }
 
+/// Where a service speaks TLS, its callers say so, its files are mounted, and it is probed without: the
+/// gRPC probes of Kubernetes know no TLS.
+#[test]
+fn production_speaks_tls_and_is_probed_without() {
+    let patches = objects("overlays/production/tls");
+    for Program { service, .. } in services() {
+        let (pod, container) = (pod(&patches, service), container(&patches, service));
+        let set: BTreeMap<_, _> = list(&container["env"])
+            .map(|it| (it["name"].as_str().unwrap(), it["value"].as_str().unwrap()))
+            .collect();
+        let mut wanted = vec!["DATACOVEY_TLS_CERT_FILE", "DATACOVEY_TLS_KEY_FILE"];
+        // Who calls the gateway has a token and no certificate.
+        if service.name != "gateway" {
+            wanted.push("DATACOVEY_TLS_CLIENT_CA_FILE");
+        }
+        if !service.peers.is_empty() {
+            wanted.extend([
+                "DATACOVEY_PEER_CA_FILE",
+                "DATACOVEY_PEER_CERT_FILE",
+                "DATACOVEY_PEER_KEY_FILE",
+            ]);
+        }
+        for peer in service.peers {
+            let peer = named(peer);
+            let variable = format!("DATACOVEY_{}_URL", peer.name.to_uppercase());
+            assert_eq!(
+                set[variable.as_str()],
+                format!("https://{}:{}", peer.name, peer.port)
+            );
+        }
+        assert_eq!(set.len(), wanted.len() + service.peers.len(), "{}", service.name);
+
+        for file in wanted.into_iter().map(|it| set[it]) {
+            let (folder, name) = file.rsplit_once('/').unwrap();
+            assert!(["tls.crt", "tls.key", "ca.crt"].contains(&name), "{file}");
+            let mount = list(&container["volumeMounts"])
+                .find(|it| it["mountPath"] == folder)
+                .unwrap();
+            assert_eq!(mount["readOnly"], true, "{file}");
+            assert!(mount["subPath"].is_null(), "such a file never changes: {file}");
+            let secret = &list(&pod["volumes"])
+                .find(|it| it["name"] == mount["name"])
+                .unwrap()["secret"];
+            let expected = match folder {
+                "/etc/datacovey/public-tls" => "datacovey-public-tls".to_owned(),
+                _ => format!("datacovey-{}-tls", service.name),
+            };
+            assert_eq!(secret["secretName"], expected);
+            assert_eq!(secret["defaultMode"], 0o440, "others may read a key");
+        }
+        for name in ["startupProbe", "readinessProbe"] {
+            let probe = container[name].as_object().unwrap();
+            // A patch keeps what it does not remove.
+            assert_eq!(probe.get("grpc"), Some(&Value::Null), "{name}");
+            assert_eq!(
+                probe["httpGet"],
+                serde_json::json!({"port": "admin", "path": "/readyz"})
+            );
+        }
+    }
+}
+
 #[test]
 fn the_network_lets_through_who_calls_and_nobody_else() {
     let objects = objects("base");

@@ -1,5 +1,5 @@
 use datacovey_error::{Violation, Violations};
-use datacovey_persistence::PoolOptions;
+use datacovey_persistence::{PoolOptions, check_url};
 use datacovey_server::{ServerArgs, ServerConfig, Service};
 
 /// The service as others know it.
@@ -20,7 +20,7 @@ pub const SERVICE: Service = Service {
 pub struct Args {
     #[command(flatten)]
     pub server: ServerArgs,
-    /// The database, as postgres://user:password@host:5432/name; the user may act as datacovey_catalog
+    /// The database, as postgres://user:password@host:5432/name?sslmode=verify-full&sslrootcert=system; the user may act as datacovey_catalog
     #[arg(
         long,
         env = "DATACOVEY_DATABASE_URL",
@@ -56,8 +56,11 @@ impl Args {
     pub fn validate(self) -> Result<Config, Vec<Violation>> {
         let mut violations = Violations::new();
         let server = self.server.validate(SERVICE, &mut violations);
-        if self.database_url.is_none() {
-            violations.add("DATACOVEY_DATABASE_URL", "is missing");
+        match &self.database_url {
+            None => violations.add("DATACOVEY_DATABASE_URL", "is missing"),
+            Some(url) => {
+                violations.take("DATACOVEY_DATABASE_URL", check_url(url));
+            }
         }
         let mut pool = PoolOptions::default();
         if let Some(text) = &self.database_connections {

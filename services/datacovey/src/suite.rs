@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::str::FromStr as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -10,13 +11,13 @@ use datacovey_error::Error;
 use datacovey_gateway::Origins;
 use datacovey_persistence::PoolOptions;
 use datacovey_server::{
-    App, CallersConfig, Limits, Listeners, LogFormat, ServerConfig, Service, Telemetry, TelemetryConfig,
-    serve,
+    App, CallersConfig, Limits, Listeners, LogFormat, PeerUrls, ServerConfig, Service, Telemetry,
+    TelemetryConfig, serve,
 };
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Channel, Uri};
+use tonic::transport::Channel;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
@@ -330,8 +331,8 @@ impl Wiring {
 
     fn server(&self, service: Service) -> anyhow::Result<ServerConfig> {
         let peers = service.peers.iter().map(|name| {
-            let uri = Uri::try_from(format!("http://{}", self.addresses[name]))?;
-            anyhow::Ok((*name, uri))
+            let urls = PeerUrls::from_str(&format!("http://{}", self.addresses[name]))?;
+            anyhow::Ok((*name, urls))
         });
         Ok(ServerConfig {
             service,
@@ -349,6 +350,8 @@ impl Wiring {
                 otlp_endpoint: None,
             },
             peers: peers.collect::<Result<_, _>>()?,
+            tls: None,
+            peer_tls: None,
         })
     }
 
@@ -357,7 +360,11 @@ impl Wiring {
             .listeners
             .remove(name)
             .with_context(|| format!("{name} is wired twice"))?;
-        Ok(Listeners { grpc, admin })
+        Ok(Listeners {
+            grpc,
+            admin,
+            tls: None,
+        })
     }
 }
 

@@ -4,12 +4,11 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use datacovey_auth::{InternalSigner, InternalVerifier};
 use datacovey_error::{Error, Result};
 use datacovey_proto::PUBLIC_DESCRIPTORS;
-use datacovey_server::{App, Authentication, RemotePrincipals, ServerConfig};
+use datacovey_server::{App, Authentication, Balanced, Peer, RemotePrincipals, ServerConfig};
 
 use crate::config::{Config, SERVICE};
 use crate::proxy::Proxy;
 use crate::routes::{BadDescriptors, RouteTable, UPSTREAMS};
-use crate::upstream::Upstream;
 use crate::{cors, health, web};
 
 static ROUTES: LazyLock<Result<RouteTable, BadDescriptors>> =
@@ -32,16 +31,22 @@ pub fn app(config: &Config) -> Result<App> {
     let signer = InternalSigner::new(SERVICE.name, key);
     let upstreams = upstreams(config)?;
 
+    let identity = upstreams
+        .iter()
+        .find(|upstream| upstream.peer() == "identity")
+        .ok_or_else(|| Error::internal("identity is no upstream"))?;
+    let principals = RemotePrincipals::new(Peer::over(identity.clone(), signer.clone()));
+    let authentication = authentication(config, principals)?;
     let proxy = Proxy::new(routes, &upstreams, signer);
     let names: Vec<_> = routes.services().map(|(name, _)| name).collect();
-    let app = App::new(authentication(config)?)
+    let app = App::new(authentication)
         .proxy(proxy, &names, PUBLIC_DESCRIPTORS)
         .outside(|routes| {
             let routes = routes.layer(from_fn(web::layer));
             routes.layer(from_fn_with_state(cors, cors::layer))
         });
     Ok(upstreams.into_iter().fold(app, |app, upstream| {
-        let name = upstream.name();
+        let name = upstream.peer();
         let behind: Vec<_> = routes
             .services()
             .filter(|(_, of)| *of == name)
@@ -51,30 +56,20 @@ pub fn app(config: &Config) -> Result<App> {
     }))
 }
 
-fn upstreams(config: &ServerConfig) -> Result<Vec<Upstream>> {
+fn upstreams(config: &ServerConfig) -> Result<Vec<Balanced>> {
     let upstream = |name| {
-        let address = config
-            .peers
-            .get(name)
-            .ok_or_else(|| Error::internal(format!("no address of {name}")))?;
-        Upstream::new(name, address).map_err(|violation| Error::invalid(vec![violation]))
+        let upstream = config.balanced(name);
+        upstream.ok_or_else(|| Error::internal(format!("no address of {name}")))
     };
     UPSTREAMS.into_iter().map(upstream).collect()
 }
 
 /// People and machines from outside only: no service of the suite has business here, so an
 /// internal token that turns up here is a stolen one.
-fn authentication(config: &ServerConfig) -> Result<Authentication> {
+fn authentication(config: &ServerConfig, principals: RemotePrincipals) -> Result<Authentication> {
     let nobody = InternalVerifier::new(SERVICE.name, Vec::new());
     let oidc = config
         .oidc_verifier()
         .map_err(|violation| Error::invalid(vec![violation]))?;
-    let identity = config
-        .peer("identity")
-        .ok_or_else(|| Error::internal("no address of identity"))?;
-    Ok(Authentication::new(
-        nobody,
-        oidc,
-        Arc::new(RemotePrincipals::new(identity)),
-    ))
+    Ok(Authentication::new(nobody, oidc, Arc::new(principals)))
 }

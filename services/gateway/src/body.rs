@@ -3,13 +3,12 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use datacovey_error::Error;
+use datacovey_server::{Balanced, ReplyBody};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio_util::sync::{DropGuard, WaitForCancellationFutureOwned};
 use tonic::Status;
-
-use crate::upstream::Upstream;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -86,8 +85,8 @@ fn status_within<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a
 /// trailers with a status.
 pub(crate) struct ResponseBody {
     /// None once it has ended.
-    inner: Option<Incoming>,
-    upstream: Upstream,
+    inner: Option<ReplyBody>,
+    upstream: Balanced,
     fault: Fault,
     /// Whether the head had the status already, so that no trailers follow.
     ended_in_head: bool,
@@ -97,9 +96,9 @@ pub(crate) struct ResponseBody {
 
 impl ResponseBody {
     pub(crate) fn new(
-        inner: Incoming,
+        inner: ReplyBody,
         head: &HeaderMap,
-        upstream: Upstream,
+        upstream: Balanced,
         fault: Fault,
         call: DropGuard,
     ) -> Self {

@@ -1,14 +1,12 @@
 use std::sync::Arc;
 
-use datacovey_server::HealthCheck;
+use datacovey_server::{Balanced, HealthCheck};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::upstream::Upstream;
-
 /// Asks an upstream whether it serves; the server asks on, and tells it of the upstream's services.
-pub(crate) fn check(upstream: Upstream) -> HealthCheck {
+pub(crate) fn check(upstream: Balanced) -> HealthCheck {
     Arc::new(move || {
         let mut client = HealthClient::new(upstream.clone());
         Box::pin(async move {

@@ -12,7 +12,6 @@ mod headers;
 mod health;
 mod proxy;
 mod routes;
-mod upstream;
 mod web;
 
 pub use app::app;

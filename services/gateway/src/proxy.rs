@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use datacovey_auth::InternalSigner;
 use datacovey_error::Error;
+use datacovey_server::Balanced;
 use datacovey_types::Ctx;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
@@ -21,7 +22,6 @@ use tracing::{Instrument as _, Span, info_span};
 use crate::body::{Fault, RequestBody, ResponseBody};
 use crate::headers;
 use crate::routes::RouteTable;
-use crate::upstream::Upstream;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -36,15 +36,15 @@ pub(crate) struct Proxy(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     routes: &'static RouteTable,
-    upstreams: HashMap<&'static str, Upstream>,
+    upstreams: HashMap<&'static str, Balanced>,
     signer: InternalSigner,
 }
 
 impl Proxy {
-    pub(crate) fn new(routes: &'static RouteTable, upstreams: &[Upstream], signer: InternalSigner) -> Self {
+    pub(crate) fn new(routes: &'static RouteTable, upstreams: &[Balanced], signer: InternalSigner) -> Self {
         let upstreams = upstreams
             .iter()
-            .map(|upstream| (upstream.name(), upstream.clone()))
+            .map(|upstream| (upstream.peer(), upstream.clone()))
             .collect();
         Self(Arc::new(Inner {
             routes,
@@ -105,7 +105,7 @@ impl Inner {
             .ok_or_else(Error::credentials_missing)?;
         let token = self
             .signer
-            .token(upstream.name(), Some(&ctx.principal), ctx.job_id);
+            .token(upstream.peer(), Some(&ctx.principal), ctx.job_id);
         let span = span(path);
         head.headers = headers::to_upstream(head.headers, &ctx, &token, &span)?;
         head.extensions.clear();
@@ -115,7 +115,7 @@ impl Inner {
         // From here on, dropping this future or the answer's body ends the request's body.
         let call = call.drop_guard();
         let request = Request::from_parts(head, Body::new(body));
-        let response = upstream.send(request).instrument(span).await?;
+        let response = upstream.send(request, ctx.deadline).instrument(span).await?;
 
         let (mut head, body) = response.into_parts();
         if head.status != StatusCode::OK || !is_grpc(&head.headers) {

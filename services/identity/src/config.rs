@@ -1,5 +1,5 @@
 use datacovey_error::{Violation, Violations};
-use datacovey_persistence::PoolOptions;
+use datacovey_persistence::{PoolOptions, check_url};
 use datacovey_server::{ServerArgs, ServerConfig, Service};
 
 /// The service as others know it. It calls none of them.
@@ -23,7 +23,7 @@ const DATABASE_CONNECTIONS: &str = "DATACOVEY_DATABASE_CONNECTIONS";
 pub struct Args {
     #[command(flatten)]
     pub server: ServerArgs,
-    /// The database, as postgres://user:password@host:5432/name; the user may act as datacovey_identity
+    /// The database, as postgres://user:password@host:5432/name?sslmode=verify-full&sslrootcert=system; the user may act as datacovey_identity
     #[arg(long, env = DATABASE_URL, value_name = "URL", hide_env_values = true)]
     pub database_url: Option<String>,
     /// Connections to the database at most [default: 10]
@@ -54,8 +54,11 @@ impl Args {
     pub fn validate(self) -> Result<Config, Vec<Violation>> {
         let mut violations = Violations::new();
         let server = self.server.validate(SERVICE, &mut violations);
-        if self.database_url.is_none() {
-            violations.add(DATABASE_URL, "is missing");
+        match &self.database_url {
+            None => violations.add(DATABASE_URL, "is missing"),
+            Some(url) => {
+                violations.take(DATABASE_URL, check_url(url));
+            }
         }
         let mut pool = PoolOptions::default();
         if let Some(text) = &self.database_connections {

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use datacovey_error::{Violation, Violations};
-use datacovey_persistence::PoolOptions;
+use datacovey_persistence::{PoolOptions, check_url};
 use datacovey_server::{ServerArgs, ServerConfig, Service};
 
 use crate::engine::EngineConfig;
@@ -27,7 +27,7 @@ pub const SERVICE: Service = Service {
 pub struct Args {
     #[command(flatten)]
     pub server: ServerArgs,
-    /// The database, as postgres://user:password@host:5432/name; the user may act as datacovey_query and
+    /// The database, as postgres://user:password@host:5432/name?sslmode=verify-full&sslrootcert=system; the user may act as datacovey_query and
     /// datacovey_query_worker
     #[arg(
         long,
@@ -134,6 +134,9 @@ impl Args {
             }
         };
         required("DATACOVEY_DATABASE_URL", &self.database_url, &mut violations);
+        if let Some(url) = &self.database_url {
+            violations.take("DATACOVEY_DATABASE_URL", check_url(url));
+        }
         required("DATACOVEY_STORE", &self.store, &mut violations);
         let engine = self.engine(&mut violations);
         let runs = self.runs(&mut violations);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use datacovey_error::{Violation, Violations};
 use datacovey_jobs::WorkerOptions;
-use datacovey_persistence::PoolOptions;
+use datacovey_persistence::{PoolOptions, check_url};
 use datacovey_server::{ServerArgs, ServerConfig, Service};
 use datacovey_storage::write::WriteOptions;
 
@@ -26,7 +26,7 @@ pub const SERVICE: Service = Service {
 pub struct Args {
     #[command(flatten)]
     pub server: ServerArgs,
-    /// The database, as postgres://user:password@host:5432/name; the user may act as datacovey_transfer and datacovey_transfer_worker
+    /// The database, as postgres://user:password@host:5432/name?sslmode=verify-full&sslrootcert=system; the user may act as datacovey_transfer and datacovey_transfer_worker
     #[arg(
         long,
         env = "DATACOVEY_DATABASE_URL",
@@ -155,6 +155,9 @@ impl Args {
         };
         let database_url = required("DATACOVEY_DATABASE_URL", self.database_url);
         let store_url = required("DATACOVEY_STORE", self.store_url);
+        if let Some(url) = &database_url {
+            violations.take("DATACOVEY_DATABASE_URL", check_url(url));
+        }
         let mut pool = PoolOptions::default();
         let mut limits = Limits::default();
         let worker = &mut limits.worker;

@@ -8,6 +8,7 @@ use futures::future::{BoxFuture, join};
 
 use crate::failure::Failure;
 use crate::pool::{self, Connector, Pool, PoolOptions, Pooled};
+use crate::tls::Address;
 use crate::{DbRole, StartError, migrate};
 
 /// What the statements of a transaction are sent on: `query.load(conn)`.
@@ -58,8 +59,8 @@ impl Database {
     /// Opens a pool, and one connection to see that the database is there, lets us work as `role`
     /// and has the schema that this program knows.
     pub async fn open(url: &str, role: DbRole, options: PoolOptions) -> Result<Self, StartError> {
-        let config = url.parse::<tokio_postgres::Config>().map_err(StartError::Url)?;
-        let pool = Connector::pool(config, role, &options).map_err(StartError::Pool)?;
+        let address = Address::parse(url)?;
+        let pool = Connector::pool(address, role, &options).map_err(StartError::Pool)?;
         let mut pooled = pool::acquire(&pool).await.map_err(StartError::connect)?;
         migrate::check_schema(&mut pooled.connection).await?;
         drop(pooled);

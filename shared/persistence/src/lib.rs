@@ -16,6 +16,7 @@ mod pool;
 mod relation;
 mod role;
 mod schema;
+mod tls;
 
 pub use database::{Body, Conn, Database};
 pub use door::*;
@@ -28,6 +29,7 @@ pub use migrate::{BOOTSTRAP, StartError, known_versions, migrate, migrate_to};
 pub use pool::PoolOptions;
 pub use relation::*;
 pub use role::DbRole;
+pub use tls::check_url;
 
 /// The time as the database's columns hold it: UTC without a zone.
 #[must_use]

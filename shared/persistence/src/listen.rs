@@ -4,17 +4,20 @@ use futures::StreamExt as _;
 use futures::stream;
 use tokio::sync::broadcast;
 use tokio::task::AbortHandle;
-use tokio_postgres::{AsyncMessage, NoTls};
+use tokio_postgres::AsyncMessage;
 use uuid::Uuid;
 
 use crate::StartError;
 use crate::door::JobKind;
+use crate::tls::Address;
 
 /// The channel on which the database tells of jobs.
 const CHANNEL: &str = "datacovey_job";
 
 /// More notices than this a reader may not be behind; it is told that it missed some.
 const BACKLOG: usize = 1024;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What the database has told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,10 +46,10 @@ pub struct Listener {
 impl Listener {
     /// Starts to listen. The database need not be there yet.
     pub fn start(url: &str) -> Result<Self, StartError> {
-        let mut config = url.parse::<tokio_postgres::Config>().map_err(StartError::Url)?;
-        config.application_name("datacovey_listener");
+        let mut address = Address::parse(url)?;
+        address.config.application_name("datacovey_listener");
         let (notices, _) = broadcast::channel(BACKLOG);
-        let task = tokio::spawn(listen_for_ever(config, notices.clone())).abort_handle();
+        let task = tokio::spawn(listen_for_ever(address, notices.clone())).abort_handle();
         Ok(Self { notices, task })
     }
 
@@ -63,10 +66,10 @@ impl Drop for Listener {
     }
 }
 
-async fn listen_for_ever(config: tokio_postgres::Config, notices: broadcast::Sender<Notice>) {
+async fn listen_for_ever(address: Address, notices: broadcast::Sender<Notice>) {
     let mut pause = Duration::from_millis(50);
     loop {
-        match listen(&config, &notices).await {
+        match listen(&address, &notices).await {
             Ok(()) => pause = Duration::from_millis(50),
             Err(error) => {
                 tracing::warn!(%error, "the listening connection is away");
@@ -78,11 +81,8 @@ async fn listen_for_ever(config: tokio_postgres::Config, notices: broadcast::Sen
 }
 
 /// Listens until the connection ends.
-async fn listen(
-    config: &tokio_postgres::Config,
-    notices: &broadcast::Sender<Notice>,
-) -> Result<(), tokio_postgres::Error> {
-    let (client, mut connection) = config.connect(NoTls).await?;
+async fn listen(address: &Address, notices: &broadcast::Sender<Notice>) -> Result<(), BoxError> {
+    let (client, mut connection) = address.connect().await?;
     let mut messages = stream::poll_fn(move |cx| connection.poll_message(cx));
     let command = format!("LISTEN {CHANNEL}");
     let begin = async {
@@ -90,7 +90,7 @@ async fn listen(
         // Only now nothing is missed any more; nobody may be there to hear it.
         let _ = notices.send(Notice::Missed);
         // The client is the connection's life.
-        std::future::pending::<Result<(), tokio_postgres::Error>>().await
+        std::future::pending::<Result<(), BoxError>>().await
     };
     let read = async {
         while let Some(message) = messages.next().await {

@@ -11,7 +11,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl as _, SimpleAsyncConnection as
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 
 use crate::failure::Failure;
-use crate::pool;
+use crate::tls::Address;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations");
 
@@ -28,6 +28,8 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub enum StartError {
     #[error("the database URL is not valid: {0}")]
     Url(tokio_postgres::Error),
+    #[error("the database URL cannot be followed: {0}")]
+    Tls(String),
     #[error("the pool cannot be made: {0}")]
     Pool(deadpool::managed::BuildError),
     #[error("the database cannot be used: {0}")]
@@ -76,8 +78,8 @@ pub async fn migrate(url: &str) -> Result<Vec<String>, StartError> {
 
 /// The same, up to and with version `last`: for tests of upgrades.
 pub async fn migrate_to(url: &str, last: Option<&str>) -> Result<Vec<String>, StartError> {
-    let config = url.parse::<tokio_postgres::Config>().map_err(StartError::Url)?;
-    let mut connection = pool::connect(&config).await.map_err(StartError::connect)?;
+    let address = Address::parse(url)?;
+    let mut connection = address.connect_diesel().await.map_err(StartError::connect)?;
     let lock = format!("SELECT pg_advisory_lock({LOCK})");
     for script in [
         lock.as_str(),

@@ -9,10 +9,10 @@ use deadpool::managed::{
 };
 use diesel_async::pooled_connection::PoolableConnection as _;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
-use tokio_postgres::NoTls;
 
 use crate::DbRole;
 use crate::failure::Failure;
+use crate::tls::Address;
 
 /// How a pool behaves.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +38,7 @@ impl Default for PoolOptions {
 /// Makes connections that work as one role, and throws away those that were left in the middle of
 /// a transaction: a future that is dropped half-way leaves nothing open behind it.
 pub(crate) struct Connector {
-    config: tokio_postgres::Config,
+    address: Address,
     role: DbRole,
 }
 
@@ -72,13 +72,13 @@ impl fmt::Debug for Connected {
 
 impl Connector {
     pub(crate) fn pool(
-        mut config: tokio_postgres::Config,
+        mut address: Address,
         role: DbRole,
         options: &PoolOptions,
     ) -> Result<Pool, deadpool::managed::BuildError> {
-        config.application_name(role.as_str());
-        config.connect_timeout(options.acquire_timeout);
-        Pool::builder(Self { config, role })
+        address.config.application_name(role.as_str());
+        address.config.connect_timeout(options.acquire_timeout);
+        Pool::builder(Self { address, role })
             .max_size(options.max_connections)
             .queue_mode(QueueMode::Lifo)
             .timeouts(Timeouts {
@@ -91,20 +91,12 @@ impl Connector {
     }
 }
 
-/// Opens a connection in UTC. Where TLS is configured, this is the place that speaks it.
-pub(crate) async fn connect(config: &tokio_postgres::Config) -> Result<AsyncPgConnection, Failure> {
-    let (client, connection) = config.connect(NoTls).await.map_err(Failure::unreachable)?;
-    AsyncPgConnection::try_from_client_and_connection(client, connection)
-        .await
-        .map_err(Failure::unreachable)
-}
-
 impl Manager for Connector {
     type Type = Connected;
     type Error = Failure;
 
     async fn create(&self) -> Result<Connected, Failure> {
-        let mut connection = connect(&self.config).await?;
+        let mut connection = self.address.connect_diesel().await?;
         // The role of the session is the service's from the start; each transaction says it again, so
         // that a pooler between us and the server cannot lend us somebody else's session.
         let setup = format!(

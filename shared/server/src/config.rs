@@ -12,7 +12,9 @@ use datacovey_auth::{InternalSigner, InternalVerifier, Issuer, OidcVerifier, Sig
 use datacovey_error::{Violation, Violations};
 use tonic::transport::Uri;
 
-use crate::Peer;
+use crate::balance::{Balanced, PeerUrls};
+use crate::peer::Peer;
+use crate::tls::{ClientTls, ServerTls};
 
 /// What a service is called, where it listens by default, and which services it calls.
 #[derive(Clone, Copy, Debug)]
@@ -36,16 +38,16 @@ pub struct ServerArgs {
     /// Address that metrics and probes are served on [default: all addresses, the admin port of the service]
     #[arg(long, env = "DATACOVEY_ADMIN_LISTEN", value_name = "ADDRESS")]
     pub admin_listen: Option<String>,
-    /// Where the identity service is, as http://identity:50051
+    /// Where the identity service is, as http://identity:50051 or with https: all addresses of that name are used. Several URLs have commas between them
     #[arg(long, env = "DATACOVEY_IDENTITY_URL", value_name = "URL")]
     pub identity_url: Option<String>,
-    /// Where the catalog service is
+    /// Where the catalog service is, in the same way
     #[arg(long, env = "DATACOVEY_CATALOG_URL", value_name = "URL")]
     pub catalog_url: Option<String>,
-    /// Where the query service is
+    /// Where the query service is, in the same way
     #[arg(long, env = "DATACOVEY_QUERY_URL", value_name = "URL")]
     pub query_url: Option<String>,
-    /// Where the transfer service is
+    /// Where the transfer service is, in the same way
     #[arg(long, env = "DATACOVEY_TRANSFER_URL", value_name = "URL")]
     pub transfer_url: Option<String>,
     /// Issuers of bearer tokens: a JSON array, or @ and the file that holds it
@@ -57,6 +59,24 @@ pub struct ServerArgs {
     /// File of this service's Ed25519 private key (PKCS #8 PEM), which signs its calls to others
     #[arg(long, env = "DATACOVEY_SERVICE_KEY_FILE", value_name = "FILE")]
     pub service_key_file: Option<String>,
+    /// File of the certificate that this service shows, with those between it and its authority (PEM); then it speaks TLS [default: none, and no TLS]
+    #[arg(long, env = "DATACOVEY_TLS_CERT_FILE", value_name = "FILE")]
+    pub tls_cert_file: Option<String>,
+    /// File of the private key of that certificate (PEM)
+    #[arg(long, env = "DATACOVEY_TLS_KEY_FILE", value_name = "FILE")]
+    pub tls_key_file: Option<String>,
+    /// File of the authorities (PEM) one of which the certificate of whoever connects must come from [default: none, and no certificate is asked for]
+    #[arg(long, env = "DATACOVEY_TLS_CLIENT_CA_FILE", value_name = "FILE")]
+    pub tls_client_ca_file: Option<String>,
+    /// File of the authorities (PEM) that certificates of called services come from; needed where an address of them begins with https
+    #[arg(long, env = "DATACOVEY_PEER_CA_FILE", value_name = "FILE")]
+    pub peer_ca_file: Option<String>,
+    /// File of the certificate that this service shows to those that it calls (PEM) [default: none]
+    #[arg(long, env = "DATACOVEY_PEER_CERT_FILE", value_name = "FILE")]
+    pub peer_cert_file: Option<String>,
+    /// File of the private key of that certificate (PEM)
+    #[arg(long, env = "DATACOVEY_PEER_KEY_FILE", value_name = "FILE")]
+    pub peer_key_file: Option<String>,
     /// Largest message accepted, in bytes [default: 4194304]
     #[arg(long, env = "DATACOVEY_MAX_MESSAGE_BYTES", value_name = "BYTES")]
     pub max_message_bytes: Option<String>,
@@ -95,8 +115,12 @@ pub struct ServerConfig {
     pub limits: Limits,
     pub callers: CallersConfig,
     pub telemetry: TelemetryConfig,
-    /// Addresses of the services it calls.
-    pub peers: BTreeMap<&'static str, Uri>,
+    /// Where the services are that it calls.
+    pub peers: BTreeMap<&'static str, PeerUrls>,
+    /// How it speaks TLS to those who connect; None: it does not.
+    pub tls: Option<ServerTls>,
+    /// How it speaks TLS to the services it calls; there if an address begins with https.
+    pub peer_tls: Option<ClientTls>,
 }
 
 /// How much a server takes on, and how long it takes to leave.
@@ -163,6 +187,9 @@ impl ServerArgs {
         let callers = self.callers(service, violations);
         let telemetry = self.telemetry(violations);
         let peers = self.peers(service, violations);
+        let tls = self.tls(violations);
+        let secure = peers.iter().find(|(_, urls)| urls.need_tls());
+        let peer_tls = self.peer_tls(secure.map(|(peer, _)| *peer), violations);
         Some(ServerConfig {
             service,
             listen: listen?,
@@ -171,6 +198,8 @@ impl ServerArgs {
             callers: callers?,
             telemetry: telemetry?,
             peers,
+            tls: tls?,
+            peer_tls: peer_tls?,
         })
     }
 
@@ -287,7 +316,7 @@ impl ServerArgs {
         })
     }
 
-    fn peers(&self, service: Service, violations: &mut Violations) -> BTreeMap<&'static str, Uri> {
+    fn peers(&self, service: Service, violations: &mut Violations) -> BTreeMap<&'static str, PeerUrls> {
         let known = [
             ("identity", "DATACOVEY_IDENTITY_URL", &self.identity_url),
             ("catalog", "DATACOVEY_CATALOG_URL", &self.catalog_url),
@@ -299,10 +328,11 @@ impl ServerArgs {
             .into_iter()
             .filter(|(peer, ..)| service.peers.contains(peer))
         {
-            match url {
-                Some(url) => {
-                    peers.extend(violations.take(name, http_uri(url)).map(|url| (peer, url)));
+            match url.as_deref().map(PeerUrls::from_str) {
+                Some(Ok(urls)) => {
+                    peers.insert(peer, urls);
                 }
+                Some(Err(wrong)) => wrong.descriptions().for_each(|it| violations.add(name, it)),
                 None => violations.add(name, format!("is missing; {} calls {peer}", service.name)),
             }
         }
@@ -311,11 +341,18 @@ impl ServerArgs {
 }
 
 impl ServerConfig {
-    /// A connection to a service that this one calls; None if it is not configured to.
+    /// Connections to a service that this one calls; None if it is not configured to.
+    #[must_use]
+    pub fn balanced(&self, name: &'static str) -> Option<Balanced> {
+        let urls = self.peers.get(name)?;
+        Some(Balanced::new(name, urls, self.peer_tls.clone()))
+    }
+
+    /// The same with the key to call it with.
     #[must_use]
     pub fn peer(&self, name: &'static str) -> Option<Peer> {
         let signer = InternalSigner::new(self.service.name, self.callers.key.clone()?);
-        Some(Peer::new(name, self.peers.get(name)?.clone(), signer))
+        Some(Peer::over(self.balanced(name)?, signer))
     }
 
     /// Verifies internal tokens that are for this service.
@@ -390,7 +427,7 @@ fn http_uri(text: &str) -> Result<Uri, &'static str> {
     let uri = Uri::from_str(text).map_err(|_| "is no URL")?;
     let authority = uri.authority().filter(|it| !it.host().is_empty());
     let (Some("http"), Some(authority)) = (uri.scheme_str(), authority) else {
-        return Err("is no URL with http and a host, as http://identity:50051");
+        return Err("is no URL with http and a host, as http://collector:4317");
     };
     if authority.as_str().contains('@') {
         return Err("holds credentials; http://host:port is all");

@@ -48,7 +48,7 @@ fn all_that_is_wrong_is_said_at_once() {
     let wrong = validate(&ServerArgs {
         listen: some("50051"),
         admin_listen: some("localhost"),
-        identity_url: some("https://identity"),
+        identity_url: some("ftp://identity"),
         catalog_url: None,
         query_url: None,
         transfer_url: None,
@@ -57,6 +57,12 @@ fn all_that_is_wrong_is_said_at_once() {
         ),
         trusted_services: some("@/does/not/exist"),
         service_key_file: some("/does/not/exist"),
+        tls_cert_file: some("/does/not/exist"),
+        tls_key_file: some("/does/not/exist"),
+        tls_client_ca_file: some("/does/not/exist"),
+        peer_ca_file: None,
+        peer_cert_file: some("/does/not/exist"),
+        peer_key_file: None,
         max_message_bytes: some("1"),
         max_concurrent_calls: some("0"),
         max_connections: some("many"),
@@ -85,8 +91,85 @@ fn all_that_is_wrong_is_said_at_once() {
             "DATACOVEY_LOG",
             "DATACOVEY_OTLP_ENDPOINT",
             "DATACOVEY_IDENTITY_URL",
+            "DATACOVEY_TLS_CERT_FILE",
+            "DATACOVEY_TLS_KEY_FILE",
+            "DATACOVEY_TLS_CLIENT_CA_FILE",
+            "DATACOVEY_PEER_KEY_FILE",
+            "DATACOVEY_PEER_CA_FILE",
+            "DATACOVEY_PEER_CERT_FILE",
         ]
     );
+}
+
+/// The files of a test's certificate: of whom, and its key.
+fn certificate(folder: &Path) -> (String, String) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (folder.join("tls.crt"), folder.join("tls.key"));
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    (certificate.display().to_string(), key.display().to_string())
+}
+
+#[test]
+fn files_of_tls_are_held_against_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = tempfile::tempdir().unwrap();
+    let (certificate_file, key) = certificate(folder.path());
+    let (_, other_key) = certificate(other.path());
+    let empty = folder.path().join("empty.crt").display().to_string();
+    std::fs::write(&empty, "").unwrap();
+    let tls = |certificate: Option<&String>, key: Option<&String>, ca: Option<&String>| {
+        let args = ServerArgs {
+            tls_cert_file: certificate.cloned(),
+            tls_key_file: key.cloned(),
+            tls_client_ca_file: ca.cloned(),
+            ..good(folder.path())
+        };
+        validate(&args).map(|it| it.tls.is_some())
+    };
+    let (of, key, other_key) = (Some(&certificate_file), Some(&key), Some(&other_key));
+    assert_eq!(tls(None, None, None), Ok(false));
+    assert_eq!(tls(of, key, None), Ok(true));
+    assert_eq!(tls(of, key, of), Ok(true));
+    const CERTIFICATE: &str = "DATACOVEY_TLS_CERT_FILE";
+    const KEY: &str = "DATACOVEY_TLS_KEY_FILE";
+    const CA: &str = "DATACOVEY_TLS_CLIENT_CA_FILE";
+    assert_eq!(tls(of, other_key, None), Err(vec![KEY.to_owned()]));
+    assert_eq!(
+        tls(key, of, None),
+        Err(vec![CERTIFICATE.to_owned(), KEY.to_owned()])
+    );
+    assert_eq!(
+        tls(of, None, Some(&empty)),
+        Err(vec![KEY.to_owned(), CA.to_owned()])
+    );
+    assert_eq!(tls(None, key, None), Err(vec![CERTIFICATE.to_owned()]));
+    assert_eq!(tls(None, None, of), Err(vec![CERTIFICATE.to_owned()]));
+    assert_eq!(tls(of, key, Some(&empty)), Err(vec![CA.to_owned()]));
+    assert_eq!(tls(of, key, key), Err(vec![CA.to_owned()]));
+}
+
+#[test]
+fn peers_over_https_need_an_authority() {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = certificate(folder.path());
+    let peer = |ca: Option<&String>, own: Option<(&String, &String)>| {
+        let args = ServerArgs {
+            identity_url: Some("https://identity:50051".to_owned()),
+            peer_ca_file: ca.cloned(),
+            peer_cert_file: own.map(|it| it.0.clone()),
+            peer_key_file: own.map(|it| it.1.clone()),
+            ..good(folder.path())
+        };
+        validate(&args).map(|it| it.peer_tls.is_some())
+    };
+    let missing = Err(vec!["DATACOVEY_PEER_CA_FILE".to_owned()]);
+    assert_eq!(peer(None, None), missing);
+    assert_eq!(peer(None, Some((&certificate, &key))), missing);
+    assert_eq!(peer(Some(&certificate), None), Ok(true));
+    assert_eq!(peer(Some(&certificate), Some((&certificate, &key))), Ok(true));
+    // Whoever has files of TLS need not use them yet.
+    assert!(validate(&good(folder.path())).unwrap().peer_tls.is_none());
 }
 
 #[test]
@@ -136,22 +219,35 @@ fn lists_that_name_nobody_let_nobody_in() {
 }
 
 #[test]
-fn an_address_of_a_peer_is_scheme_host_and_port() {
-    for right in [
-        "http://identity:50051",
-        "http://identity:50051/",
-        "http://[::1]:1",
-    ] {
-        assert!(http_uri(right).is_ok(), "{right}");
-    }
+fn a_peer_may_be_at_several_urls_and_all_that_is_wrong_with_them_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let with = |urls: &str| ServerArgs {
+        identity_url: Some(urls.to_owned()),
+        ..good(folder.path())
+    };
+    let config = validate(&with("http://one:50051,http://two:50051")).unwrap();
+    assert_eq!(
+        config.peers["identity"].to_string(),
+        "http://one:50051,http://two:50051"
+    );
+    let wrong = validate(&with("http://one:50051,two:50051,http://three:1/path"));
+    assert_eq!(wrong.unwrap_err(), ["DATACOVEY_IDENTITY_URL"; 2]);
+    assert_eq!(
+        validate(&with("http://one:50051,https://two:50051")).unwrap_err(),
+        ["DATACOVEY_PEER_CA_FILE"],
+        "one of them is enough"
+    );
+}
+
+#[test]
+fn where_traces_go_is_scheme_host_and_port() {
+    assert!(http_uri("http://collector:4317").is_ok());
     for wrong in [
-        "https://identity:1",
-        "identity:1",
-        "/path",
+        "https://collector:4317",
+        "collector:4317",
         "http://:1",
-        "http://identity:1/path",
-        "http://identity:1/?query",
-        "http://name:password@identity:1",
+        "http://collector:1/path",
+        "http://name:password@collector:1",
     ] {
         assert!(http_uri(wrong).is_err(), "{wrong}");
     }
@@ -165,7 +261,7 @@ fn every_variable_is_named_as_it_is_read() {
         .get_arguments()
         .filter_map(|it| it.get_env()?.to_str())
         .collect();
-    let source = include_str!("config.rs");
+    let source = concat!(include_str!("config.rs"), include_str!("tls/args.rs"));
     for name in names {
         assert!(name.starts_with("DATACOVEY_"), "{name}");
         assert!(

@@ -8,6 +8,7 @@
 
 mod admin;
 mod app;
+mod balance;
 mod config;
 mod context;
 mod descriptor;
@@ -22,9 +23,11 @@ mod run;
 mod serve;
 mod stream;
 mod telemetry;
+mod tls;
 mod trace_context;
 
 pub use app::App;
+pub use balance::{BadPeerUrls, Balanced, PeerUrls, ReplyBody, Resolve};
 pub use config::{
     CallersConfig, Limits, LogFormat, ServerArgs, ServerConfig, Service, TelemetryConfig, read_value,
 };
@@ -37,4 +40,5 @@ pub use run::{refuse, run, shutdown_signal};
 pub use serve::{Listeners, ServeError, serve};
 pub use stream::reply_stream;
 pub use telemetry::{Telemetry, TelemetryError};
+pub use tls::{ClientTls, ServerTls};
 pub use trace_context::{current_traceparent, inject_span, set_parent_from_traceparent};

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use datacovey_auth::InternalSigner;
 use datacovey_error::{Error, ErrorReason, Violation};
@@ -8,65 +8,54 @@ use datacovey_types::{Ctx, Principal};
 use futures::future::{BoxFuture, FutureExt as _};
 use http::{HeaderValue, Request, Response, header};
 use tonic::body::Body;
-use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use tracing::{Instrument as _, info_span};
 use uuid::Uuid;
 
+use crate::balance::{Balanced, PeerUrls, ReplyBody};
 use crate::layer::{GRPC_TIMEOUT, REQUEST_ID, write_timeout};
 use crate::reply::is_oversize;
-use crate::serve::{CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES};
 use crate::trace_context::inject_span;
 
-/// Another service of the suite: one connection, and the key to call it with.
+/// Another service of the suite: connections to its processes, and the key to call it with.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    audience: &'static str,
-    channel: Channel,
+    channel: Balanced,
     signer: InternalSigner,
 }
 
-/// A connection to a [`Peer`] on somebody's behalf; a generated client is made of it.
+/// The connections to a [`Peer`] on somebody's behalf; a generated client is made of it.
 #[derive(Clone, Debug)]
 pub struct PeerChannel {
-    channel: Channel,
+    channel: Balanced,
     token: Arc<str>,
     request_id: Arc<str>,
     deadline: Option<Instant>,
 }
 
 impl Peer {
-    /// The service `audience` at an address as `http://catalog:50052`. Nothing is connected yet;
-    /// a lost connection is made again with the next call.
+    /// The service `audience` at `urls`, as [`Balanced::new`] connects to it without TLS.
     #[must_use]
-    pub fn new(audience: &'static str, address: Uri, signer: InternalSigner) -> Self {
-        let channel = Endpoint::from(address)
-            .connect_timeout(Duration::from_secs(5))
-            .tcp_nodelay(true)
-            // An answer that is not read holds up no other.
-            .initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            // Between the pings a dead peer would be waited for until the call's deadline.
-            .http2_keep_alive_interval(Duration::from_secs(20))
-            .keep_alive_timeout(Duration::from_secs(10))
-            .connect_lazy();
-        Self {
-            audience,
-            channel,
-            signer,
-        }
+    pub fn new(audience: &'static str, urls: PeerUrls, signer: InternalSigner) -> Self {
+        Self::over(Balanced::new(audience, &urls, None), signer)
+    }
+
+    /// The service that `channel` calls.
+    #[must_use]
+    pub const fn over(channel: Balanced, signer: InternalSigner) -> Self {
+        Self { channel, signer }
     }
 
     /// The peer's name, as in its internal tokens.
     #[must_use]
-    pub const fn audience(&self) -> &'static str {
-        self.audience
+    pub fn audience(&self) -> &'static str {
+        self.channel.peer()
     }
 
-    /// The bare connection, for what needs no token: health and reflection.
+    /// The bare connections, for what needs no token: health and reflection.
     #[must_use]
-    pub fn channel(&self) -> Channel {
+    pub fn channel(&self) -> Balanced {
         self.channel.clone()
     }
 
@@ -92,7 +81,7 @@ impl Peer {
     ) -> PeerChannel {
         PeerChannel {
             channel: self.channel.clone(),
-            token: self.signer.token(self.audience, principal, job_id),
+            token: self.signer.token(self.audience(), principal, job_id),
             request_id: request_id.into(),
             deadline,
         }
@@ -122,18 +111,17 @@ impl PeerChannel {
 }
 
 impl tower::Service<Request<Body>> for PeerChannel {
-    type Response = Response<Body>;
-    type Error = tonic::transport::Error;
-    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
+    type Response = Response<ReplyBody>;
+    type Error = Status;
+    type Future = BoxFuture<'static, Result<Self::Response, Status>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
         self.channel.poll_ready(cx)
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         if self.prepare(&mut request).is_none() {
-            let reply = Status::from(Error::deadline_exceeded()).into_http();
-            return std::future::ready(Ok(reply)).boxed();
+            return std::future::ready(Err(Error::deadline_exceeded().into())).boxed();
         }
         let span = info_span!(
             "peer",
@@ -142,15 +130,9 @@ impl tower::Service<Request<Body>> for PeerChannel {
             rpc.system = "grpc",
         );
         inject_span(&span, request.headers_mut());
-        let deadline = self.deadline;
-        let reply = self.channel.call(request).instrument(span);
-        // The channel gives up at the deadline, too, and calls that a cancelled call.
-        let is_over = move || deadline.is_some_and(|deadline| deadline <= Instant::now());
-        let reply = reply.map(move |reply| match reply {
-            Err(_) if is_over() => Ok(Status::from(Error::deadline_exceeded()).into_http()),
-            reply => reply,
-        });
-        reply.boxed()
+        let (channel, deadline) = (self.channel.clone(), self.deadline);
+        let call = async move { channel.send(request, deadline).await.map_err(Into::into) };
+        call.instrument(span).boxed()
     }
 }
 

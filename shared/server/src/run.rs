@@ -52,9 +52,13 @@ async fn open_and_serve(
         return Ok(());
     };
     let app = app.map_err(|error| causes(&error))?;
-    let listeners = Listeners::bind(config.listen, config.admin_listen)
+    let mut listeners = Listeners::bind(config.listen, config.admin_listen)
         .await
         .map_err(|error| causes(&error))?;
+    listeners.tls = config.tls.clone();
+    if let Some(tls) = config.peer_tls.clone() {
+        tokio::spawn(tls.watch(config.service.name));
+    }
     let (listen, admin) = listeners.addresses();
     tracing::info!(service = config.service.name, listen, admin, "serving");
     let metrics = Some(telemetry.metrics());

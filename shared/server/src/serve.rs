@@ -1,4 +1,4 @@
-use std::io::Cursor;
+use std::io::{Cursor, Error};
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::HealthService;
@@ -23,6 +24,7 @@ use crate::app::{App, Worker};
 use crate::config::{Limits, Service};
 use crate::health::Health;
 use crate::layer::{Shared, within_layers};
+use crate::tls::ServerTls;
 
 /// A connection on which nothing comes back for so long after a ping is dead.
 const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
@@ -36,7 +38,7 @@ const MAX_HEADER_BYTES: u32 = 64 * 1024;
 /// Calls of health and reflection at once: probes are few and short, and nobody vouches for those
 /// who watch.
 const MAX_PUBLIC_CALLS: usize = 256;
-/// By when a connection must have said which protocol it speaks.
+/// By when a connection must have said which protocol it speaks, and agreed on its encryption.
 const FIRST_BYTES_WITHIN: Duration = Duration::from_secs(10);
 /// How every HTTP/2 connection begins (RFC 9113, 3.4).
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -45,7 +47,10 @@ const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 #[derive(Debug)]
 pub struct Listeners {
     pub grpc: TcpListener,
+    /// Never speaks TLS: it is for probes and metrics, within the cluster.
     pub admin: Option<TcpListener>,
+    /// Where there is one, `grpc` speaks nothing else.
+    pub tls: Option<ServerTls>,
 }
 
 /// Why a server could not start, or ended without being told to.
@@ -60,7 +65,7 @@ pub enum ServeError {
 }
 
 impl Listeners {
-    /// Binds both addresses.
+    /// Binds both addresses; without TLS.
     pub async fn bind(listen: SocketAddr, admin: SocketAddr) -> Result<Self, ServeError> {
         let bind = async |address| {
             TcpListener::bind(address)
@@ -70,6 +75,7 @@ impl Listeners {
         Ok(Self {
             grpc: bind(listen).await?,
             admin: Some(bind(admin).await?),
+            tls: None,
         })
     }
 
@@ -125,13 +131,23 @@ pub async fn serve(
             }
         });
     }
+    if let Some(tls) = listeners.tls.clone() {
+        beside.spawn(tls.watch(service.name));
+    }
     // Its own, so that leaving for a lost worker takes nobody else along.
     let leaving = shutdown.child_token();
     let watching = tokio::spawn(health.watch(app.dependencies, leaving.clone()));
     let stop_working = CancellationToken::new();
     let mut workers = start(app.workers, &stop_working);
 
-    let accepting = accept(listeners.grpc, routes, &leaving, draining, limits, service.name);
+    let front = Front {
+        service: service.name,
+        routes,
+        tls: listeners.tls,
+        max_streams: u32::try_from(limits.max_concurrent_calls).unwrap_or(u32::MAX),
+        draining,
+    };
+    let accepting = accept(listeners.grpc, front, &leaving, limits);
     let mut accepting = Box::pin(accepting);
     let mut lost = None;
     let connections = loop {
@@ -193,6 +209,16 @@ fn with_health_and_reflection(app: &App, health: &Health) -> Result<Router, toni
     Ok(app.routes.clone().merge(library))
 }
 
+/// What every connection is served with.
+#[derive(Clone)]
+struct Front {
+    service: &'static str,
+    routes: Router,
+    tls: Option<ServerTls>,
+    max_streams: u32,
+    draining: CancellationToken,
+}
+
 /// The connections that are left when a server accepts no more.
 struct Connections {
     tasks: JoinSet<()>,
@@ -210,15 +236,14 @@ impl Connections {
 /// Accepts until the drain delay after `leaving`: whoever has not heard yet that we leave is still served.
 async fn accept(
     listener: TcpListener,
-    routes: Router,
+    front: Front,
     leaving: &CancellationToken,
-    draining: CancellationToken,
     limits: Limits,
-    service: &'static str,
 ) -> Connections {
+    let service = front.service;
     let mut connections = Connections {
         tasks: JoinSet::new(),
-        draining,
+        draining: front.draining.clone(),
     };
     let stop = async {
         leaving.cancelled().await;
@@ -227,7 +252,6 @@ async fn accept(
     };
     let mut stop = std::pin::pin!(stop);
     let places = Arc::new(Semaphore::new(limits.max_connections));
-    let max_streams = u32::try_from(limits.max_concurrent_calls).unwrap_or(u32::MAX);
     loop {
         tokio::select! {
             () = &mut stop => return connections,
@@ -239,9 +263,7 @@ async fn accept(
                         tracing::debug!(service, "a connection was refused: there are too many");
                         continue;
                     };
-                    let draining = connections.draining.clone();
-                    let serving = connection(stream, place, routes.clone(), max_streams, draining);
-                    connections.tasks.spawn(serving);
+                    connections.tasks.spawn(connection(stream, place, front.clone()));
                 }
                 Err(error) => {
                     tracing::warn!(service, %error, "a connection could not be accepted");
@@ -254,16 +276,20 @@ async fn accept(
     }
 }
 
-async fn connection(
-    stream: TcpStream,
-    _place: OwnedSemaphorePermit,
-    routes: Router,
-    max_streams: u32,
-    draining: CancellationToken,
-) {
+async fn connection(stream: TcpStream, _place: OwnedSemaphorePermit, front: Front) {
     // Without it small replies wait for the other side's acknowledgement.
     let _ = stream.set_nodelay(true);
-    let begun = tokio::time::timeout(FIRST_BYTES_WITHIN, begin(stream));
+    let draining = front.draining;
+    let begun = async {
+        let Some(tls) = front.tls else {
+            let (reader, writer) = stream.into_split();
+            return begin(reader, writer).await.map(Either::Left);
+        };
+        let stream = tls.accept(stream, front.service).await?;
+        let (reader, writer) = tokio::io::split(stream);
+        begin(reader, writer).await.map(Either::Right)
+    };
+    let begun = tokio::time::timeout(FIRST_BYTES_WITHIN, begun);
     let Some(Ok(Ok(stream))) = draining.run_until_cancelled(begun).await else {
         return;
     };
@@ -277,10 +303,10 @@ async fn connection(
         // does not read must not count against the others, so only its own window is small.
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .max_concurrent_streams(max_streams)
+        .max_concurrent_streams(front.max_streams)
         .max_header_list_size(MAX_HEADER_BYTES);
     builder.http1().timer(TokioTimer::new());
-    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
+    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(front.routes));
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -295,14 +321,17 @@ async fn connection(
 }
 
 /// Reads what tells the protocols apart, and puts it back. hyper would wait for it for ever.
-async fn begin(mut stream: TcpStream) -> std::io::Result<impl AsyncRead + AsyncWrite> {
+async fn begin<R, W>(mut reader: R, writer: W) -> Result<impl AsyncRead + AsyncWrite, Error>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite,
+{
     let mut read = Vec::with_capacity(HTTP2_PREFACE.len());
     while read.len() < HTTP2_PREFACE.len() && HTTP2_PREFACE.starts_with(&read) {
         let left = HTTP2_PREFACE.len() - read.len();
-        if (&mut stream).take(left as u64).read_buf(&mut read).await? == 0 {
+        if (&mut reader).take(left as u64).read_buf(&mut read).await? == 0 {
             break;
         }
     }
-    let (rest, writer) = stream.into_split();
-    Ok(tokio::io::join(Cursor::new(read).chain(rest), writer))
+    Ok(tokio::io::join(Cursor::new(read).chain(reader), writer))
 }

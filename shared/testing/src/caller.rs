@@ -152,7 +152,11 @@ impl Served {
             service,
             app,
             limits,
-            Listeners { grpc, admin: None },
+            Listeners {
+                grpc,
+                admin: None,
+                tls: None,
+            },
             None,
             leave.clone(),
         );

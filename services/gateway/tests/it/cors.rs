@@ -14,7 +14,7 @@ const OURS: &str = "https://app.example.com";
 
 async fn suite(origins: &str) -> Suite {
     let origins: Origins = origins.parse().unwrap();
-    let suite = Suite::configured(|it| it.cors_origins = origins).await;
+    let suite = Suite::configured(&[], |it| it.cors_origins = origins).await;
     keep_headers(&suite.query);
     suite
 }

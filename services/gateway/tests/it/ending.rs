@@ -15,7 +15,8 @@ use tonic_types::StatusExt as _;
 use crate::fake::{Fake, frame_bytes, streamed};
 use crate::suite::{ANSWERS, Reply, Suite, UNARY, UPLOAD, one_message, soon};
 
-/// Takes a call and never answers. Tells that it has begun, and when it was given up.
+/// Takes a call and never answers; a deadline has to leave it the time to begin. Tells that it has begun,
+/// and when it was given up.
 pub(crate) fn never(fake: &Fake, path: &'static str) -> (CancellationToken, CancellationToken) {
     let (begun, given_up) = (CancellationToken::new(), CancellationToken::new());
     let (tell, guard) = (begun.clone(), given_up.clone());

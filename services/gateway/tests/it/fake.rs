@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use datacovey_server::PeerUrls;
 use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::Frame;
@@ -97,16 +98,18 @@ impl Fake {
         self.handlers.lock().unwrap().push((path, Arc::new(handler)));
     }
 
-    pub(crate) fn uri(&self) -> http::Uri {
-        format!("http://{}", self.address).parse().unwrap()
-    }
-
     /// Hangs up on everybody and frees the port.
     pub(crate) async fn stop(&self) {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
     }
+}
+
+/// Where they are, as the processes of one service.
+pub(crate) fn urls<'a>(fakes: impl IntoIterator<Item = &'a Fake>) -> PeerUrls {
+    let urls = fakes.into_iter().map(|fake| format!("http://{}", fake.address));
+    urls.collect::<Vec<_>>().join(",").parse().unwrap()
 }
 
 /// A message as gRPC frames it.

@@ -1,6 +1,7 @@
 //! The gateway, over real connections and with all its layers, before fake services.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod balance;
 mod browser;
 mod callers;
 mod cors;

@@ -19,7 +19,7 @@ fn all_that_is_wrong_is_said_at_once_and_nothing_starts() {
         ("DATACOVEY_MAX_CALL_SECONDS", "99999999999999999999"),
         ("DATACOVEY_IDENTITY_URL", "http://identity:50051/path"),
         ("DATACOVEY_CATALOG_URL", "http://name:password@catalog:50052"),
-        ("DATACOVEY_QUERY_URL", "https://query:50053"),
+        ("DATACOVEY_QUERY_URL", "http://query:50053,ftp://query:50053"),
         ("DATACOVEY_CORS_ORIGINS", "https://*.example.com,null"),
         // Enough for any other service, and for this one nobody.
         (
@@ -35,7 +35,7 @@ fn all_that_is_wrong_is_said_at_once_and_nothing_starts() {
         "DATACOVEY_SERVICE_KEY_FILE: is missing",
         "DATACOVEY_IDENTITY_URL: has a path",
         "DATACOVEY_CATALOG_URL: holds credentials",
-        "DATACOVEY_QUERY_URL: is no URL with http",
+        "DATACOVEY_QUERY_URL: URL 2: is no URL with http",
         "DATACOVEY_TRANSFER_URL: is missing",
         "DATACOVEY_CORS_ORIGINS: \"https://*.example.com\" is a pattern",
         "DATACOVEY_CORS_ORIGINS: \"null\" is no origin",

@@ -59,11 +59,16 @@ pub(crate) struct Suite {
 
 impl Suite {
     pub(crate) async fn start() -> Self {
-        Self::configured(|_| {}).await
+        Self::configured(&[], |_| {}).await
+    }
+
+    /// With these as further processes of the query service.
+    pub(crate) async fn start_beside(queries: &[&Fake]) -> Self {
+        Self::configured(queries, |_| {}).await
     }
 
     /// One that is configured otherwise.
-    pub(crate) async fn configured(otherwise: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) async fn configured(queries: &[&Fake], otherwise: impl FnOnce(&mut Config)) -> Self {
         let (identity, catalog, query, transfer) = (
             Fake::start().await,
             Fake::start().await,
@@ -114,11 +119,13 @@ impl Suite {
                 otlp_endpoint: None,
             },
             peers: BTreeMap::from([
-                ("identity", identity.uri()),
-                ("catalog", catalog.uri()),
-                ("query", query.uri()),
-                ("transfer", transfer.uri()),
+                ("identity", fake::urls([&identity])),
+                ("catalog", fake::urls([&catalog])),
+                ("query", fake::urls(queries.iter().copied().chain([&query]))),
+                ("transfer", fake::urls([&transfer])),
             ]),
+            tls: None,
+            peer_tls: None,
         };
         let mut config = Config {
             server,
@@ -129,6 +136,7 @@ impl Suite {
         let listeners = Listeners {
             grpc: listener,
             admin: None,
+            tls: None,
         };
         let limits = config.server.limits;
         tokio::spawn(serve(SERVICE, app, limits, listeners, None, stop.clone()));

@@ -109,6 +109,8 @@ impl Bench {
                     ("identity", "http://127.0.0.1:9".parse().unwrap()),
                 ]
                 .into(),
+                tls: None,
+                peer_tls: None,
             },
             database_url: database.url().to_owned(),
             pool: PoolOptions::default(),
@@ -137,6 +139,7 @@ impl Bench {
             let listeners = Listeners {
                 grpc: listener,
                 admin: None,
+                tls: None,
             };
             serve(SERVICE, app, limits, listeners, None, token).await.unwrap();
         });
@@ -180,7 +183,7 @@ impl Bench {
     }
 
     /// A connection that carries no token.
-    pub(crate) fn anonymous(&self) -> tonic::transport::Channel {
+    pub(crate) fn anonymous(&self) -> datacovey_server::Balanced {
         self.gateway.channel()
     }
 

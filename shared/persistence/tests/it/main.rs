@@ -18,6 +18,7 @@ mod releases;
 mod rules;
 mod schema;
 mod store;
+mod tls;
 mod transactions;
 mod upgrade;
 mod walls;

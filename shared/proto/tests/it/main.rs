@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use datacovey_proto::{DESCRIPTORS, PUBLIC_DESCRIPTORS};
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
+use prost_types::method_options::IdempotencyLevel;
 
 fn decode(bytes: &[u8]) -> FileDescriptorSet {
     FileDescriptorSet::decode(bytes).unwrap()
@@ -61,6 +62,25 @@ fn details_of_errors_can_be_decoded() {
             "RetryInfo",
         ] {
             assert!(names.contains(name), "google.rpc.{name}");
+        }
+    }
+}
+
+/// What is declared so may be called again by whoever gets no answer; a reading that is not, fails
+/// with the process that it was sent to.
+#[test]
+fn readings_and_nothing_else_are_declared_free_of_side_effects() {
+    const READINGS: [&str; 10] = [
+        "Check", "Download", "Get", "List", "Read", "Resolve", "Select", "Wait", "Watch", "WhoAmI",
+    ];
+    for file in decode(DESCRIPTORS).file {
+        for service in &file.service {
+            for method in &service.method {
+                let reads = READINGS.iter().any(|it| method.name().starts_with(it));
+                let level = method.options.as_ref().map(|it| it.idempotency_level());
+                let declared = level == Some(IdempotencyLevel::NoSideEffects);
+                assert_eq!(declared, reads, "{}.{}", service.name(), method.name());
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ use datacovey_proto::internal::rows::v1::{
 use datacovey_proto::query::v1::audit_service_server::{AuditService, AuditServiceServer};
 use datacovey_proto::query::v1::{ListReleasesRequest, ListReleasesResponse};
 use datacovey_server::{
-    App, Authentication, HealthCheck, Limits, Listeners, PrincipalResolver, ServeError, Service,
+    App, Authentication, HealthCheck, Limits, Listeners, PrincipalResolver, ServeError, ServerTls, Service,
     call_context, ctx, internal_caller, reply_stream, serve,
 };
 use datacovey_types::{Principal, Role, Scopes};
@@ -207,10 +207,30 @@ pub(crate) async fn start_app(
     metrics: Option<PrometheusHandle>,
     change: impl FnOnce(App) -> App,
 ) -> Running {
+    start_over(None, limits, metrics, change).await
+}
+
+pub(crate) async fn start_over(
+    tls: Option<ServerTls>,
+    limits: Limits,
+    metrics: Option<PrometheusHandle>,
+    change: impl FnOnce(App) -> App,
+) -> Running {
+    let gateway = InternalSigner::new("gateway", SigningKey::generate().unwrap());
+    start_for(gateway, tls, limits, metrics, change).await
+}
+
+/// One of several that the same gateway calls.
+pub(crate) async fn start_for(
+    gateway: InternalSigner,
+    tls: Option<ServerTls>,
+    limits: Limits,
+    metrics: Option<PrometheusHandle>,
+    change: impl FnOnce(App) -> App,
+) -> Running {
     let rows = Rows::default();
     let given_up = rows.given_up.clone();
     let issuer = DevelopmentIssuer::with_key(SigningKey::generate().unwrap());
-    let gateway = InternalSigner::new("gateway", SigningKey::generate().unwrap());
     let trusted = TrustedService::new("gateway", &gateway.public_key(), None).unwrap();
     let authentication = Authentication::new(
         InternalVerifier::new(SERVICE.name, vec![trusted]),
@@ -222,7 +242,8 @@ pub(crate) async fn start_app(
         .service(RowServiceServer::new(rows));
     let app = change(app);
     let free = "127.0.0.1:0".parse().unwrap();
-    let listeners = Listeners::bind(free, free).await.unwrap();
+    let mut listeners = Listeners::bind(free, free).await.unwrap();
+    listeners.tls = tls;
     let address = listeners.grpc.local_addr().unwrap();
     let admin = listeners.admin.as_ref().unwrap().local_addr().unwrap();
     let shutdown = CancellationToken::new();

@@ -3,11 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod authentication;
+mod balance;
+mod balance_tls;
 mod connections;
 mod drain;
 mod fixture;
 mod layers;
+mod node;
 mod observed;
 mod peers;
 mod process;
+mod tls;
 mod wire;

@@ -47,6 +47,9 @@ async fn a_call_is_one_line_and_its_fault_is_in_it() {
         .with_span_list(true)
         .with_writer(move || writer.clone())
         .finish();
+    // With one subscriber alone, whether an event is wanted is asked of the thread that comes by
+    // first, which may be another test's that has none.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     // For this thread, on which this test's server runs, too.
     let _guard = tracing::subscriber::set_default(subscriber);
     let running = start().await;

@@ -38,6 +38,8 @@ async fn service() {
             otlp_endpoint: None,
         },
         peers: BTreeMap::new(),
+        tls: None,
+        peer_tls: None,
     };
     let open = async {
         tracing::info!("opening");
