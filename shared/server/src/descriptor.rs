@@ -1,11 +1,11 @@
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use prost::Message as _;
-use prost_types::FileDescriptorSet;
+use prost_types::{FileDescriptorSet, MethodDescriptorProto};
 
-/// Paths of all methods that a server may have (`/datacovey.catalog.v1.TableService/GetTable`).
-static METHODS: LazyLock<HashSet<Arc<str>>> = LazyLock::new(|| {
+/// All methods that a server may have, by path (`/datacovey.catalog.v1.TableService/GetTable`).
+static METHODS: LazyLock<HashMap<Arc<str>, Pace>> = LazyLock::new(|| {
     let sets = [
         datacovey_proto::DESCRIPTORS,
         tonic_health::pb::FILE_DESCRIPTOR_SET,
@@ -25,15 +25,42 @@ static METHODS: LazyLock<HashSet<Arc<str>>> = LazyLock::new(|| {
             let paths = service
                 .method
                 .iter()
-                .map(move |it| format!("/{name}/{}", it.name()).into());
+                .map(move |it| (format!("/{name}/{}", it.name()).into(), Pace::of(it)));
             paths.collect::<Vec<_>>()
         })
         .collect()
 });
 
+/// How long a call of a method lasts by its nature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Pace {
+    /// As long as its work.
+    Prompt,
+    /// As long as its caller likes: a stream, or a wait for something to happen.
+    Lasting,
+}
+
+impl Pace {
+    fn of(method: &MethodDescriptorProto) -> Self {
+        // `WaitQueryJob` and its like answer once, when the job has ended.
+        if method.client_streaming() || method.server_streaming() || method.name().starts_with("Wait") {
+            Self::Lasting
+        } else {
+            Self::Prompt
+        }
+    }
+
+    /// Of a method that nobody has, and of plain HTTP, an answer is prompt.
+    pub(crate) fn of_path(path: &str) -> Self {
+        METHODS.get(path).copied().unwrap_or(Self::Prompt)
+    }
+}
+
 /// The method of a path, for metrics and spans: paths that callers make up are all one.
 pub(crate) fn known_method(path: &str) -> Arc<str> {
-    METHODS.get(path).cloned().unwrap_or_else(|| "unknown".into())
+    METHODS
+        .get_key_value(path)
+        .map_or_else(|| "unknown".into(), |(method, _)| Arc::clone(method))
 }
 
 /// As much of a path that a caller made up as is worth a place in a log line or an answer.
@@ -66,6 +93,21 @@ mod tests {
             &*known_method("/datacovey.identity.v1.UserService/Whoever"),
             "unknown"
         );
+    }
+
+    #[test]
+    fn what_streams_or_waits_lasts() {
+        for (path, pace) in [
+            ("/datacovey.identity.v1.UserService/WhoAmI", Pace::Prompt),
+            ("/datacovey.query.v1.QueryJobService/WatchQueryJob", Pace::Lasting),
+            ("/datacovey.query.v1.QueryJobService/WaitQueryJob", Pace::Lasting),
+            ("/datacovey.transfer.v1.ImportService/Upload", Pace::Lasting),
+            ("/grpc.health.v1.Health/Check", Pace::Prompt),
+            ("/grpc.health.v1.Health/Watch", Pace::Lasting),
+            ("/no.such/Method", Pace::Prompt),
+        ] {
+            assert_eq!(Pace::of_path(path), pace, "{path}");
+        }
     }
 
     #[test]

@@ -14,6 +14,8 @@ mod descriptor;
 mod frames;
 mod health;
 mod layer;
+mod limits;
+mod metrics;
 mod peer;
 mod principal;
 mod reply;
@@ -24,12 +26,11 @@ mod telemetry;
 mod trace_context;
 
 pub use app::App;
-pub use config::{
-    CallersConfig, Limits, LogFormat, ServerArgs, ServerConfig, Service, TelemetryConfig, read_value,
-};
+pub use config::{CallersConfig, LogFormat, ServerArgs, ServerConfig, Service, TelemetryConfig, read_value};
 pub use context::{CallContext, call_context, ctx, internal_caller};
 pub use health::HealthCheck;
 pub use layer::{Authentication, GRPC_TIMEOUT, REQUEST_ID, write_timeout};
+pub use limits::{Limits, TenantLimits};
 pub use peer::{Peer, PeerChannel, error_of_peer};
 pub use principal::{PrincipalResolver, RemotePrincipals};
 pub use run::{refuse, run, shutdown_signal};

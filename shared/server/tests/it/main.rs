@@ -8,6 +8,7 @@ mod drain;
 mod fixture;
 mod layers;
 mod observed;
+mod overload;
 mod peers;
 mod process;
 mod wire;
