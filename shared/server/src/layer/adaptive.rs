@@ -12,13 +12,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A call is slow that takes so many times what its method usually takes.
-const SLOW: f64 = 2.0;
+const SLOW: f64 = 1.5;
 /// How much slower than usual calls are to be after the limit has come down.
-const WANTED: f64 = 1.5;
+const WANTED: f64 = 1.2;
 /// How often the limit is looked at, where there are calls enough to tell.
 const WINDOW: Duration = Duration::from_millis(50);
 /// Calls that are enough to tell.
-const ENOUGH: usize = 20;
+const ENOUGH: usize = 10;
 /// A window without enough calls by then says nothing.
 const QUIET_AFTER: Duration = Duration::from_secs(1);
 /// Of a window with more calls, the first tell enough.
