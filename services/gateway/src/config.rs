@@ -22,3 +22,46 @@ pub fn configure(args: ServerArgs) -> Result<ServerConfig, Vec<Violation>> {
         _ => Err(violations.into_vec()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use datacovey_auth::SigningKey;
+
+    use super::*;
+
+    /// The limits as the service reads them, of whatever else is not configured.
+    fn tenant(args: ServerArgs) -> Result<TenantLimits, Vec<Violation>> {
+        let folder = tempfile::tempdir().unwrap();
+        let key = folder.path().join("key.pem");
+        SigningKey::from_file_or_new(&key).unwrap();
+        let url = || Some("http://127.0.0.1:1".to_owned());
+        let args = ServerArgs {
+            identity_url: url(),
+            catalog_url: url(),
+            query_url: url(),
+            transfer_url: url(),
+            issuers: Some(
+                r#"[{"issuer": "a", "audience": "b", "jwks": "https://a.example/jwks", "organizations": "any"}]"#
+                    .to_owned(),
+            ),
+            service_key_file: Some(key.display().to_string()),
+            ..args
+        };
+        configure(args).map(|it| it.limits.tenant)
+    }
+
+    #[test]
+    fn tenants_are_limited_unless_it_is_said_otherwise() {
+        assert_eq!(
+            tenant(ServerArgs::default()).unwrap(),
+            TenantLimits::AT_THE_GATEWAY
+        );
+        let zero = || Some("0".to_owned());
+        let none = ServerArgs {
+            tenant_calls_per_second: zero(),
+            tenant_concurrent_calls: zero(),
+            ..ServerArgs::default()
+        };
+        assert_eq!(tenant(none).unwrap(), TenantLimits::default());
+    }
+}

@@ -15,7 +15,9 @@ use datacovey_error::Error;
 use datacovey_gateway::SERVICE;
 use datacovey_proto::identity::v1::UserRole;
 use datacovey_proto::internal::identity::v1::{ResolvePrincipalRequest, ResolvePrincipalResponse};
-use datacovey_server::{CallersConfig, Limits, Listeners, LogFormat, ServerConfig, TelemetryConfig, serve};
+use datacovey_server::{
+    CallersConfig, Limits, Listeners, LogFormat, ServerConfig, TelemetryConfig, TenantLimits, serve,
+};
 use datacovey_types::Scopes;
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
@@ -59,6 +61,10 @@ pub(crate) struct Suite {
 
 impl Suite {
     pub(crate) async fn start() -> Self {
+        Self::start_with(TenantLimits::default()).await
+    }
+
+    pub(crate) async fn start_with(tenant: TenantLimits) -> Self {
         let (identity, catalog, query, transfer) = (
             Fake::start().await,
             Fake::start().await,
@@ -96,6 +102,7 @@ impl Suite {
             limits: Limits {
                 drain_delay: Duration::ZERO,
                 drain_grace: Duration::ZERO,
+                tenant,
                 ..Limits::default()
             },
             callers: CallersConfig {
