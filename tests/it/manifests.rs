@@ -9,7 +9,7 @@ use std::process::Command;
 use datacovey_server::{Limits, Service};
 use serde_json::Value;
 
-use crate::programs::{Program, files, machine, metrics, named, services, variable};
+use crate::programs::{Program, described_metrics, files, machine, metrics, named, services, variable};
 
 /// A user of its own in images without accounts, as the Dockerfile has it.
 const USER: u64 = 65532;
@@ -496,6 +496,19 @@ fn bootstrap_is_the_one_of_the_migrations() {
         .filter(|it| *it != "ADMIN_URL")
         .collect();
     assert_eq!(read, set);
+}
+
+/// A number without a meaning helps nobody, nor does a meaning without a number.
+#[test]
+fn every_metric_that_is_told_is_described() {
+    let (told, described) = (metrics(), described_metrics());
+    assert!(told.len() > 20, "{told:?}");
+    assert_eq!(told, described);
+    // As Prometheus has it: a total is a counter, and what is measured names its unit.
+    for name in &told {
+        let is_plain = name.bytes().all(|it| it.is_ascii_lowercase() || it == b'_');
+        assert!(name.starts_with("datacovey_") && is_plain, "{name}");
+    }
 }
 
 /// Of a dashboard or an alert that asks for what nobody tells, nobody learns.

@@ -70,22 +70,35 @@ pub(crate) fn variable(argument: &clap::Arg) -> Option<String> {
 
 /// Every metric that is told, as the sources name them.
 pub(crate) fn metrics() -> BTreeSet<String> {
-    let mut told = BTreeSet::new();
+    named_by(["counter!(", "gauge!(", "histogram!("])
+}
+
+/// Every metric that is described to whoever scrapes it.
+pub(crate) fn described_metrics() -> BTreeSet<String> {
+    named_by(["describe_counter!(", "describe_gauge!(", "describe_histogram!("])
+}
+
+fn named_by(kinds: [&str; 3]) -> BTreeSet<String> {
+    let mut named = BTreeSet::new();
     for below in ["../shared", "../services"] {
         for path in files(&Path::new(env!("CARGO_MANIFEST_DIR")).join(below), ".rs") {
             let source = fs::read_to_string(path).unwrap();
-            for kind in ["counter!(", "gauge!(", "histogram!("] {
-                for after in source.split(kind).skip(1) {
-                    let name = after
+            for kind in kinds {
+                for (at, _) in source.match_indices(kind) {
+                    // `describe_counter!` is no `counter!`.
+                    if source[..at].ends_with(|it: char| it == '_' || it.is_alphanumeric()) {
+                        continue;
+                    }
+                    let name = source[at + kind.len()..]
                         .trim_start()
                         .strip_prefix('"')
                         .and_then(|it| it.split_once('"'));
-                    told.extend(name.map(|(name, _)| name.to_owned()));
+                    named.extend(name.map(|(name, _)| name.to_owned()));
                 }
             }
         }
     }
-    told
+    named
 }
 
 /// All files below a folder whose names end so.

@@ -1,5 +1,5 @@
 use datacovey_error::{Violation, Violations};
-use datacovey_server::{ServerArgs, ServerConfig, Service};
+use datacovey_server::{ServerArgs, ServerConfig, Service, TenantLimits};
 
 use crate::cors::Origins;
 use crate::routes::UPSTREAMS;
@@ -41,9 +41,16 @@ impl Args {
     /// The configuration, or everything that is wrong with it.
     pub fn validate(self) -> Result<Config, Vec<Violation>> {
         // No service of the suite has business here, so that without an issuer nobody could call.
+        // Tenants are kept apart here, at the one port that they call; behind it, calls of one tenant
+        // come from the services, too.
+        let limits = TenantLimits::AT_THE_GATEWAY;
+        let or = |said: Option<String>, default: String| Some(said.unwrap_or(default));
+        let given = self.server;
         let args = ServerArgs {
             trusted_services: None,
-            ..self.server
+            tenant_calls_per_second: or(given.tenant_calls_per_second, limits.calls_per_second.to_string()),
+            tenant_concurrent_calls: or(given.tenant_concurrent_calls, limits.concurrent_calls.to_string()),
+            ..given
         };
         let mut violations = Violations::new();
         let server = args.validate(SERVICE, &mut violations);
@@ -63,6 +70,8 @@ impl Args {
 
 #[cfg(test)]
 mod tests {
+    use datacovey_auth::SigningKey;
+
     use super::*;
 
     #[test]
@@ -90,5 +99,46 @@ mod tests {
                 CORS_ORIGINS,
             ]
         );
+    }
+
+    /// The limits as the service reads them, of whatever else is not configured.
+    fn tenant(args: ServerArgs) -> Result<TenantLimits, Vec<Violation>> {
+        let folder = tempfile::tempdir().unwrap();
+        let key = folder.path().join("key.pem");
+        SigningKey::from_file_or_new(&key).unwrap();
+        let url = || Some("http://127.0.0.1:1".to_owned());
+        let args = ServerArgs {
+            identity_url: url(),
+            catalog_url: url(),
+            query_url: url(),
+            transfer_url: url(),
+            issuers: Some(
+                r#"[{"issuer": "a", "audience": "b", "jwks": "https://a.example/jwks", "organizations": "any"}]"#
+                    .to_owned(),
+            ),
+            service_key_file: Some(key.display().to_string()),
+            ..args
+        };
+        Args {
+            server: args,
+            cors_origins: None,
+        }
+        .validate()
+        .map(|it| it.server.limits.tenant)
+    }
+
+    #[test]
+    fn tenants_are_limited_unless_it_is_said_otherwise() {
+        assert_eq!(
+            tenant(ServerArgs::default()).unwrap(),
+            TenantLimits::AT_THE_GATEWAY
+        );
+        let zero = || Some("0".to_owned());
+        let none = ServerArgs {
+            tenant_calls_per_second: zero(),
+            tenant_concurrent_calls: zero(),
+            ..ServerArgs::default()
+        };
+        assert_eq!(tenant(none).unwrap(), TenantLimits::default());
     }
 }

@@ -186,6 +186,14 @@ impl Error {
         Self::new(Kind::ResourceExhausted, ErrorReason::QuotaExceeded, message).with("subject", subject)
     }
 
+    /// The caller is let in again after `wait`. `subject` names what is counted (`tenant`).
+    #[must_use]
+    pub fn rate_limited(subject: &'static str, message: impl Into<String>, wait: Duration) -> Self {
+        Self::new(Kind::ResourceExhausted, ErrorReason::RateLimited, message)
+            .with("subject", subject)
+            .retry_after(wait)
+    }
+
     #[must_use]
     pub fn too_large(message: impl Into<String>) -> Self {
         Self::new(Kind::ResourceExhausted, ErrorReason::TooLarge, message)
@@ -288,6 +296,12 @@ impl Error {
         self
     }
 
+    /// After which time to come back, where that is known.
+    #[must_use]
+    pub fn retry_delay(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.0.kind
@@ -328,7 +342,7 @@ impl Error {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(self.0.kind, Kind::Unavailable | Kind::Aborted)
-            || matches!(self.0.reason, ErrorReason::Overloaded)
+            || matches!(self.0.reason, ErrorReason::Overloaded | ErrorReason::RateLimited)
     }
 }
 

@@ -121,7 +121,10 @@ impl From<Error> for Status {
                 &error.0.message,
             );
         }
-        if error.0.reason == ErrorReason::QuotaExceeded {
+        if matches!(
+            error.0.reason,
+            ErrorReason::QuotaExceeded | ErrorReason::RateLimited
+        ) {
             let subject = error.0.metadata.get("subject").map_or("", String::as_str);
             details.add_quota_failure_violation(subject, &error.0.message);
         }
@@ -137,6 +140,8 @@ impl From<Error> for Status {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -204,6 +209,21 @@ mod tests {
                 .retry_delay
                 .is_some()
         );
+    }
+
+    #[test]
+    fn a_limit_names_what_is_counted_and_the_wait() {
+        let wait = Duration::from_millis(1500);
+        let status = Status::from(Error::rate_limited("tenant", "too many calls", wait));
+        assert_eq!(status.code(), Code::ResourceExhausted);
+        let details = status.get_error_details();
+        assert_eq!(details.error_info().unwrap().reason, "RATE_LIMITED");
+        let quota = &details.quota_failure().unwrap().violations[0];
+        assert_eq!(
+            (quota.subject.as_str(), quota.description.as_str()),
+            ("tenant", "too many calls")
+        );
+        assert_eq!(details.retry_info().unwrap().retry_delay, Some(wait));
     }
 
     #[test]

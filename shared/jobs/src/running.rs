@@ -17,7 +17,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use crate::failure::passes;
 use crate::job::Reporter;
-use crate::metrics::{self, Ended};
+use crate::metrics::{self, Ended, LeaseEvent};
 use crate::{Job, JobFailure, Lookout, Work, WorkerOptions, backoff};
 
 /// What a running job needs beside its work.
@@ -73,6 +73,7 @@ async fn attempt<W: Work>(work: Arc<W>, claimed: ClaimedJob, mut outlook: Outloo
     let outcome = tokio::select! {
         outcome = &mut task.0 => outcome,
         () = lose(&mut outlook, &ctx, &lease, &progress) => {
+            metrics::lease(lease.kind, LeaseEvent::Lost);
             tracing::info!("the job was cancelled, or its lease is lost");
             task.stop().await;
             return Ended::Lost;
@@ -80,6 +81,7 @@ async fn attempt<W: Work>(work: Arc<W>, claimed: ClaimedJob, mut outlook: Outloo
         () = hand_back.cancelled() => {
             task.stop().await;
             End::HandBack.write(&outlook, &ctx, &lease).await;
+            metrics::lease(lease.kind, LeaseEvent::HandedBack);
             return Ended::HandedBack;
         }
     };
@@ -131,9 +133,13 @@ async fn lose(outlook: &mut Outlook, ctx: &Ctx, lease: &Lease, progress: &Report
             .lease_renew(ctx, lease, lasts, progress.take())
             .await
         {
-            Ok(LeaseState::Held) => renewed = now,
+            Ok(LeaseState::Held) => {
+                metrics::lease(lease.kind, LeaseEvent::Renewed);
+                renewed = now;
+            }
             Ok(LeaseState::Lost) => return,
             Err(error) => {
+                metrics::lease(lease.kind, LeaseEvent::NotRenewed);
                 tracing::warn!(cause = ?error, "the lease cannot be renewed now");
                 if renewed.elapsed() >= lasts {
                     return;

@@ -1,14 +1,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use datacovey_persistence::{Claim, ClaimedJob, Database, Listener};
+use datacovey_persistence::{Claim, ClaimedJob, Database, JobKind, Listener};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
+use crate::metrics::LeaseEvent;
 use crate::running::{Outlook, run};
 use crate::{Lookout, Work, metrics};
+
+/// How often the queue is counted: no less often than Prometheus asks.
+const COUNT_EVERY: Duration = Duration::from_secs(10);
 
 /// How a worker works.
 #[derive(Clone, Debug)]
@@ -64,6 +69,9 @@ impl<W: Work> Worker<W> {
 
     /// Works until `stop`; then lets running jobs end within the grace and hands the others back.
     pub async fn run(self, listener: Option<&Listener>, stop: CancellationToken) {
+        metrics::describe();
+        let counting = tokio::spawn(count_for_ever(self.database.clone(), W::KIND));
+        let _counting = AbortOnDropHandle::new(counting);
         let mut lookout = Lookout::new(listener);
         let slots = Arc::new(Semaphore::new(self.options.concurrency.max(1)));
         let hand_back = CancellationToken::new();
@@ -72,6 +80,10 @@ impl<W: Work> Worker<W> {
             while running.try_join_next().is_some() {}
             match self.claim().await {
                 Ok(Some(claimed)) => {
+                    metrics::lease(W::KIND, LeaseEvent::Claimed);
+                    if claimed.taken_over {
+                        metrics::lease(W::KIND, LeaseEvent::TakenOver);
+                    }
                     let outlook = Outlook {
                         database: self.database.clone(),
                         lookout: Lookout::new(listener),
@@ -133,5 +145,20 @@ async fn free_slot(
         biased;
         () = stop.cancelled() => None,
         slot = Arc::clone(slots).acquire_owned() => slot.ok(),
+    }
+}
+
+/// Tells how many jobs wait, whether or not this worker has room for one: that is what more workers
+/// are started by.
+async fn count_for_ever(database: Database, kind: JobKind) {
+    let mut every = interval(COUNT_EVERY);
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        match database.job_queue(kind).await {
+            Ok(queue) => metrics::queue(kind, queue),
+            // What was told last stands. That the database is away is told by all the others.
+            Err(error) => tracing::debug!(kind = kind.as_str(), %error, "the queue cannot be counted"),
+        }
     }
 }

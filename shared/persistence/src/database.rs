@@ -7,9 +7,9 @@ use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
 use futures::future::{BoxFuture, join};
 
 use crate::failure::Failure;
-use crate::pool::{self, Connector, Pool, PoolOptions, Pooled};
+use crate::pool::{Pool, PoolOptions, PoolUsage, Pooled};
 use crate::tls::Address;
-use crate::{DbRole, StartError, migrate};
+use crate::{DbRole, StartError, metrics, migrate};
 
 /// What the statements of a transaction are sent on: `query.load(conn)`.
 ///
@@ -60,8 +60,9 @@ impl Database {
     /// and has the schema that this program knows.
     pub async fn open(url: &str, role: DbRole, options: PoolOptions) -> Result<Self, StartError> {
         let address = Address::parse(url)?;
-        let pool = Connector::pool(address, role, &options).map_err(StartError::Pool)?;
-        let mut pooled = pool::acquire(&pool).await.map_err(StartError::connect)?;
+        metrics::describe();
+        let pool = Pool::new(address, role, &options).map_err(StartError::Pool)?;
+        let mut pooled = pool.acquire(None).await.map_err(StartError::connect)?;
         migrate::check_schema(&mut pooled.connection).await?;
         drop(pooled);
         Ok(Self {
@@ -79,18 +80,17 @@ impl Database {
     /// Whether the database answers: for readiness.
     pub async fn ping(&self) -> Result<(), Error> {
         let answer = async {
-            let mut pooled = pool::acquire(&self.pool).await?;
+            let mut pooled = self.pool.acquire(None).await?;
             pooled.connection.batch_execute("SELECT").await?;
             Ok::<_, Failure>(())
         };
         answer.await.map_err(Failure::into_error)
     }
 
-    /// Connections in use, and connections there may be: for metrics.
+    /// How much of the pool is used now.
     #[must_use]
-    pub fn pool_usage(&self) -> (usize, usize) {
-        let status = self.pool.status();
-        (status.size - status.available.min(status.size), status.max_size)
+    pub fn pool_usage(&self) -> PoolUsage {
+        self.pool.usage()
     }
 
     /// Runs `body` in a transaction of the caller's tenant and commits what it did.
@@ -115,27 +115,42 @@ impl Database {
     {
         let mut attempt = 1;
         loop {
-            let prelude = self.prelude(Some(ctx))?;
-            let mut pooled = self.acquire().await.map_err(Failure::into_error)?;
+            let (mut pooled, prelude) = self.begin(Some(ctx)).await.map_err(Failure::into_error)?;
             let failure = match attempt_once(&mut pooled, &prelude, &body).await {
                 Ok(done) => return Ok(done),
                 Err(Outcome::Unknown(failure)) => return Err(failure.into_error()),
                 Err(Outcome::Nothing(failure)) => failure,
             };
             drop(pooled);
-            let again = failure.lost_a_race() || failure.lost_the_connection();
-            if !again || attempt == ATTEMPTS {
+            let reason = if failure.lost_a_race() {
+                "race"
+            } else if failure.lost_the_connection() {
+                "connection"
+            } else {
+                return Err(failure.into_error());
+            };
+            if attempt == ATTEMPTS {
                 return Err(failure.into_error());
             }
+            metrics::runs_again(self.role, reason);
             tracing::debug!(attempt, cause = ?failure, "the transaction runs again");
             tokio::time::sleep(backoff(attempt)).await;
             attempt += 1;
         }
     }
 
+    /// A connection, and what makes a transaction on it the caller's. Fails where the role is not for
+    /// this caller, or there is none before its deadline.
+    pub(crate) async fn begin(&self, ctx: Option<&Ctx>) -> Result<(Pooled, String), Failure> {
+        // Once before the wait, so that nobody waits for a no; the time that is left comes after it.
+        self.prelude(ctx)?;
+        let pooled = self.pool.acquire(ctx.and_then(|it| it.deadline)).await?;
+        Ok((pooled, self.prelude(ctx)?))
+    }
+
     /// What makes a transaction the caller's, as one message. Ids and numbers only, so nothing needs
     /// quoting. Fails where the deadline has passed already, or the role is not for this caller.
-    pub(crate) fn prelude(&self, ctx: Option<&Ctx>) -> Result<String, Error> {
+    fn prelude(&self, ctx: Option<&Ctx>) -> Result<String, Error> {
         if self.role == DbRole::Backfill
             && !ctx.is_some_and(|it| it.principal.scopes.contains(Scope::Backfill))
         {
@@ -168,10 +183,6 @@ impl Database {
             }
         }
         Ok(prelude)
-    }
-
-    pub(crate) async fn acquire(&self) -> Result<Pooled, Failure> {
-        pool::acquire(&self.pool).await
     }
 }
 

@@ -10,9 +10,11 @@ mod failure;
 mod listen;
 mod listing;
 mod local_server;
+mod metrics;
 mod migrate;
 mod pipeline;
 mod pool;
+mod queue;
 mod relation;
 mod role;
 mod schema;
@@ -26,7 +28,7 @@ pub use local_server::{
     DATABASE_URL_VARIABLE, LocalServer, LocalServerError, LocalServerOptions, ServiceLogin,
 };
 pub use migrate::{BOOTSTRAP, StartError, known_versions, migrate, migrate_to};
-pub use pool::PoolOptions;
+pub use pool::{PoolOptions, PoolUsage};
 pub use relation::*;
 pub use role::DbRole;
 pub use tls::check_url;

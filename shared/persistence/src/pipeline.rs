@@ -16,10 +16,10 @@ use diesel_async::{RunQueryDsl as _, SimpleAsyncConnection as _};
 use futures::future::{BoxFuture, join, join3};
 use tokio::task::unconstrained;
 
-use crate::Database;
 use crate::database::{ATTEMPTS, Conn, backoff};
 use crate::failure::Failure;
 use crate::pool::Pooled;
+use crate::{Database, metrics};
 
 /// As in a transaction: `SELECT` fails where the statement did, so that `COMMIT` is never reached.
 const END: &str = "SELECT; COMMIT";
@@ -55,9 +55,10 @@ impl Database {
     {
         let mut attempt = 1;
         loop {
-            let prelude = self.prelude(ctx)?;
-            match send(self.acquire().await?, &prelude, query.clone()).await {
+            let (pooled, prelude) = self.begin(ctx).await?;
+            match send(pooled, &prelude, query.clone()).await {
                 Err(failure) if failure.lost_a_race() && attempt < ATTEMPTS => {
+                    metrics::runs_again(self.role(), "race");
                     tracing::debug!(attempt, cause = ?failure, "the statement runs again");
                     tokio::time::sleep(backoff(attempt)).await;
                     attempt += 1;

@@ -1,7 +1,9 @@
 use std::any::TypeId;
 use std::collections::HashSet;
 use std::fmt;
-use std::time::Duration;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use deadpool::Runtime;
 use deadpool::managed::{
@@ -12,6 +14,8 @@ use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
 
 use crate::DbRole;
 use crate::failure::Failure;
+use crate::metrics::{self, InUse};
+use crate::queue::Queue;
 use crate::tls::Address;
 
 /// How a pool behaves.
@@ -42,8 +46,31 @@ pub(crate) struct Connector {
     role: DbRole,
 }
 
-pub(crate) type Pool = deadpool::managed::Pool<Connector>;
-pub(crate) type Pooled = Object<Connector>;
+/// The connections of one role; clones share them.
+#[derive(Clone)]
+pub(crate) struct Pool {
+    connections: deadpool::managed::Pool<Connector>,
+    role: DbRole,
+    acquire_timeout: Duration,
+    queue: Arc<Queue>,
+}
+
+/// A connection that is lent.
+pub(crate) struct Pooled {
+    object: Object<Connector>,
+    _in_use: InUse,
+}
+
+/// How much of a pool is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolUsage {
+    /// Connections that work for somebody.
+    pub in_use: usize,
+    /// Connections that there may be.
+    pub max: usize,
+    /// Callers that wait for a connection.
+    pub waiting: usize,
+}
 
 /// A connection, and what is known of it.
 pub(crate) struct Connected {
@@ -70,24 +97,109 @@ impl fmt::Debug for Connected {
     }
 }
 
-impl Connector {
-    pub(crate) fn pool(
+impl Deref for Pooled {
+    type Target = Connected;
+
+    fn deref(&self) -> &Connected {
+        &self.object
+    }
+}
+
+impl DerefMut for Pooled {
+    fn deref_mut(&mut self) -> &mut Connected {
+        &mut self.object
+    }
+}
+
+impl Pool {
+    pub(crate) fn new(
         mut address: Address,
         role: DbRole,
         options: &PoolOptions,
-    ) -> Result<Pool, deadpool::managed::BuildError> {
+    ) -> Result<Self, deadpool::managed::BuildError> {
         address.config.application_name(role.as_str());
         address.config.connect_timeout(options.acquire_timeout);
-        Pool::builder(Self { address, role })
+        let connections = deadpool::managed::Pool::builder(Connector { address, role })
             .max_size(options.max_connections)
             .queue_mode(QueueMode::Lifo)
-            .timeouts(Timeouts {
-                wait: Some(options.acquire_timeout),
-                create: Some(options.acquire_timeout),
-                recycle: None,
-            })
             .runtime(Runtime::Tokio1)
-            .build()
+            .build()?;
+        metrics::may_open(role, options.max_connections);
+        Ok(Self {
+            connections,
+            role,
+            acquire_timeout: options.acquire_timeout,
+            queue: Arc::default(),
+        })
+    }
+
+    pub(crate) fn usage(&self) -> PoolUsage {
+        let status = self.connections.status();
+        PoolUsage {
+            in_use: status.size - status.available.min(status.size),
+            max: status.max_size,
+            waiting: self.queue.waiting(),
+        }
+    }
+
+    /// Lends a connection: at once where one is free, else to those who asked first. Nobody waits
+    /// beyond its deadline. Whoever has one is a caller who waits for an answer, and gets it soon
+    /// even if it is no; those without (jobs, and what looks after them) wait for their turn.
+    pub(crate) async fn acquire(&self, deadline: Option<Instant>) -> Result<Pooled, Failure> {
+        let begun = Instant::now();
+        let acquired = match self.lend(Duration::ZERO, deadline).await {
+            Err(PoolError::Timeout(TimeoutType::Wait)) => self.wait(deadline).await,
+            at_once => at_once,
+        };
+        let error = match acquired {
+            Ok(object) => {
+                metrics::acquired(self.role, begun.elapsed());
+                return Ok(Pooled {
+                    object,
+                    _in_use: InUse::new(self.role),
+                });
+            }
+            Err(error) => error,
+        };
+        let is_over = deadline.is_some_and(|it| it <= Instant::now());
+        let (reason, failure) = match error {
+            PoolError::Timeout(_) if is_over => (
+                "deadline",
+                Failure::Answer(datacovey_error::Error::deadline_exceeded()),
+            ),
+            PoolError::Timeout(TimeoutType::Wait) => {
+                let busy = datacovey_error::Error::overloaded("all database connections are busy; retry");
+                ("busy", Failure::Answer(busy.caused_by(error.to_string())))
+            }
+            PoolError::Backend(failure) => ("unreachable", failure),
+            other => ("unreachable", Failure::unreachable(other.to_string())),
+        };
+        metrics::not_acquired(self.role, reason);
+        Err(failure)
+    }
+
+    async fn wait(&self, deadline: Option<Instant>) -> Result<Object<Connector>, PoolError<Failure>> {
+        let now = Instant::now();
+        let patience = match deadline {
+            Some(_) => self.queue.patience(self.acquire_timeout, now),
+            None => self.acquire_timeout,
+        };
+        let _place = self.queue.join(self.role, now);
+        self.lend(patience, deadline).await
+    }
+
+    async fn lend(
+        &self,
+        wait: Duration,
+        deadline: Option<Instant>,
+    ) -> Result<Object<Connector>, PoolError<Failure>> {
+        let left = deadline.map_or(Duration::MAX, |it| it.saturating_duration_since(Instant::now()));
+        let timeouts = Timeouts {
+            wait: Some(wait.min(left)),
+            create: Some(self.acquire_timeout.min(left)),
+            recycle: None,
+        };
+        self.connections.timeout_get(&timeouts).await
     }
 }
 
@@ -117,15 +229,4 @@ impl Manager for Connector {
         }
         Ok(())
     }
-}
-
-pub(crate) async fn acquire(pool: &Pool) -> Result<Pooled, Failure> {
-    pool.get().await.map_err(|error| match error {
-        PoolError::Backend(failure) => failure,
-        PoolError::Timeout(TimeoutType::Wait) => Failure::Answer(
-            datacovey_error::Error::overloaded("all database connections are busy; retry")
-                .caused_by(error.to_string()),
-        ),
-        other => Failure::unreachable(other.to_string()),
-    })
 }

@@ -6,13 +6,13 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::str::FromStr;
-use std::time::Duration;
 
 use datacovey_auth::{InternalSigner, InternalVerifier, Issuer, OidcVerifier, SigningKey, TrustedService};
 use datacovey_error::{Violation, Violations};
 use tonic::transport::Uri;
 
 use crate::balance::{Balanced, PeerUrls};
+use crate::limits::Limits;
 use crate::peer::Peer;
 use crate::tls::{ClientTls, ServerTls};
 
@@ -80,9 +80,23 @@ pub struct ServerArgs {
     /// Largest message accepted, in bytes [default: 4194304]
     #[arg(long, env = "DATACOVEY_MAX_MESSAGE_BYTES", value_name = "BYTES")]
     pub max_message_bytes: Option<String>,
-    /// Calls served at once; more are refused [default: 1000]
+    /// Calls served at once, streams not counted; more are refused, and fewer are taken on while these
+    /// slow each other down [default: 1000]
     #[arg(long, env = "DATACOVEY_MAX_CONCURRENT_CALLS", value_name = "COUNT")]
     pub max_concurrent_calls: Option<String>,
+    /// Streams open at once, calls that wait for a job included; more are refused [default: 1000]
+    #[arg(long, env = "DATACOVEY_MAX_STREAMS", value_name = "COUNT")]
+    pub max_streams: Option<String>,
+    /// Calls that each tenant may make in a second; 0 for no limit [default: 500 at the gateway, none behind it]
+    #[arg(long, env = "DATACOVEY_TENANT_CALLS_PER_SECOND", value_name = "COUNT")]
+    pub tenant_calls_per_second: Option<String>,
+    /// Calls that a tenant may make at once after a pause [default: twice those of a second]
+    #[arg(long, env = "DATACOVEY_TENANT_BURST", value_name = "COUNT")]
+    pub tenant_burst: Option<String>,
+    /// Calls that each tenant may have at once, and as many streams; 0 for no limit [default: 200 at the
+    /// gateway, none behind it]
+    #[arg(long, env = "DATACOVEY_TENANT_CONCURRENT_CALLS", value_name = "COUNT")]
+    pub tenant_concurrent_calls: Option<String>,
     /// Connections held at once; more are hung up on [default: 4096]
     #[arg(long, env = "DATACOVEY_MAX_CONNECTIONS", value_name = "COUNT")]
     pub max_connections: Option<String>,
@@ -121,32 +135,6 @@ pub struct ServerConfig {
     pub tls: Option<ServerTls>,
     /// How it speaks TLS to the services it calls; there if an address begins with https.
     pub peer_tls: Option<ClientTls>,
-}
-
-/// How much a server takes on, and how long it takes to leave.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Of one message; each service tells it to its generated servers
-    /// (`max_decoding_message_size`), some of whose methods take more.
-    pub max_message_bytes: usize,
-    pub max_concurrent_calls: usize,
-    pub max_connections: usize,
-    pub max_call: Duration,
-    pub drain_delay: Duration,
-    pub drain_grace: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            max_message_bytes: 4 * 1024 * 1024,
-            max_concurrent_calls: 1000,
-            max_connections: 4096,
-            max_call: Duration::from_secs(3600),
-            drain_delay: Duration::from_secs(5),
-            drain_grace: Duration::from_secs(25),
-        }
-    }
 }
 
 /// Who may call, and with what key this service calls others.
@@ -200,61 +188,6 @@ impl ServerArgs {
             peers,
             tls: tls?,
             peer_tls: peer_tls?,
-        })
-    }
-
-    fn limits(&self, violations: &mut Violations) -> Option<Limits> {
-        let default = Limits::default();
-        let max_message_bytes = number(
-            &self.max_message_bytes,
-            "DATACOVEY_MAX_MESSAGE_BYTES",
-            1024..=1 << 30,
-            default.max_message_bytes,
-            violations,
-        );
-        let max_concurrent_calls = number(
-            &self.max_concurrent_calls,
-            "DATACOVEY_MAX_CONCURRENT_CALLS",
-            1..=1_000_000,
-            default.max_concurrent_calls,
-            violations,
-        );
-        let max_connections = number(
-            &self.max_connections,
-            "DATACOVEY_MAX_CONNECTIONS",
-            1..=1_000_000,
-            default.max_connections,
-            violations,
-        );
-        const A_DAY: u64 = 24 * 60 * 60;
-        let mut seconds = |text: &Option<String>, name, least, default: Duration| {
-            number(text, name, least..=A_DAY, default.as_secs(), violations).map(Duration::from_secs)
-        };
-        let max_call = seconds(
-            &self.max_call_seconds,
-            "DATACOVEY_MAX_CALL_SECONDS",
-            1,
-            default.max_call,
-        );
-        let drain_delay = seconds(
-            &self.drain_delay_seconds,
-            "DATACOVEY_DRAIN_DELAY_SECONDS",
-            0,
-            default.drain_delay,
-        );
-        let drain_grace = seconds(
-            &self.drain_grace_seconds,
-            "DATACOVEY_DRAIN_GRACE_SECONDS",
-            0,
-            default.drain_grace,
-        );
-        Some(Limits {
-            max_message_bytes: max_message_bytes?,
-            max_concurrent_calls: max_concurrent_calls?,
-            max_connections: max_connections?,
-            max_call: max_call?,
-            drain_delay: drain_delay?,
-            drain_grace: drain_grace?,
         })
     }
 
@@ -405,7 +338,7 @@ fn address(value: &Option<String>, name: &str, port: u16, violations: &mut Viola
     violations.take(name, parsed)
 }
 
-fn number<T: FromStr + PartialOrd + std::fmt::Display>(
+pub(crate) fn number<T: FromStr + PartialOrd + std::fmt::Display>(
     value: &Option<String>,
     name: &str,
     allowed: RangeInclusive<T>,

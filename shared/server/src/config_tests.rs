@@ -1,4 +1,5 @@
 use super::*;
+use crate::limits::TenantLimits;
 
 const CATALOG: Service = Service {
     name: "catalog",
@@ -65,6 +66,10 @@ fn all_that_is_wrong_is_said_at_once() {
         peer_key_file: None,
         max_message_bytes: some("1"),
         max_concurrent_calls: some("0"),
+        max_streams: some("0"),
+        tenant_calls_per_second: some("-1"),
+        tenant_burst: some("x"),
+        tenant_concurrent_calls: some("1e9"),
         max_connections: some("many"),
         max_call_seconds: some("-1"),
         drain_delay_seconds: some("soon"),
@@ -80,6 +85,10 @@ fn all_that_is_wrong_is_said_at_once() {
             "DATACOVEY_ADMIN_LISTEN",
             "DATACOVEY_MAX_MESSAGE_BYTES",
             "DATACOVEY_MAX_CONCURRENT_CALLS",
+            "DATACOVEY_MAX_STREAMS",
+            "DATACOVEY_TENANT_CALLS_PER_SECOND",
+            "DATACOVEY_TENANT_BURST",
+            "DATACOVEY_TENANT_CONCURRENT_CALLS",
             "DATACOVEY_MAX_CONNECTIONS",
             "DATACOVEY_MAX_CALL_SECONDS",
             "DATACOVEY_DRAIN_DELAY_SECONDS",
@@ -184,6 +193,21 @@ fn what_a_service_needs_may_not_be_missing() {
     );
 }
 
+#[test]
+fn a_tenant_is_limited_where_it_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let tenant = |args: ServerArgs| validate(&args).unwrap().limits.tenant;
+    assert_eq!(tenant(good(folder.path())), TenantLimits::default());
+    let args = ServerArgs {
+        tenant_calls_per_second: Some("70".to_owned()),
+        ..good(folder.path())
+    };
+    assert_eq!(
+        (tenant(args.clone()).calls_per_second, tenant(args).burst),
+        (70, 140)
+    );
+}
+
 /// Beyond these, adding up times and counting places would overflow.
 #[test]
 fn limits_have_limits() {
@@ -261,7 +285,12 @@ fn every_variable_is_named_as_it_is_read() {
         .get_arguments()
         .filter_map(|it| it.get_env()?.to_str())
         .collect();
-    let source = concat!(include_str!("config.rs"), include_str!("tls/args.rs"));
+    let source = [
+        include_str!("config.rs"),
+        include_str!("limits.rs"),
+        include_str!("tls/args.rs"),
+    ]
+    .concat();
     for name in names {
         assert!(name.starts_with("DATACOVEY_"), "{name}");
         assert!(

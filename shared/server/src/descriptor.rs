@@ -1,55 +1,85 @@
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use prost::Message as _;
 use prost_types::method_options::IdempotencyLevel;
 use prost_types::{FileDescriptorSet, MethodDescriptorProto};
 
-/// Paths of all methods that a server may have (`/datacovey.catalog.v1.TableService/GetTable`).
-static METHODS: LazyLock<HashSet<Arc<str>>> = LazyLock::new(|| {
-    paths(
-        &[
-            datacovey_proto::DESCRIPTORS,
-            tonic_health::pb::FILE_DESCRIPTOR_SET,
-            tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
-            tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
-        ],
-        |_| true,
-    )
-});
-
-/// Paths of those methods of the suite that are declared to be without side effects.
-static READS: LazyLock<HashSet<Arc<str>>> = LazyLock::new(|| {
-    paths(&[datacovey_proto::DESCRIPTORS], |method| {
-        let options = method.options.as_ref();
-        options.is_some_and(|it| it.idempotency_level() == IdempotencyLevel::NoSideEffects)
-    })
-});
-
-fn paths(sets: &[&[u8]], wanted: fn(&MethodDescriptorProto) -> bool) -> HashSet<Arc<str>> {
-    // These decode; were one broken, its methods would all be counted as one.
-    let sets = sets
-        .iter()
-        .map(|set| FileDescriptorSet::decode(*set).unwrap_or_default());
-    let mut paths = HashSet::new();
-    for file in sets.flat_map(|set| set.file) {
-        for service in &file.service {
-            let methods = service.method.iter().filter(|it| wanted(it));
-            let name = format!("{}.{}", file.package(), service.name());
-            paths.extend(methods.map(|it| format!("/{name}/{}", it.name()).into()));
-        }
-    }
-    paths
+/// What is known of a method.
+#[derive(Clone, Copy, Debug)]
+struct Method {
+    pace: Pace,
+    /// Whether it is declared to be without side effects.
+    only_reads: bool,
 }
 
-/// Whether calling the method of a path again does no harm.
+/// All methods that a server may have, by path (`/datacovey.catalog.v1.TableService/GetTable`).
+static METHODS: LazyLock<HashMap<Arc<str>, Method>> = LazyLock::new(|| {
+    let sets = [
+        datacovey_proto::DESCRIPTORS,
+        tonic_health::pb::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+    ];
+    // These decode; were one broken, its methods would all be counted as one.
+    let sets = sets.map(|set| FileDescriptorSet::decode(set).unwrap_or_default());
+    let mut methods = HashMap::new();
+    for file in sets.iter().flat_map(|set| &set.file) {
+        for service in &file.service {
+            let name = format!("{}.{}", file.package(), service.name());
+            let known =
+                |it: &MethodDescriptorProto| (format!("/{name}/{}", it.name()).into(), Method::of(it));
+            methods.extend(service.method.iter().map(known));
+        }
+    }
+    methods
+});
+
+impl Method {
+    fn of(method: &MethodDescriptorProto) -> Self {
+        let options = method.options.as_ref();
+        Self {
+            pace: Pace::of(method),
+            only_reads: options.is_some_and(|it| it.idempotency_level() == IdempotencyLevel::NoSideEffects),
+        }
+    }
+}
+
+/// Whether calling the method of a path again does no harm; only the suite's own methods say so.
 pub(crate) fn has_no_side_effects(path: &str) -> bool {
-    READS.contains(path)
+    METHODS.get(path).is_some_and(|it| it.only_reads)
+}
+
+/// How long a call of a method lasts by its nature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Pace {
+    /// As long as its work.
+    Prompt,
+    /// As long as its caller likes: a stream, or a wait for something to happen.
+    Lasting,
+}
+
+impl Pace {
+    fn of(method: &MethodDescriptorProto) -> Self {
+        // `WaitQueryJob` and its like answer once, when the job has ended.
+        if method.client_streaming() || method.server_streaming() || method.name().starts_with("Wait") {
+            Self::Lasting
+        } else {
+            Self::Prompt
+        }
+    }
+
+    /// Of a method that nobody has, and of plain HTTP, an answer is prompt.
+    pub(crate) fn of_path(path: &str) -> Self {
+        METHODS.get(path).map_or(Self::Prompt, |it| it.pace)
+    }
 }
 
 /// The method of a path, for metrics and spans: paths that callers make up are all one.
 pub(crate) fn known_method(path: &str) -> Arc<str> {
-    METHODS.get(path).cloned().unwrap_or_else(|| "unknown".into())
+    METHODS
+        .get_key_value(path)
+        .map_or_else(|| "unknown".into(), |(method, _)| Arc::clone(method))
 }
 
 /// As much of a path that a caller made up as is worth a place in a log line or an answer.
@@ -93,6 +123,21 @@ mod tests {
             "",
         ] {
             assert!(!has_no_side_effects(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn what_streams_or_waits_lasts() {
+        for (path, pace) in [
+            ("/datacovey.identity.v1.UserService/WhoAmI", Pace::Prompt),
+            ("/datacovey.query.v1.QueryJobService/WatchQueryJob", Pace::Lasting),
+            ("/datacovey.query.v1.QueryJobService/WaitQueryJob", Pace::Lasting),
+            ("/datacovey.transfer.v1.ImportService/Upload", Pace::Lasting),
+            ("/grpc.health.v1.Health/Check", Pace::Prompt),
+            ("/grpc.health.v1.Health/Watch", Pace::Lasting),
+            ("/no.such/Method", Pace::Prompt),
+        ] {
+            assert_eq!(Pace::of_path(path), pace, "{path}");
         }
     }
 

@@ -16,6 +16,8 @@ pub mod field;
 mod frames;
 mod health;
 mod layer;
+mod limits;
+mod metrics;
 mod peer;
 mod principal;
 mod reply;
@@ -28,12 +30,11 @@ mod trace_context;
 
 pub use app::App;
 pub use balance::{BadPeerUrls, Balanced, PeerUrls, ReplyBody, Resolve};
-pub use config::{
-    CallersConfig, Limits, LogFormat, ServerArgs, ServerConfig, Service, TelemetryConfig, read_value,
-};
+pub use config::{CallersConfig, LogFormat, ServerArgs, ServerConfig, Service, TelemetryConfig, read_value};
 pub use context::{CallContext, call_context, ctx, internal_caller};
 pub use health::HealthCheck;
 pub use layer::{Authentication, GRPC_TIMEOUT, REQUEST_ID, write_timeout};
+pub use limits::{Limits, TenantLimits};
 pub use peer::{Peer, PeerChannel, error_of_peer};
 pub use principal::{PrincipalResolver, RemotePrincipals};
 pub use run::{refuse, run, shutdown_signal};

@@ -18,12 +18,14 @@ use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::HealthService;
+use tower::ServiceExt as _;
 
 use crate::admin;
 use crate::app::{App, Worker};
-use crate::config::{Limits, Service};
+use crate::config::Service;
 use crate::health::Health;
-use crate::layer::{Shared, within_layers};
+use crate::layer::{Connection, FORGET_EVERY, MAX_PUBLIC_CALLS, Places, Shared, Tenants, within_layers};
+use crate::limits::Limits;
 use crate::tls::ServerTls;
 
 /// A connection on which nothing comes back for so long after a ping is dead.
@@ -35,9 +37,6 @@ pub(crate) const CONNECTION_WINDOW_BYTES: u32 = (1 << 31) - 1;
 /// Headers larger than this, a large token included, are refused.
 const MAX_HEADER_BYTES: u32 = 64 * 1024;
 
-/// Calls of health and reflection at once: probes are few and short, and nobody vouches for those
-/// who watch.
-const MAX_PUBLIC_CALLS: usize = 256;
 /// By when a connection must have said which protocol it speaks, and agreed on its encryption.
 const FIRST_BYTES_WITHIN: Duration = Duration::from_secs(10);
 /// How every HTTP/2 connection begins (RFC 9113, 3.4).
@@ -101,6 +100,7 @@ pub async fn serve(
     metrics: Option<PrometheusHandle>,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
+    crate::metrics::describe();
     let whats = app.dependencies.iter().map(|it| it.what);
     let health = Health::new(service.name, &app.names, whats).await;
     let routes = with_health_and_reflection(&app, &health)?;
@@ -108,8 +108,11 @@ pub async fn serve(
     let shared = Shared {
         service: service.name,
         authentication: Arc::clone(&app.authentication),
-        calls: Arc::new(Semaphore::new(limits.max_concurrent_calls)),
-        public_calls: Arc::new(Semaphore::new(MAX_PUBLIC_CALLS)),
+        places: Arc::new(Places::new(service.name, &limits)),
+        tenants: limits
+            .tenant
+            .limits_any()
+            .then(|| Arc::new(Tenants::new(limits.tenant))),
         max_call: limits.max_call,
         leaving: draining.clone(),
     };
@@ -122,6 +125,14 @@ pub async fn serve(
     let authentication = Arc::clone(&app.authentication);
     let mut beside = JoinSet::new();
     beside.spawn(async move { authentication.oidc().load_keys().await });
+    if let Some(tenants) = shared.tenants.clone() {
+        beside.spawn(async move {
+            loop {
+                tokio::time::sleep(FORGET_EVERY).await;
+                tenants.forget();
+            }
+        });
+    }
     if let Some(admin) = listeners.admin {
         let routes = admin::routes(health.clone(), metrics);
         // Answers until the very end: probes look while the server leaves.
@@ -140,11 +151,13 @@ pub async fn serve(
     let stop_working = CancellationToken::new();
     let mut workers = start(app.workers, &stop_working);
 
+    // As many as there are places, and more: one call too many is to be told so, and not to wait.
+    let max_streams = 2 * (limits.max_concurrent_calls + limits.max_streams + MAX_PUBLIC_CALLS);
     let front = Front {
         service: service.name,
         routes,
         tls: listeners.tls,
-        max_streams: u32::try_from(limits.max_concurrent_calls).unwrap_or(u32::MAX),
+        max_streams: u32::try_from(max_streams).unwrap_or(u32::MAX),
         draining,
     };
     let accepting = accept(listeners.grpc, front, &leaving, limits);
@@ -306,7 +319,12 @@ async fn connection(stream: TcpStream, _place: OwnedSemaphorePermit, front: Fron
         .max_concurrent_streams(front.max_streams)
         .max_header_list_size(MAX_HEADER_BYTES);
     builder.http1().timer(TokioTimer::new());
-    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(front.routes));
+    let from = Connection::new();
+    let routes = front.routes.map_request(move |mut request: http::Request<_>| {
+        request.extensions_mut().insert(from.clone());
+        request
+    });
+    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

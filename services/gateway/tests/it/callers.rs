@@ -3,6 +3,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use datacovey_auth::{DevelopmentClaims, DevelopmentIssuer, InternalSigner, SigningKey};
+use datacovey_server::TenantLimits;
 use datacovey_types::{Principal, Role, Scopes};
 use futures::future::join_all;
 use http::HeaderMap;
@@ -10,7 +11,7 @@ use tonic::Code;
 use tonic_types::StatusExt as _;
 
 use crate::fake::{self, Fake};
-use crate::suite::{Suite, UNARY};
+use crate::suite::{ANSWERS, Suite, UNARY, one_message, soon};
 
 /// Answers [`UNARY`] and keeps the headers it came with.
 pub(crate) fn keep_headers(fake: &Fake) -> Arc<Mutex<Vec<HeaderMap>>> {
@@ -145,4 +146,40 @@ async fn while_identity_is_away_nobody_can_be_told_from_somebody() {
     let reply = suite.call(suite.request(UNARY)).await;
     reply.expect(Code::Unavailable, "UNAVAILABLE");
     assert!(reply.status.get_error_details().retry_info().is_some());
+}
+
+/// A tenant has one stream, and no other of its calls goes on until it has ended.
+#[tokio::test]
+async fn a_tenant_that_takes_more_than_it_may_is_told_when_to_come_back() {
+    let suite = Suite::configured(&[], |it| it.server.limits.tenant.concurrent_calls = 1).await;
+    let (streams, mut opened) = tokio::sync::mpsc::unbounded_channel();
+    suite.query.answer(ANSWERS, move |_| {
+        let (frames, answer) = fake::streamed();
+        streams.send(frames).unwrap();
+        Box::pin(async { answer })
+    });
+    let request = suite.request(ANSWERS).body(one_message()).unwrap();
+    let stream = suite.send(request).await;
+    let _frames = soon(opened.recv()).await.unwrap();
+
+    let refused = suite.call(suite.request(ANSWERS)).await;
+    refused.expect(Code::ResourceExhausted, "RATE_LIMITED");
+    let details = refused.status.get_error_details();
+    assert_eq!(details.quota_failure().unwrap().violations[0].subject, "tenant");
+    assert!(details.retry_info().unwrap().retry_delay.unwrap() > Duration::ZERO);
+    assert!(opened.try_recv().is_err(), "it went on to the service");
+
+    drop(stream);
+    let again = async {
+        loop {
+            let request = suite.request(ANSWERS).body(one_message()).unwrap();
+            let answer = suite.send(request).await;
+            // A refusal has its status in the head.
+            if !answer.headers().contains_key("grpc-status") {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(again).await;
 }

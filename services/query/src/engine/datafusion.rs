@@ -26,6 +26,7 @@ use object_store::ObjectStore;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use super::described::describe_metrics;
 use super::failure::describe;
 use super::memory::JobMemory;
 use super::output::{collect, measure};
@@ -64,6 +65,8 @@ impl DataFusionEngine {
     /// # Errors
     /// The spill folder cannot be made or read.
     pub(crate) fn start(config: EngineConfig, objects: Arc<dyn ObjectStore>) -> io::Result<Self> {
+        describe_metrics();
+        metrics::gauge!("datacovey_engine_memory_limit_bytes").set(config.memory_bytes as f64);
         std::fs::create_dir_all(&config.spill_folder)?;
         remove_left_over_spills(&config.spill_folder)?;
         let store = ObjectStoreUrl::parse(STORE).map_err(io::Error::other)?;

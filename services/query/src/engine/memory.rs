@@ -17,6 +17,8 @@ pub(super) struct JobMemory {
     size_bytes: usize,
     spillable: FairSpillPool,
     fixed_bytes: Mutex<usize>,
+    /// What all jobs of the process have reserved.
+    reserved_bytes: metrics::Gauge,
 }
 
 impl JobMemory {
@@ -25,6 +27,7 @@ impl JobMemory {
             size_bytes,
             spillable: FairSpillPool::new(size_bytes / 4 * 3),
             fixed_bytes: Mutex::new(0),
+            reserved_bytes: metrics::gauge!("datacovey_engine_memory_reserved_bytes"),
         }
     }
 
@@ -60,6 +63,7 @@ impl MemoryPool for JobMemory {
         } else {
             *fixed = fixed.saturating_add(additional);
         }
+        self.reserved_bytes.increment(additional as f64);
     }
 
     fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
@@ -69,6 +73,7 @@ impl MemoryPool for JobMemory {
         } else {
             *fixed = fixed.saturating_sub(shrink);
         }
+        self.reserved_bytes.decrement(shrink as f64);
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
@@ -82,9 +87,11 @@ impl MemoryPool for JobMemory {
             )));
         }
         if reservation.consumer().can_spill() {
-            return self.spillable.try_grow(reservation, additional);
+            self.spillable.try_grow(reservation, additional)?;
+        } else {
+            *fixed = fixed.saturating_add(additional);
         }
-        *fixed = fixed.saturating_add(additional);
+        self.reserved_bytes.increment(additional as f64);
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 //! what went wrong may depend on rows.
 
 mod datafusion;
+mod described;
 mod failure;
 mod memory;
 mod output;

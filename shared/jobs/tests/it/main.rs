@@ -4,3 +4,4 @@
 mod ending;
 mod kit;
 mod lease;
+mod observed;

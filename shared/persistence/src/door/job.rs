@@ -39,6 +39,8 @@ pub struct ClaimedJob {
     pub progress: Option<Value>,
     pub traceparent: Option<String>,
     pub lease_expires_at: NaiveDateTime,
+    /// Whether another worker held the job and its lease ran out.
+    pub taken_over: bool,
 }
 
 impl ClaimedJob {
@@ -132,8 +134,11 @@ door! {
         kind: String => Text, worker: String => Text, lease_ms: i64 => BigInt, max_running_per_tenant: i64 => BigInt,
     }
     "SELECT job_id, tenant_id, parent_id, created_by, creator_role, attempt, max_attempts, options, progress, \
-     traceparent, lease_expires_at FROM claim_job(" .. ")"
-    -> (SqlUuid, SqlUuid, SqlUuid, SqlUuid, Text, Integer, Integer, Jsonb, Nullable<Jsonb>, Nullable<Text>, Timestamp)
+     traceparent, lease_expires_at, taken_over FROM claim_job(" .. ")"
+    -> (
+        SqlUuid, SqlUuid, SqlUuid, SqlUuid, Text, Integer, Integer, Jsonb, Nullable<Jsonb>, Nullable<Text>, Timestamp,
+        Bool,
+    )
 }
 
 door! {
@@ -174,6 +179,7 @@ type Claimed = (
     Option<Value>,
     Option<String>,
     NaiveDateTime,
+    bool,
 );
 
 impl Database {
@@ -199,6 +205,7 @@ impl Database {
             progress,
             traceparent,
             until,
+            taken_over,
         )) = rows.into_iter().next()
         else {
             return Ok(None);
@@ -217,6 +224,7 @@ impl Database {
             progress,
             traceparent,
             lease_expires_at: until,
+            taken_over,
         }))
     }
 

@@ -4,6 +4,7 @@
 //! (see `failure`). There are no others: a test compares them with the database.
 
 mod job;
+mod job_queue;
 mod lease;
 pub(crate) mod participant;
 mod principal;
@@ -14,12 +15,13 @@ use std::fmt;
 use std::str::FromStr;
 
 pub use job::{Claim, ClaimedJob, ImportCommit, NewFile, Release, Sweep, Swept};
+pub use job_queue::JobQueue;
 pub use lease::{Lease, LeaseState};
 pub use participant::{InvitationRow, PartnerName};
 pub use resolve::{ResolvedTable, ResolvedVersion};
 
 /// The doors by name and the roles that may use them.
-pub const DOORS: [(&str, &[crate::DbRole]); 13] = {
+pub const DOORS: [(&str, &[crate::DbRole]); 14] = {
     use crate::DbRole::{Catalog, Identity, Query, QueryWorker, Transfer, TransferWorker};
     [
         ("accept", &[Catalog]),
@@ -27,6 +29,7 @@ pub const DOORS: [(&str, &[crate::DbRole]); 13] = {
         ("commit_import", &[TransferWorker]),
         ("decline", &[Catalog]),
         ("invitations", &[Catalog]),
+        ("job_queue", &[QueryWorker, TransferWorker]),
         ("leave", &[Catalog]),
         ("partner_names", &[Catalog]),
         ("purge", &[Catalog, Identity, Query]),

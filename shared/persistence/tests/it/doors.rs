@@ -97,6 +97,7 @@ async fn doors_open_to_their_role_only() {
             "claim_job",
             "SELECT * FROM claim_job('query', 'w', 1, 1)".to_owned(),
         ),
+        ("job_queue", "SELECT * FROM job_queue('query')".to_owned()),
         (
             "commit_import",
             "SELECT commit_import(gen_random_uuid(), 'w', 1, '{}', 0, 'append', '{}', '[]', NULL)".to_owned(),

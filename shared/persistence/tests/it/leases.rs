@@ -86,6 +86,47 @@ async fn a_job_that_waits_to_be_tried_again_does_not_run() {
 }
 
 #[tokio::test]
+async fn a_queue_is_counted_over_all_tenants() {
+    let world = World::new().await;
+    let worker = world.database.open(DbRole::TransferWorker).await;
+    let queue = async || worker.job_queue(JobKind::Import).await.unwrap();
+    let empty = queue().await;
+    assert_eq!(
+        (empty.ready, empty.leased, empty.oldest_ready),
+        (0, 0, Duration::ZERO)
+    );
+    let first = world.admin.import_job(world.airline, world.flights).await;
+    world.admin.import_job(world.registry, world.planes).await;
+    let uploading = world.admin.import_job(world.airline, world.flights).await;
+    world
+        .admin
+        .run(&format!(
+            "UPDATE import_run SET ready_at = utc_now() - interval '1 hour' WHERE job_id = '{first}';
+             UPDATE import_run SET ready_at = NULL WHERE job_id = '{uploading}'"
+        ))
+        .await
+        .unwrap();
+    let waiting = queue().await;
+    assert_eq!((waiting.ready, waiting.leased), (2, 0));
+    assert!(waiting.oldest_ready >= Duration::from_secs(3600), "{waiting:?}");
+
+    let held = claimed(&worker, JobKind::Import).await;
+    assert_eq!(held.lease.job_id, first);
+    let waiting = queue().await;
+    assert_eq!((waiting.ready, waiting.leased), (1, 1));
+    assert!(waiting.oldest_ready < Duration::from_secs(3600), "{waiting:?}");
+    // One that waits to be tried again is neither.
+    worker
+        .lease_retry(&held.ctx(), &held.lease, Duration::from_secs(60))
+        .await
+        .unwrap();
+    let pausing = queue().await;
+    assert_eq!((pausing.ready, pausing.leased), (1, 0));
+    // The queue of the other service is no business of this worker.
+    assert!(worker.job_queue(JobKind::Query).await.is_err());
+}
+
+#[tokio::test]
 async fn a_lease_that_ran_out_is_taken_over_until_attempts_are_used_up() {
     let world = World::new().await;
     let worker = world.database.open(DbRole::TransferWorker).await;
@@ -96,6 +137,7 @@ async fn a_lease_that_ran_out_is_taken_over_until_attempts_are_used_up() {
     world.admin.run(expire).await.unwrap();
     let second = claimed(&worker, JobKind::Import).await;
     assert_eq!((second.lease.job_id, second.lease.attempt), (id, 2));
+    assert_eq!((first.taken_over, second.taken_over), (false, true));
     // The first has lost it, and can neither renew nor end it.
     let renew = async |job: &ClaimedJob| {
         worker
@@ -128,6 +170,7 @@ async fn a_lease_that_ran_out_is_taken_over_until_attempts_are_used_up() {
         (third.lease.attempt, third.max_attempts, third.progress),
         (3, 4, Some(json!({"rows": 1})))
     );
+    assert!(!third.taken_over, "it was given back");
     world.admin.run(expire).await.unwrap();
     assert_eq!(claimed(&worker, JobKind::Import).await.lease.attempt, 4);
     world.admin.run(expire).await.unwrap();

@@ -284,6 +284,89 @@ async fn a_deadline_ends_a_statement() {
     assert_eq!(passed.unwrap_err().kind(), Kind::DeadlineExceeded);
 }
 
+/// A pool of one connection that is lent until the end of a test.
+async fn exhausted(world: &World, acquire_timeout: Duration) -> (Database, tokio::task::JoinHandle<()>) {
+    let options = PoolOptions {
+        max_connections: 1,
+        acquire_timeout,
+        ..PoolOptions::default()
+    };
+    let catalog = Database::open(world.database.url(), DbRole::Catalog, options)
+        .await
+        .unwrap();
+    let (ctx, holder) = (world.airline.ctx(), catalog.clone());
+    let (lent, is_lent) = tokio::sync::oneshot::channel();
+    let lent = std::sync::Mutex::new(Some(lent));
+    let held = tokio::spawn(async move {
+        let endless = holder.transaction(&ctx, async |conn| {
+            word("SELECT 'x' AS word", conn).await?;
+            lent.lock().unwrap().take().unwrap().send(()).unwrap();
+            std::future::pending::<Result<(), Failure>>().await
+        });
+        endless.await.unwrap();
+    });
+    is_lent.await.unwrap();
+    (catalog, held)
+}
+
+/// Nobody would get a connection within an hour.
+#[tokio::test]
+async fn a_deadline_ends_the_wait_for_a_connection() {
+    let world = World::new().await;
+    let (catalog, held) = exhausted(&world, Duration::from_secs(3600)).await;
+    let within = |millis| Ctx {
+        deadline: Some(Instant::now() + Duration::from_millis(millis)),
+        ..world.airline.ctx()
+    };
+    // A transaction, and a statement sent in one piece.
+    let ctx = within(50);
+    let late = catalog.transaction(&ctx, async |conn| word("SELECT 'x' AS word", conn).await);
+    assert_eq!(late.await.unwrap_err().kind(), Kind::DeadlineExceeded);
+    let late = catalog.project_get(&within(50), world.project).await;
+    assert_eq!(late.unwrap_err().kind(), Kind::DeadlineExceeded);
+    let usage = catalog.pool_usage();
+    assert_eq!((usage.in_use, usage.max, usage.waiting), (1, 1, 0));
+
+    // Whoever waits when the connection is back gets it.
+    let ctx = within(60_000);
+    let (waits, ()) = tokio::join!(catalog.project_get(&ctx, world.project), async {
+        while catalog.pool_usage().waiting == 0 {
+            tokio::task::yield_now().await;
+        }
+        held.abort();
+    });
+    assert_eq!(waits.unwrap().id, world.project);
+    assert_eq!(catalog.pool_usage().waiting, 0);
+}
+
+#[tokio::test]
+async fn a_queue_that_stays_is_not_waited_in_for_long() {
+    let world = World::new().await;
+    let (catalog, _held) = exhausted(&world, Duration::from_secs(3600)).await;
+    // A job waits, and keeps the queue from ever being empty.
+    let (waiting, job) = (catalog.clone(), world.airline.ctx());
+    let project = world.project;
+    let waiting = tokio::spawn(async move { waiting.project_get(&job, project).await.map(drop) });
+    let ctx = Ctx {
+        deadline: Some(Instant::now() + Duration::from_secs(3600)),
+        ..world.airline.ctx()
+    };
+    // The first may be among those who find a queue that has just begun; each gives up its wait.
+    let busy = async {
+        loop {
+            let call = catalog.project_get(&ctx, world.project);
+            if let Ok(answer) = tokio::time::timeout(Duration::from_millis(300), call).await {
+                return answer.unwrap_err();
+            }
+        }
+    };
+    let error = tokio::time::timeout(Duration::from_secs(30), busy).await.unwrap();
+    assert_eq!(error.kind(), Kind::ResourceExhausted);
+    assert!(error.retry_delay().is_some());
+    assert!(!waiting.is_finished(), "a job waits for its turn");
+    waiting.abort();
+}
+
 #[tokio::test]
 async fn a_pool_survives_the_loss_of_its_connections() {
     let world = World::new().await;

@@ -5,12 +5,13 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use datacovey_auth::{ExternalCaller, InternalCaller, InternalVerifier, OidcVerifier, is_internal_token};
-use datacovey_error::{Error, Kind};
+use datacovey_error::{Error, ErrorReason, Kind};
 use datacovey_types::{Ctx, Principal};
 use http::{HeaderMap, header};
 use moka::future::Cache;
 
-use super::{Shared, is_public};
+use super::strangers::Strangers;
+use super::{Shared, is_public, rate_limit};
 use crate::context::{CallContext, Who};
 use crate::descriptor::package_of;
 use crate::principal::PrincipalResolver;
@@ -29,6 +30,7 @@ pub struct Authentication {
     oidc: OidcVerifier,
     resolver: Arc<dyn PrincipalResolver>,
     resolved: Cache<Arc<ExternalCaller>, Principal>,
+    strangers: Strangers,
 }
 
 impl Authentication {
@@ -44,6 +46,7 @@ impl Authentication {
             oidc,
             resolver,
             resolved,
+            strangers: Strangers::new(),
         }
     }
 
@@ -62,7 +65,9 @@ impl Authentication {
                     "only services of the suite may call this",
                 ));
             }
+            self.strangers.may_try(token)?;
             let caller = self.oidc.verify(token).await?;
+            self.strangers.remember(token);
             let principal = self.resolve(caller, request_id).await?;
             return Ok(Admitted {
                 principal: Some(principal),
@@ -130,7 +135,12 @@ pub(super) async fn layer(State(shared): State<Shared>, mut request: Request, ne
         .await
     {
         Ok(admitted) => admitted,
-        Err(error) => return refusal(is_grpc(&request), error),
+        Err(error) => {
+            if error.reason() == ErrorReason::RateLimited {
+                rate_limit::limited(shared.service, "new_tokens");
+            }
+            return refusal(is_grpc(&request), error);
+        }
     };
     let job_id = admitted.service.as_ref().and_then(|it| it.job_id);
     if let Some(principal) = admitted.principal {

@@ -21,11 +21,15 @@ use tracing::Instrument as _;
 use super::load_shed::Place;
 use super::{Shared, is_public};
 use crate::context::CallContext;
+use crate::descriptor::Pace;
 use crate::frames::Polled;
 use crate::reply::{is_grpc, refusal, write_status};
 
 /// The header by which a caller says how long it waits.
 pub const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+
+/// A probe has been sent and answered by then.
+const PROBE_WITHIN: Duration = Duration::from_secs(10);
 
 /// Ends a call when its caller stops waiting for it, and in any case after the longest time that
 /// the configuration allows. Whoever watches the health of a service is let go when it leaves,
@@ -33,14 +37,15 @@ pub const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 pub(super) async fn layer(State(shared): State<Shared>, mut request: Request, next: Next) -> Response {
     let place = request.extensions_mut().remove::<Place>();
     let grpc = is_grpc(&request);
-    let timeout = match request.headers().get(GRPC_TIMEOUT).map(parse) {
+    let asked = match request.headers().get(GRPC_TIMEOUT).map(parse) {
         Some(None) => {
             let what = "is no timeout: at most eight digits and one of H, M, S, m, u, n are expected";
             return refusal(grpc, Error::invalid_field("grpc-timeout", what));
         }
-        Some(Some(timeout)) => timeout.min(shared.max_call),
-        None => shared.max_call,
+        Some(asked) => asked,
+        None => None,
     };
+    let timeout = time_for(request.uri().path(), asked, shared.max_call);
     let deadline = Instant::now() + timeout;
     if let Some(call) = request.extensions_mut().get_mut::<CallContext>() {
         call.deadline = Some(deadline.into_std());
@@ -56,6 +61,14 @@ pub(super) async fn layer(State(shared): State<Shared>, mut request: Request, ne
         return response;
     }
     response.map(|body| Body::new(Timed::new(body, place, grpc, deadline, end)))
+}
+
+/// How long a call may take: no longer than its caller waits.
+fn time_for(path: &str, asked: Option<Duration>, most: Duration) -> Duration {
+    // Whoever sends half of a probe holds a place of those that nobody vouches for.
+    let is_probe = is_public(path) && Pace::of_path(path) == Pace::Prompt;
+    let most = if is_probe { most.min(PROBE_WITHIN) } else { most };
+    asked.map_or(most, |asked| asked.min(most))
 }
 
 /// Why a call ends that does not end by itself, when that time has come.
@@ -235,6 +248,21 @@ mod tests {
         for wrong in ["", "S", "5", "-5S", "5s", "1.5S", "999999999S", "5 S"] {
             assert_eq!(read(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_call_takes_as_long_as_its_caller_waits_and_a_probe_not_long() {
+        let (hour, day) = (Duration::from_secs(3600), Duration::from_secs(86_400));
+        let second = Duration::from_secs(1);
+        let who = "/datacovey.identity.v1.UserService/WhoAmI";
+        assert_eq!(time_for(who, None, hour), hour);
+        assert_eq!(time_for(who, Some(day), hour), hour);
+        assert_eq!(time_for(who, Some(second), hour), second);
+        let check = "/grpc.health.v1.Health/Check";
+        assert_eq!(time_for(check, None, hour), PROBE_WITHIN);
+        assert_eq!(time_for(check, Some(day), hour), PROBE_WITHIN);
+        assert_eq!(time_for(check, Some(second), hour), second);
+        assert_eq!(time_for("/grpc.health.v1.Health/Watch", None, hour), hour);
     }
 
     #[test]

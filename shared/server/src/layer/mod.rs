@@ -1,23 +1,27 @@
 //! The layers that every call passes, each a function from a call to its reply.
 
+mod adaptive;
 mod authentication;
 mod catch_panic;
 mod deadline;
 mod load_shed;
 mod observe;
 mod protocol;
+mod rate_limit;
 mod request_id;
+mod strangers;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use authentication::Authentication;
 pub use deadline::{GRPC_TIMEOUT, write as write_timeout};
+pub(crate) use load_shed::{Connection, MAX_PUBLIC_CALLS, Places};
+pub(crate) use rate_limit::{FORGET_EVERY, Tenants};
 pub use request_id::REQUEST_ID;
 
 /// What the layers of one server share.
@@ -25,9 +29,9 @@ pub use request_id::REQUEST_ID;
 pub(crate) struct Shared {
     pub(crate) service: &'static str,
     pub(crate) authentication: Arc<Authentication>,
-    pub(crate) calls: Arc<Semaphore>,
-    /// Of calls that need no credentials.
-    pub(crate) public_calls: Arc<Semaphore>,
+    pub(crate) places: Arc<Places>,
+    /// None where tenants are not limited.
+    pub(crate) tenants: Option<Arc<Tenants>>,
     pub(crate) max_call: Duration,
     /// Cancelled when the server waits only for the calls that run.
     pub(crate) leaving: CancellationToken,
@@ -37,9 +41,9 @@ type Add = fn(Router, &Shared) -> Router;
 
 /// The layers, outermost first. Each relies on those before it: whatever happens inside is
 /// logged under a request id; a panic is caught before it can take the access log with it; a call
-/// that is shed costs no deadline and no verification; and a caller whose verification hangs
-/// still gets an answer in time.
-const LAYERS: [(&str, Add); 7] = [
+/// that is shed costs no deadline and no verification; a caller whose verification hangs still gets
+/// an answer in time; and whose call it is, is known before its tenant's calls are counted.
+const LAYERS: [(&str, Add); 8] = [
     ("request id and trace", |routes, shared| {
         routes.layer(from_fn_with_state(shared.clone(), request_id::layer))
     }),
@@ -58,6 +62,9 @@ const LAYERS: [(&str, Add); 7] = [
     }),
     ("authentication", |routes, shared| {
         routes.layer(from_fn_with_state(shared.clone(), authentication::layer))
+    }),
+    ("rate limit", |routes, shared| {
+        routes.layer(from_fn_with_state(shared.clone(), rate_limit::layer))
     }),
 ];
 

@@ -46,10 +46,47 @@ async fn those_who_watch_are_bounded_and_take_no_place_of_users() {
         (refused.code(), reason(&refused).as_str()),
         (Code::ResourceExhausted, "OVERLOADED")
     );
+    // Those who watch keep no probe out.
+    let probe = HealthCheckRequest {
+        service: String::new(),
+    };
+    let probed = HealthClient::new(running.channel()).check(probe).await;
+    assert!(probed.is_ok(), "{probed:?}");
     let mut client =
         datacovey_proto::query::v1::audit_service_client::AuditServiceClient::new(running.channel());
     let call = crate::fixture::call("", &running.token("a"));
     assert!(client.list_releases(call).await.is_ok());
+}
+
+/// One stranger with one connection takes a few of the places, and leaves the others to the others.
+#[tokio::test]
+async fn those_who_watch_over_one_connection_are_few() {
+    let running = start().await;
+    let mut greedy = HealthClient::new(running.channel());
+    let request = || HealthCheckRequest {
+        service: String::new(),
+    };
+    let mut watching = Vec::new();
+    let refused = loop {
+        match greedy.watch(request()).await {
+            Ok(stream) => watching.push(stream),
+            Err(status) => break status,
+        }
+        assert!(watching.len() < 100, "they are not bounded");
+    };
+    assert_eq!(reason(&refused), "OVERLOADED");
+    assert!(greedy.check(request()).await.is_err(), "it has taken what it may");
+    let mut other = HealthClient::new(running.channel());
+    assert!(other.watch(request()).await.is_ok());
+    assert!(other.check(request()).await.is_ok());
+    // What it gives back it may take again.
+    drop(watching);
+    let again = async {
+        while greedy.check(request()).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(again).await;
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ use futures::{Stream, StreamExt as _, stream};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioExecutor;
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
@@ -34,6 +35,8 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 pub(crate) const TENANT: Uuid = Uuid::from_u128(7);
+/// Of users whose name begins with "other".
+pub(crate) const OTHER_TENANT: Uuid = Uuid::from_u128(9);
 pub(crate) const USER: Uuid = Uuid::from_u128(8);
 
 pub(crate) const SERVICE: Service = Service {
@@ -44,7 +47,41 @@ pub(crate) const SERVICE: Service = Service {
 };
 
 /// Does what the request's `filter` says.
-pub(crate) struct Audit;
+#[derive(Default)]
+pub(crate) struct Audit {
+    hanging: Hanging,
+}
+
+/// How many calls hang in their handler.
+#[derive(Clone)]
+pub(crate) struct Hanging(watch::Sender<usize>);
+
+impl Default for Hanging {
+    fn default() -> Self {
+        Self(watch::Sender::new(0))
+    }
+}
+
+impl Hanging {
+    pub(crate) async fn until(&self, count: usize) {
+        self.0.subscribe().wait_for(|it| *it == count).await.unwrap();
+    }
+
+    async fn hang(&self) -> ! {
+        self.0.send_modify(|it| *it += 1);
+        let _gone = Gone(self.clone());
+        std::future::pending::<()>().await;
+        unreachable!("it is pending for ever")
+    }
+}
+
+struct Gone(Hanging);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.0.send_modify(|it| *it -= 1);
+    }
+}
 
 #[tonic::async_trait]
 impl AuditService for Audit {
@@ -59,7 +96,7 @@ impl AuditService for Audit {
             .map(|it| it.to_str().unwrap().to_owned());
         match request.into_inner().filter.as_str() {
             "panic" => panic!("the secret of the handler"),
-            "hang" => std::future::pending().await,
+            "hang" => self.hanging.hang().await,
             "fault" => Err(Error::internal("the secret of the database").into()),
             "bare" => Err(Status::unknown("the secret of a library")),
             _ => {
@@ -154,8 +191,12 @@ impl PrincipalResolver for Users {
                 "hang" => std::future::pending().await,
                 "panic" => panic!("the secret of the resolver"),
                 "unknown" => Err(Error::credentials_invalid("nobody is known by that name")),
-                _ => Ok(Principal {
-                    tenant_id: TENANT,
+                name => Ok(Principal {
+                    tenant_id: if name.starts_with("other") {
+                        OTHER_TENANT
+                    } else {
+                        TENANT
+                    },
                     user_id: USER,
                     role: Role::DatasetEditor,
                     // Not the resolver's to give.
@@ -178,6 +219,7 @@ pub(crate) struct Running {
     pub(crate) served: JoinHandle<Result<(), ServeError>>,
     /// Cancelled when a flood of rows is given up.
     pub(crate) given_up: CancellationToken,
+    pub(crate) hanging: Hanging,
 }
 
 /// Limits that no test runs into unless it means to.
@@ -228,6 +270,8 @@ pub(crate) async fn start_for(
     metrics: Option<PrometheusHandle>,
     change: impl FnOnce(App) -> App,
 ) -> Running {
+    let audit = Audit::default();
+    let hanging = audit.hanging.clone();
     let rows = Rows::default();
     let given_up = rows.given_up.clone();
     let issuer = DevelopmentIssuer::with_key(SigningKey::generate().unwrap());
@@ -238,7 +282,7 @@ pub(crate) async fn start_for(
         Arc::new(Users),
     );
     let app = App::new(authentication)
-        .service(AuditServiceServer::new(Audit).max_decoding_message_size(limits.max_message_bytes))
+        .service(AuditServiceServer::new(audit).max_decoding_message_size(limits.max_message_bytes))
         .service(RowServiceServer::new(rows));
     let app = change(app);
     let free = "127.0.0.1:0".parse().unwrap();
@@ -256,6 +300,7 @@ pub(crate) async fn start_for(
         shutdown,
         served,
         given_up,
+        hanging,
     }
 }
 

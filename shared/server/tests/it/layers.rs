@@ -1,10 +1,10 @@
 use std::time::{Duration, Instant};
 
+use datacovey_proto::internal::rows::v1::SelectRequest;
 use datacovey_proto::internal::rows::v1::row_service_client::RowServiceClient;
-use datacovey_proto::internal::rows::v1::{SelectRequest, SelectResponse};
 use datacovey_proto::query::v1::ListReleasesRequest;
 use datacovey_proto::query::v1::audit_service_client::AuditServiceClient;
-use datacovey_server::{Limits, Peer};
+use datacovey_server::{Limits, Peer, TenantLimits};
 use datacovey_types::{Ctx, Principal, Role, Scopes};
 use tonic::{Code, Status};
 
@@ -170,8 +170,7 @@ async fn too_many_calls_are_shed_before_anything_is_verified() {
         None,
     )
     .await;
-    // A stream takes its place until it has ended, not until its handler has returned.
-    let stream = endless(&running).await;
+    let taken = hanging(&running).await;
 
     let mut client = AuditServiceClient::new(running.channel());
     let status = client
@@ -183,7 +182,7 @@ async fn too_many_calls_are_shed_before_anything_is_verified() {
     use tonic_types::StatusExt as _;
     assert!(status.get_details_retry_info().unwrap().retry_delay.is_some());
 
-    drop(stream);
+    taken.abort();
     // The place is free when the server has seen that the caller left.
     loop {
         match client.list_releases(call("", &running.token("a"))).await {
@@ -201,6 +200,10 @@ async fn the_layers_stand_in_their_order() {
     let running = start_with(
         Limits {
             max_concurrent_calls: 1,
+            tenant: TenantLimits {
+                concurrent_calls: 1,
+                ..TenantLimits::default()
+            },
             ..limits()
         },
         None,
@@ -215,7 +218,14 @@ async fn the_layers_stand_in_their_order() {
         "the deadline is read before the token"
     );
 
-    let _stream = endless(&running).await;
+    let status = send(&running, PATH, &headers[1..], message()).await;
+    assert_eq!(
+        reason(&status),
+        "CREDENTIALS_INVALID",
+        "whose call it is is known before it is counted"
+    );
+
+    let _taken = hanging(&running).await;
     let status = send(&running, PATH, &headers, message()).await;
     assert_eq!(
         reason(&status),
@@ -234,19 +244,16 @@ async fn the_layers_stand_in_their_order() {
     assert!(reply.contains("x-request-id: "), "all of it has a name: {reply}");
 }
 
-async fn endless(running: &Running) -> tonic::Streaming<SelectResponse> {
-    let message = SelectRequest {
-        relation: "endless".to_owned(),
-        ..SelectRequest::default()
-    };
-    let request = with_token(message, &running.gateway.token("query", None, None));
-    let mut stream = RowServiceClient::new(running.channel())
-        .select(request)
-        .await
-        .unwrap()
-        .into_inner();
-    assert!(stream.message().await.unwrap().is_some());
-    stream
+/// A call that takes a place, and its caller.
+async fn hanging(running: &Running) -> tokio::task::JoinHandle<()> {
+    let (channel, token) = (running.channel(), running.token("a"));
+    let caller = tokio::spawn(async move {
+        let _ = AuditServiceClient::new(channel)
+            .list_releases(call("hang", &token))
+            .await;
+    });
+    soon(running.hanging.until(1)).await;
+    caller
 }
 
 /// Nobody asks for the next frame of what nobody reads, and its time is over all the same.
@@ -254,7 +261,7 @@ async fn endless(running: &Running) -> tonic::Streaming<SelectResponse> {
 async fn a_deadline_ends_a_stream_that_nobody_reads() {
     let running = start_with(
         Limits {
-            max_concurrent_calls: 1,
+            max_streams: 1,
             ..limits()
         },
         None,
@@ -273,9 +280,13 @@ async fn a_deadline_ends_a_stream_that_nobody_reads() {
         .await
         .unwrap();
     soon(running.given_up.cancelled()).await;
-    let mut client = AuditServiceClient::new(running.channel());
+    let mut client = RowServiceClient::new(running.channel());
     let served = async {
-        while client.list_releases(call("", &running.token("a"))).await.is_err() {
+        let another = || {
+            let token = running.gateway.token("query", None, None);
+            with_token(SelectRequest::default(), &token)
+        };
+        while client.select(another()).await.is_err() {
             tokio::task::yield_now().await;
         }
     };

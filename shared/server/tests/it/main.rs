@@ -11,6 +11,7 @@ mod fixture;
 mod layers;
 mod node;
 mod observed;
+mod overload;
 mod peers;
 mod process;
 mod tls;

@@ -52,6 +52,9 @@ async fn a_call_is_one_line_and_its_fault_is_in_it() {
     let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     // For this thread, on which this test's server runs, too.
     let _guard = tracing::subscriber::set_default(subscriber);
+    // With one subscriber in the process, tracing lets the thread that comes first to an event decide
+    // whether anybody wants it, and that of another test has none. With two, all are asked.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let running = start().await;
     let mut client = AuditServiceClient::new(running.channel());
     let line_of = async |client: &mut AuditServiceClient<_>, filter: &str, token: &str| {
