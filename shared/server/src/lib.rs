@@ -29,7 +29,7 @@ pub use config::{
 };
 pub use context::{CallContext, call_context, ctx, internal_caller};
 pub use health::HealthCheck;
-pub use layer::{Authentication, GRPC_TIMEOUT, REQUEST_ID, write_timeout};
+pub use layer::{Authentication, GRPC_TIMEOUT, REQUEST_ID, read_timeout, write_timeout};
 pub use peer::{Peer, PeerChannel, error_of_peer};
 pub use principal::{PrincipalResolver, RemotePrincipals};
 pub use run::{refuse, run, shutdown_signal};

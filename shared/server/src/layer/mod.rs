@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use authentication::Authentication;
-pub use deadline::{GRPC_TIMEOUT, write as write_timeout};
+pub use deadline::{GRPC_TIMEOUT, read as read_timeout, write as write_timeout};
 pub use request_id::REQUEST_ID;
 
 /// What the layers of one server share.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use datacovey_auth::{
-    DevelopmentClaims, DevelopmentIssuer, ExternalCaller, InternalSigner, InternalVerifier, OidcVerifier,
-    SigningKey, TrustedService,
+    DevelopmentClaims, DevelopmentIssuer, ExternalCaller, InternalSigner, InternalVerifier, Issuer,
+    OidcVerifier, SigningKey, TrustedService,
 };
 use datacovey_error::Error;
 use datacovey_proto::internal::rows::v1::row_service_server::{RowService, RowServiceServer};
@@ -207,16 +207,27 @@ pub(crate) async fn start_app(
     metrics: Option<PrometheusHandle>,
     change: impl FnOnce(App) -> App,
 ) -> Running {
-    let rows = Rows::default();
-    let given_up = rows.given_up.clone();
     let issuer = DevelopmentIssuer::with_key(SigningKey::generate().unwrap());
+    let issuers = vec![issuer.issuer()];
+    start_for((issuer, issuers), limits, metrics, change).await
+}
+
+/// The same for callers of these issuers, of whom one mints the tokens.
+pub(crate) async fn start_for(
+    (issuer, issuers): (DevelopmentIssuer, Vec<Issuer>),
+    limits: Limits,
+    metrics: Option<PrometheusHandle>,
+    change: impl FnOnce(App) -> App,
+) -> Running {
     let gateway = InternalSigner::new("gateway", SigningKey::generate().unwrap());
     let trusted = TrustedService::new("gateway", &gateway.public_key(), None).unwrap();
     let authentication = Authentication::new(
         InternalVerifier::new(SERVICE.name, vec![trusted]),
-        OidcVerifier::new(vec![issuer.issuer()]).unwrap(),
+        OidcVerifier::new(issuers).unwrap(),
         Arc::new(Users),
     );
+    let rows = Rows::default();
+    let given_up = rows.given_up.clone();
     let app = App::new(authentication)
         .service(AuditServiceServer::new(Audit).max_decoding_message_size(limits.max_message_bytes))
         .service(RowServiceServer::new(rows));
@@ -254,6 +265,17 @@ impl Running {
             lifetime: Duration::from_secs(600),
         })
     }
+}
+
+/// Makes `subscriber` that of this thread, on which a test's server runs, too.
+///
+/// A second one that listens to nothing goes with it: of a subscriber that is the only one, tracing takes
+/// it that every thread has it, and events that another test meets first would be off in this one.
+pub(crate) fn subscribe(
+    subscriber: impl tracing::Subscriber + Send + Sync + 'static,
+) -> (tracing::Dispatch, tracing::subscriber::DefaultGuard) {
+    let second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
+    (second, tracing::subscriber::set_default(subscriber))
 }
 
 /// What happens within half a minute, or never.

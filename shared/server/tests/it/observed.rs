@@ -9,7 +9,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::Value;
 use tonic::Code;
 
-use crate::fixture::{TENANT, USER, call, frame, send, start};
+use crate::fixture::{TENANT, USER, call, frame, send, start, subscribe};
 
 /// Lines that a subscriber writes.
 #[derive(Clone, Default)]
@@ -47,8 +47,7 @@ async fn a_call_is_one_line_and_its_fault_is_in_it() {
         .with_span_list(true)
         .with_writer(move || writer.clone())
         .finish();
-    // For this thread, on which this test's server runs, too.
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let _guard = subscribe(subscriber);
     let running = start().await;
     let mut client = AuditServiceClient::new(running.channel());
     let line_of = async |client: &mut AuditServiceClient<_>, filter: &str, token: &str| {
