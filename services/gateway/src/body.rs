@@ -3,7 +3,6 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use datacovey_error::Error;
 use datacovey_server::{Balanced, ReplyBody};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body, Frame, SizeHint};

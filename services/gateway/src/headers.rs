@@ -96,6 +96,7 @@ mod tests {
     use std::time::Duration;
 
     use datacovey_server::GRPC_TIMEOUT;
+    use proptest::prelude::*;
     use uuid::Uuid;
 
     use super::*;
@@ -147,5 +148,50 @@ mod tests {
         ctx.deadline = Some(now);
         let error = to_upstream(HeaderMap::new(), &ctx, "internal", &Span::none()).unwrap_err();
         assert_eq!(error.reason_name(), "DEADLINE_EXCEEDED");
+    }
+
+    const NAMES: [&str; 12] = [
+        "authorization",
+        "x-datacovey-principal",
+        "x-datacovey-",
+        "te",
+        "connection",
+        "upgrade",
+        "host",
+        "grpc-timeout",
+        "x-request-id",
+        "traceparent",
+        "metadata",
+        "metadata-bin",
+    ];
+
+    proptest! {
+        /// Whatever comes, what the upstream must believe is the gateway's word, once; and what is the
+        /// caller's goes on as it came.
+        #[test]
+        fn no_headers_of_a_caller_speak_for_the_gateway(
+            pairs in prop::collection::vec((prop::sample::select(&NAMES[..]), prop::collection::vec(32_u8..127, 0..8)), 0..20),
+        ) {
+            let mut headers = HeaderMap::new();
+            for (name, value) in &pairs {
+                headers.append(*name, HeaderValue::from_bytes(value).unwrap());
+            }
+            let ctx = Ctx::for_tests(Uuid::nil(), Uuid::nil());
+            let sent = to_upstream(headers.clone(), &ctx, "internal", &Span::none()).unwrap();
+            for (name, ours) in [("authorization", "Bearer internal"), ("x-request-id", "test"), ("te", "trailers")] {
+                prop_assert_eq!(sent.get_all(name).iter().collect::<Vec<_>>(), [ours]);
+            }
+            for gone in ["connection", "upgrade", "host", "grpc-timeout"] {
+                prop_assert!(!sent.contains_key(gone));
+            }
+            prop_assert!(!sent.keys().any(|name| name.as_str().starts_with(OWN)));
+            for kept in ["metadata", "metadata-bin", "traceparent"] {
+                let of = |headers: &HeaderMap| headers.get_all(kept).iter().cloned().collect::<Vec<_>>();
+                prop_assert_eq!(of(&sent), of(&headers));
+            }
+            // The answer of an upstream tells a caller nothing of the suite's own, either.
+            let answered = to_caller(headers);
+            prop_assert!(!answered.keys().any(|name| name.as_str().starts_with(OWN) || name == "connection"));
+        }
     }
 }

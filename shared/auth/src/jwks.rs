@@ -74,6 +74,8 @@ struct Known {
     keys: Arc<Keys>,
     learned_at: Option<Instant>,
     asked_at: Option<Instant>,
+    /// When the last request ended, however it did.
+    answered_at: Option<Instant>,
     /// Whether the last request failed.
     away: bool,
 }
@@ -135,13 +137,21 @@ impl KeySet {
         Err(NoKey::Unknown)
     }
 
-    /// Asks for the keys now, unless they were asked for a moment ago.
+    /// Asks for the keys now, unless they were asked for a moment ago. Whoever waited for another's
+    /// request takes its answer: an issuer that hangs is waited for once, and not once by each in turn.
     pub(crate) async fn ask_unless_recent(&self) {
         if matches!(self.source, Source::Inline) {
             return;
         }
+        let came_at = Instant::now();
         let _asking = self.asking.lock().await;
         let known = self.known();
+        if known
+            .answered_at
+            .is_some_and(|answered_at| answered_at >= came_at)
+        {
+            return;
+        }
         let pause = if known.keys.is_empty() {
             self.timing.retry_every
         } else {
@@ -154,6 +164,7 @@ impl KeySet {
         let answer = self.ask().await;
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.asked_at = Some(asked_at);
+        known.answered_at = Some(Instant::now());
         known.away = answer.is_err();
         match answer {
             Ok(keys) => {

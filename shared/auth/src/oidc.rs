@@ -59,6 +59,7 @@ struct Claims {
     /// Numbers in the sense of JSON: seconds, perhaps with a fraction.
     exp: f64,
     nbf: Option<f64>,
+    iat: Option<f64>,
     sub: Option<String>,
     org_id: Option<String>,
     scope: Option<String>,
@@ -181,12 +182,14 @@ impl Claims {
     /// What a token with a good signature says, as far as its issuer may say it.
     fn check(self, issuer: &Issuer, now: i64) -> Result<ExternalCaller, Error> {
         // A float too large for an integer becomes the largest one, and NaN is no JSON.
-        let (expires, begins) = (self.exp.floor() as i64, self.nbf.map(|nbf| nbf.ceil() as i64));
+        let expires = self.exp.floor() as i64;
         let ends_at = expires.saturating_add(CLOCK_SKEW_SECONDS);
         if now >= ends_at {
             return Err(invalid("the token has expired"));
         }
-        if begins.is_some_and(|begins| begins.saturating_sub(CLOCK_SKEW_SECONDS) > now) {
+        // One that is yet to be issued is no less wrong than one that is yet to begin.
+        let is_yet_to_come = |claim: f64| (claim.ceil() as i64).saturating_sub(CLOCK_SKEW_SECONDS) > now;
+        if [self.nbf, self.iat].into_iter().flatten().any(is_yet_to_come) {
             return Err(invalid("the token is not valid yet"));
         }
         if !self.aud.names(&issuer.audience) {

@@ -16,6 +16,8 @@ struct KeyServer {
     url: String,
     asked: Arc<AtomicUsize>,
     answer: Arc<Mutex<(StatusCode, String)>>,
+    /// Nothing is answered while somebody else holds it.
+    held: Arc<tokio::sync::Mutex<()>>,
     server: tokio::task::JoinHandle<()>,
 }
 
@@ -25,11 +27,15 @@ impl KeyServer {
         let answer = Arc::new(Mutex::new((StatusCode::OK, keys.to_string())));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/keys", listener.local_addr().unwrap());
-        let (count, body) = (Arc::clone(&asked), Arc::clone(&answer));
+        let held = Arc::new(tokio::sync::Mutex::new(()));
+        let (count, body, hold) = (Arc::clone(&asked), Arc::clone(&answer), Arc::clone(&held));
         let handler = move || {
             count.fetch_add(1, Ordering::SeqCst);
             let (status, body) = body.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            async move { (status, [("location", "/moved")], body).into_response() }
+            async move {
+                let _held = hold.lock().await;
+                (status, [("location", "/moved")], body).into_response()
+            }
         };
         let app = axum::Router::new().route("/keys", axum::routing::get(handler));
         let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
@@ -37,6 +43,7 @@ impl KeyServer {
             url,
             asked,
             answer,
+            held,
             server,
         }
     }
@@ -157,6 +164,52 @@ async fn known_keys_verify_while_the_issuer_is_away() {
         .await
         .unwrap_err();
     assert_eq!(error.reason_name(), "UNAVAILABLE");
+}
+
+#[tokio::test]
+async fn an_issuer_that_is_away_at_first_is_found_when_it_comes() {
+    let server = KeyServer::start(&all_keys()).await;
+    let verifier = server.verifier(EAGER);
+    server.answers(StatusCode::SERVICE_UNAVAILABLE, "");
+    verifier.load_keys().await;
+    let token = fresh("ed", Algorithm::EdDSA);
+    let error = verifier.verify_at(&token, NOW).await.unwrap_err();
+    assert_eq!(error.reason_name(), "UNAVAILABLE");
+    server.answers(StatusCode::OK, all_keys());
+    assert!(verifier.verify_at(&token, NOW).await.is_ok());
+    // A key that was not to be had is none that does not exist.
+    server.answers(StatusCode::SERVICE_UNAVAILABLE, "");
+    let unheard = fresh("unheard of", Algorithm::EdDSA);
+    let error = verifier.verify_at(&unheard, NOW).await.unwrap_err();
+    assert_eq!(error.reason_name(), "UNAVAILABLE");
+    server.answers(StatusCode::OK, all_keys());
+    assert!(refusal(&verifier, &unheard).await.contains("does not publish"));
+}
+
+/// Each would otherwise wait for its own request after all those before it.
+#[tokio::test]
+async fn those_who_come_while_an_issuer_hangs_wait_for_one_answer() {
+    let server = KeyServer::start(&all_keys()).await;
+    server.answers(StatusCode::SERVICE_UNAVAILABLE, "");
+    let held = server.held.lock().await;
+    let verifier = server.verifier(Timing {
+        timeout: Duration::from_secs(600),
+        ..EAGER
+    });
+    let tokens: Vec<_> = (0..20).map(|_| fresh("ed", Algorithm::EdDSA)).collect();
+    let calls = futures::future::join_all(tokens.iter().map(|token| verifier.verify_at(token, NOW)));
+    // All have come once the request of the first has.
+    let release = async {
+        while server.asked() == 0 {
+            tokio::task::yield_now().await;
+        }
+        drop(held);
+    };
+    let (results, ()) = tokio::join!(calls, release);
+    for result in results {
+        assert_eq!(result.unwrap_err().reason_name(), "UNAVAILABLE");
+    }
+    assert_eq!(server.asked(), 1);
 }
 
 #[tokio::test]

@@ -33,7 +33,7 @@ pub use balance::{BadPeerUrls, Balanced, PeerUrls, ReplyBody, Resolve};
 pub use config::{CallersConfig, LogFormat, ServerArgs, ServerConfig, Service, TelemetryConfig, read_value};
 pub use context::{CallContext, call_context, ctx, internal_caller};
 pub use health::HealthCheck;
-pub use layer::{Authentication, GRPC_TIMEOUT, REQUEST_ID, write_timeout};
+pub use layer::{Authentication, GRPC_TIMEOUT, REQUEST_ID, read_timeout, write_timeout};
 pub use limits::{Limits, TenantLimits};
 pub use peer::{Peer, PeerChannel, error_of_peer};
 pub use principal::{PrincipalResolver, RemotePrincipals};

@@ -3,7 +3,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use datacovey_auth::{DevelopmentClaims, DevelopmentIssuer, InternalSigner, SigningKey};
-use datacovey_server::TenantLimits;
 use datacovey_types::{Principal, Role, Scopes};
 use futures::future::join_all;
 use http::HeaderMap;

@@ -12,6 +12,8 @@ use crate::failure::Failure;
 use crate::schema::idempotency;
 
 /// The idempotency key of a request: a repeat of it answers with the same resource.
+///
+/// The sweep forgets a key after 24 hours; after that a repeat is a request like any other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replay {
     method: &'static str,
@@ -64,37 +66,59 @@ impl Replay {
         conn: &mut Conn<'_>,
     ) -> Result<Option<Uuid>, Failure> {
         let Some(replay) = replay else { return Ok(None) };
+        loop {
+            if replay.insert(ctx, resource_id, conn).await? == 1 {
+                return Ok(None);
+            }
+            // None where the sweep has forgotten the first run between the two statements.
+            if let Some((method, request_hash, first)) = replay.first(ctx, conn).await? {
+                return replay.check(&method, &request_hash).map(|()| Some(first));
+            }
+        }
+    }
+
+    async fn insert(&self, ctx: &Ctx, resource_id: Uuid, conn: &mut Conn<'_>) -> Result<usize, Failure> {
         let inserted = diesel::insert_into(idempotency::table)
             .values((
                 idempotency::tenant_id.eq(ctx.tenant_id()),
-                idempotency::request_id.eq(replay.request_id.clone()),
-                idempotency::method.eq(replay.method),
-                idempotency::request_hash.eq(replay.request_hash.clone()),
+                idempotency::request_id.eq(self.request_id.clone()),
+                idempotency::method.eq(self.method),
+                idempotency::request_hash.eq(self.request_hash.clone()),
                 idempotency::resource_id.eq(resource_id),
             ))
             .on_conflict_do_nothing()
             .execute(conn)
             .await?;
-        if inserted == 1 {
-            return Ok(None);
-        }
-        let (method, request_hash, first) = idempotency::table
-            .find((ctx.tenant_id(), replay.request_id.clone()))
+        Ok(inserted)
+    }
+
+    async fn first(
+        &self,
+        ctx: &Ctx,
+        conn: &mut Conn<'_>,
+    ) -> Result<Option<(String, Vec<u8>, Uuid)>, Failure> {
+        let first = idempotency::table
+            .find((ctx.tenant_id(), self.request_id.clone()))
             .select((
                 idempotency::method,
                 idempotency::request_hash,
                 idempotency::resource_id,
             ))
-            .first::<(String, Vec<u8>, Uuid)>(conn)
-            .await?;
-        if method != replay.method || request_hash != replay.request_hash {
-            let message = format!(
-                "the request_id \"{}\" was used for another request",
-                replay.request_id
-            );
-            return Err(Error::precondition(ErrorReason::WrongState, message).into());
+            .first(conn)
+            .await
+            .optional()?;
+        Ok(first)
+    }
+
+    fn check(&self, method: &str, request_hash: &[u8]) -> Result<(), Failure> {
+        if method == self.method && request_hash == self.request_hash {
+            return Ok(());
         }
-        Ok(Some(first))
+        let message = format!(
+            "the request_id \"{}\" was used for another request",
+            self.request_id
+        );
+        Err(Error::precondition(ErrorReason::WrongState, message).into())
     }
 }
 

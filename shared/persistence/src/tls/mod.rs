@@ -74,7 +74,8 @@ impl Address {
             Ok(tls) => tls,
             Err(_) => self.last(),
         };
-        let connected = self.config.connect(tls).await;
+        // Boxed, for whoever opens a pool holds it: what a handshake keeps is large.
+        let connected = Box::pin(self.config.connect(tls)).await;
         connected.map_err(|cause| Refusal::new(cause, &self.files))
     }
 

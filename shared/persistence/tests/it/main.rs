@@ -6,6 +6,7 @@ mod contract;
 mod doors;
 mod errors;
 mod history;
+mod idempotency;
 mod imports;
 mod jobs;
 mod leases;

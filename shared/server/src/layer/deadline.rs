@@ -37,7 +37,7 @@ const PROBE_WITHIN: Duration = Duration::from_secs(10);
 pub(super) async fn layer(State(shared): State<Shared>, mut request: Request, next: Next) -> Response {
     let place = request.extensions_mut().remove::<Place>();
     let grpc = is_grpc(&request);
-    let asked = match request.headers().get(GRPC_TIMEOUT).map(parse) {
+    let asked = match request.headers().get(GRPC_TIMEOUT).map(read) {
         Some(None) => {
             let what = "is no timeout: at most eight digits and one of H, M, S, m, u, n are expected";
             return refusal(grpc, Error::invalid_field("grpc-timeout", what));
@@ -199,7 +199,8 @@ fn last_frame(grpc: bool, error: Error) -> Result<Frame<Bytes>, axum::Error> {
 }
 
 /// Reads `grpc-timeout` as the protocol writes it: at most eight digits and a unit.
-fn parse(value: &HeaderValue) -> Option<Duration> {
+#[must_use]
+pub fn read(value: &HeaderValue) -> Option<Duration> {
     let (unit, digits) = value.as_bytes().split_last()?;
     if !(1..=8).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
         return None;
@@ -233,20 +234,20 @@ pub fn write(left: Duration) -> HeaderValue {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Option<Duration> {
-        parse(&HeaderValue::from_str(text).unwrap())
+    fn of(text: &str) -> Option<Duration> {
+        read(&HeaderValue::from_str(text).unwrap())
     }
 
     #[test]
     fn a_timeout_is_digits_and_a_unit() {
-        assert_eq!(read("1H"), Some(Duration::from_secs(3600)));
-        assert_eq!(read("2M"), Some(Duration::from_secs(120)));
-        assert_eq!(read("99999999S"), Some(Duration::from_secs(99_999_999)));
-        assert_eq!(read("5m"), Some(Duration::from_millis(5)));
-        assert_eq!(read("5u"), Some(Duration::from_micros(5)));
-        assert_eq!(read("5n"), Some(Duration::from_nanos(5)));
+        assert_eq!(of("1H"), Some(Duration::from_secs(3600)));
+        assert_eq!(of("2M"), Some(Duration::from_secs(120)));
+        assert_eq!(of("99999999S"), Some(Duration::from_secs(99_999_999)));
+        assert_eq!(of("5m"), Some(Duration::from_millis(5)));
+        assert_eq!(of("5u"), Some(Duration::from_micros(5)));
+        assert_eq!(of("5n"), Some(Duration::from_nanos(5)));
         for wrong in ["", "S", "5", "-5S", "5s", "1.5S", "999999999S", "5 S"] {
-            assert_eq!(read(wrong), None, "{wrong}");
+            assert_eq!(of(wrong), None, "{wrong}");
         }
     }
 
@@ -272,11 +273,8 @@ mod tests {
             Duration::from_millis(1),
             Duration::from_secs(86_400),
         ] {
-            assert_eq!(parse(&write(left)), Some(left));
+            assert_eq!(read(&write(left)), Some(left));
         }
-        assert_eq!(
-            parse(&write(Duration::MAX)),
-            Some(Duration::from_secs(99_999_999))
-        );
+        assert_eq!(read(&write(Duration::MAX)), Some(Duration::from_secs(99_999_999)));
     }
 }

@@ -19,7 +19,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use tokio_util::sync::CancellationToken;
 
 pub use authentication::Authentication;
-pub use deadline::{GRPC_TIMEOUT, write as write_timeout};
+pub use deadline::{GRPC_TIMEOUT, read as read_timeout, write as write_timeout};
 pub(crate) use load_shed::{Connection, MAX_PUBLIC_CALLS, Places};
 pub(crate) use rate_limit::{FORGET_EVERY, Tenants};
 pub use request_id::REQUEST_ID;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use datacovey_auth::{
-    DevelopmentClaims, DevelopmentIssuer, ExternalCaller, InternalSigner, InternalVerifier, OidcVerifier,
-    SigningKey, TrustedService,
+    DevelopmentClaims, DevelopmentIssuer, ExternalCaller, InternalSigner, InternalVerifier, Issuer,
+    OidcVerifier, SigningKey, TrustedService,
 };
 use datacovey_error::Error;
 use datacovey_proto::internal::rows::v1::row_service_server::{RowService, RowServiceServer};
@@ -270,17 +270,34 @@ pub(crate) async fn start_for(
     metrics: Option<PrometheusHandle>,
     change: impl FnOnce(App) -> App,
 ) -> Running {
+    let issuer = DevelopmentIssuer::with_key(SigningKey::generate().unwrap());
+    let issuers = vec![issuer.issuer()];
+    start_as((gateway, issuer, issuers), tls, limits, metrics, change).await
+}
+
+/// One for callers of these issuers; the first mints the tokens.
+pub(crate) async fn start_behind(issuer: DevelopmentIssuer, issuers: Vec<Issuer>) -> Running {
+    let gateway = InternalSigner::new("gateway", SigningKey::generate().unwrap());
+    start_as((gateway, issuer, issuers), None, limits(), None, |app| app).await
+}
+
+async fn start_as(
+    (gateway, issuer, issuers): (InternalSigner, DevelopmentIssuer, Vec<Issuer>),
+    tls: Option<ServerTls>,
+    limits: Limits,
+    metrics: Option<PrometheusHandle>,
+    change: impl FnOnce(App) -> App,
+) -> Running {
     let audit = Audit::default();
     let hanging = audit.hanging.clone();
-    let rows = Rows::default();
-    let given_up = rows.given_up.clone();
-    let issuer = DevelopmentIssuer::with_key(SigningKey::generate().unwrap());
     let trusted = TrustedService::new("gateway", &gateway.public_key(), None).unwrap();
     let authentication = Authentication::new(
         InternalVerifier::new(SERVICE.name, vec![trusted]),
-        OidcVerifier::new(vec![issuer.issuer()]).unwrap(),
+        OidcVerifier::new(issuers).unwrap(),
         Arc::new(Users),
     );
+    let rows = Rows::default();
+    let given_up = rows.given_up.clone();
     let app = App::new(authentication)
         .service(AuditServiceServer::new(audit).max_decoding_message_size(limits.max_message_bytes))
         .service(RowServiceServer::new(rows));
@@ -320,6 +337,17 @@ impl Running {
             lifetime: Duration::from_secs(600),
         })
     }
+}
+
+/// Makes `subscriber` that of this thread, on which a test's server runs, too.
+///
+/// A second one that listens to nothing goes with it: of a subscriber that is the only one, tracing takes
+/// it that every thread has it, and events that another test meets first would be off in this one.
+pub(crate) fn subscribe(
+    subscriber: impl tracing::Subscriber + Send + Sync + 'static,
+) -> (tracing::Dispatch, tracing::subscriber::DefaultGuard) {
+    let second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
+    (second, tracing::subscriber::set_default(subscriber))
 }
 
 /// What happens within half a minute, or never.

@@ -9,7 +9,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::Value;
 use tonic::Code;
 
-use crate::fixture::{TENANT, USER, call, frame, send, start};
+use crate::fixture::{TENANT, USER, call, frame, send, start, subscribe};
 
 /// Lines that a subscriber writes.
 #[derive(Clone, Default)]
@@ -47,14 +47,7 @@ async fn a_call_is_one_line_and_its_fault_is_in_it() {
         .with_span_list(true)
         .with_writer(move || writer.clone())
         .finish();
-    // With one subscriber alone, whether an event is wanted is asked of the thread that comes by
-    // first, which may be another test's that has none.
-    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
-    // For this thread, on which this test's server runs, too.
-    let _guard = tracing::subscriber::set_default(subscriber);
-    // With one subscriber in the process, tracing lets the thread that comes first to an event decide
-    // whether anybody wants it, and that of another test has none. With two, all are asked.
-    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
+    let _guard = subscribe(subscriber);
     let running = start().await;
     let mut client = AuditServiceClient::new(running.channel());
     let line_of = async |client: &mut AuditServiceClient<_>, filter: &str, token: &str| {

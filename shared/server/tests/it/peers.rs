@@ -10,7 +10,7 @@ use tonic::Code;
 use tracing::Instrument as _;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-use crate::fixture::{Running, TENANT, USER, reason, start};
+use crate::fixture::{Running, TENANT, USER, reason, start, subscribe};
 
 fn peer(running: &Running) -> Peer {
     let address = format!("http://{}", running.address).parse().unwrap();
@@ -96,8 +96,7 @@ async fn an_answer_that_is_too_large_is_said_so() {
 async fn a_trace_goes_through_the_call() {
     let provider = opentelemetry_sdk::trace::SdkTracerProvider::builder().build();
     let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
-    // For this thread, on which this test's server runs, too.
-    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+    let _guard = subscribe(tracing_subscriber::registry().with(layer));
 
     let running = start().await;
     let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
