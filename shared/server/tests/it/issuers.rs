@@ -11,7 +11,7 @@ use datacovey_types::{Principal, Role, Scopes};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use crate::fixture::{Running, TENANT, USER, call, get, limits, reason, soon, start_behind};
+use crate::fixture::{Running, TENANT, USER, call, get, reason, soon, start_behind};
 
 /// Where the issuer's keys are, if it is there.
 struct KeyServer {

@@ -160,7 +160,7 @@ async fn callee(folder: &tempfile::TempDir) -> Callee {
     let config = config(folder, SERVICE);
     let oidc = config.oidc_verifier().unwrap();
     let authentication = Authentication::new(config.internal_verifier(), oidc, Arc::new(Users));
-    let app = App::new(authentication).service(AuditServiceServer::new(Audit));
+    let app = App::new(authentication).service(AuditServiceServer::new(Audit::default()));
     let free = "127.0.0.1:0".parse().unwrap();
     let listeners = Listeners::bind(free, free).await.unwrap();
     let address = listeners.grpc.local_addr().unwrap();
