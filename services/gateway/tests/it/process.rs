@@ -34,7 +34,7 @@ fn all_that_is_wrong_is_said_at_once_and_nothing_starts() {
         "DATACOVEY_SERVICE_KEY_FILE: is missing",
         "DATACOVEY_IDENTITY_URL: has a path",
         "DATACOVEY_CATALOG_URL: holds credentials",
-        "DATACOVEY_QUERY_URL: is no URL with http",
+        "DATACOVEY_PEER_CA_FILE: is missing; the address of query begins with https",
         "DATACOVEY_TRANSFER_URL: is missing",
     ] {
         assert!(said.contains(expected), "{expected:?} is not in:\n{said}");
