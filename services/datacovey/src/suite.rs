@@ -88,6 +88,15 @@ impl Suite {
         settings: Settings,
         telemetry: Option<&Telemetry>,
     ) -> anyhow::Result<Self> {
+        // The configurations of all services are held on the way.
+        Box::pin(Self::start_all(data, settings, telemetry)).await
+    }
+
+    async fn start_all(
+        data: &DataDir,
+        settings: Settings,
+        telemetry: Option<&Telemetry>,
+    ) -> anyhow::Result<Self> {
         let lock = data.lock()?;
         let mut database =
             Database::start(data, settings.database_url.as_deref(), settings.temporary).await?;
