@@ -109,8 +109,10 @@ pub fn oidc_token(text: &str) {
 /// A text that no trusted service signed is no internal token. One that a service did sign says what its
 /// claims say, for as long as agreed on.
 ///
-/// The text is the claims, and a token, and what follows the header of one.
+/// The text is the claims, and a token, and what follows the header of one; `NOW` in it is the time, without
+/// which none would be good.
 pub fn internal_token(text: &str) {
+    let text = &text.replace("NOW", &now().to_string());
     assert_refused(INTERNAL.verify(text));
     assert_refused(INTERNAL.verify(&format!("{INTERNAL_HEADER}.{text}")));
     let payload = URL_SAFE_NO_PAD.encode(text);

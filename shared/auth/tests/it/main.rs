@@ -45,7 +45,7 @@ proptest! {
     #[test]
     fn any_internal_token_holds(claims in object(
         &["iss", "aud", "exp", "iat", "tenant", "user", "role", "scopes", "job"],
-        &["\"gateway\"", "\"catalog\"", "99999999999", "\"00000000-0000-0000-0000-000000000001\"", "\"Org admin\"", "1"],
+        &["NOW", "\"gateway\"", "\"catalog\"", "99999999999", "\"00000000-0000-0000-0000-000000000001\"", "\"Org admin\"", "1"],
     )) {
         checks::internal_token(&claims);
     }
