@@ -52,4 +52,25 @@ pub(crate) fn describe() {
         Unit::Count,
         "Whether what a service depends on answers (1) or not (0), by service and dependency"
     );
+    describe_gauge!(
+        "datacovey_upstream_connections",
+        "Connections to another service that take calls, by peer"
+    );
+    describe_counter!(
+        "datacovey_upstream_retries_total",
+        "Calls that were sent again to another process of a service, by peer and reason"
+    );
+    describe_counter!(
+        "datacovey_tls_handshake_failures_total",
+        "Connections that did not come to an encrypted one, by service"
+    );
+    describe_counter!(
+        "datacovey_tls_reload_failures_total",
+        "New files of certificates that could not be used, so that the old ones stay, by service and side"
+    );
+    describe_gauge!(
+        "datacovey_tls_certificate_expires_seconds",
+        Unit::Seconds,
+        "When the certificate in use expires, in seconds since 1970, by service and side"
+    );
 }

@@ -104,7 +104,8 @@ async fn a_backup_under_load_is_whole() {
 }
 
 async fn succeed(mut command: Command) {
-    let output = command.output().await.unwrap();
+    let output = command.output().await;
+    let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {said}");
 }

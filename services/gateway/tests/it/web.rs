@@ -145,7 +145,7 @@ async fn what_a_layer_answers_is_grpc_web() {
 
 #[tokio::test]
 async fn a_gateway_that_is_full_says_so_in_grpc_web() {
-    let suite = Suite::configured(&[], |it| it.server.limits.max_concurrent_calls = 1).await;
+    let suite = Suite::configured(&[], |it| it.server.limits.max_streams = 1).await;
     let (begun, _) = never(&suite.query, UNARY);
     let page = Page::open(&suite, (Http::One, BINARY));
     let message = frame_bytes(b"");

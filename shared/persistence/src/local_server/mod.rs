@@ -236,7 +236,13 @@ impl LocalServer {
     /// A program of the server's installation and version, as `pg_dump`.
     #[must_use]
     pub fn program(&self, name: &str) -> PathBuf {
-        self.cluster.binaries.program(name)
+        let here = self.cluster.binaries.program(name);
+        if here.is_file() {
+            return here;
+        }
+        // A folder of links need not have a link to each.
+        let real = self.cluster.binaries.program("postgres").canonicalize();
+        real.map_or(here, |it| it.with_file_name(name))
     }
 
     /// The process id of the server itself: for tests that kill it.
