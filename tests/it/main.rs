@@ -11,5 +11,6 @@ mod dynamic;
 mod edges;
 mod manifests;
 mod programs;
+mod rolling;
 mod room;
 mod suite;

@@ -62,14 +62,19 @@ enum Taken {
     Other(Place),
 }
 
+/// Calls that are let in however slow they are: a handful of callers is no overload, and where something
+/// else makes calls slow, shedding them helps nobody.
+const ALWAYS: usize = 16;
+
 impl Places {
     pub(crate) fn new(service: &'static str, limits: &Limits) -> Self {
         let cores = available_parallelism().map_or(1, usize::from);
+        let always = ALWAYS.max(4 * cores);
         let most = limits.max_concurrent_calls;
         gauge!("datacovey_calls_limit", "service" => service).set(most as f64);
         Self {
             service,
-            prompt: AdaptiveLimit::new(2 * cores, most, Instant::now()),
+            prompt: AdaptiveLimit::new(always, most, Instant::now()),
             lasting: Arc::new(Semaphore::new(limits.max_streams)),
             probes: Arc::new(Semaphore::new(MAX_PUBLIC_CALLS)),
             watchers: Arc::new(Semaphore::new(MAX_PUBLIC_CALLS)),
