@@ -62,9 +62,9 @@ async fn start(nginx: &std::path::Path, house: &House) -> (Child, String) {
     let folder = house.folder().join("nginx");
     std::fs::create_dir_all(&folder).unwrap();
     let place = folder.display();
-    // Modest, and off whatever it would write outside of the folder.
+    // One process, which ends with us, and which writes nothing outside of the folder.
     let config = format!(
-        "daemon off; worker_processes 1; pid {place}/pid; error_log {place}/error.log;
+        "daemon off; master_process off; pid {place}/pid; error_log {place}/error.log;
          events {{ worker_connections 256; }}
          http {{
              access_log off; client_body_temp_path {place}/body; proxy_temp_path {place}/proxy;
