@@ -28,6 +28,8 @@ pub(crate) struct House {
     pub(crate) catalog: String,
     /// As the superuser of the private server.
     pub(crate) database: String,
+    /// As the services log in.
+    services: String,
     pub(crate) token: String,
     pub(crate) tenant_id: String,
     pub(crate) user_id: String,
@@ -77,16 +79,7 @@ impl House {
             panic!("{ready}")
         };
         let database = superuser(&place);
-        let request = TokenRequest {
-            tenant: "Bench".to_owned(),
-            role: Role::OrgAdmin,
-            email: None,
-            scopes: Scopes::NONE,
-            lifetime: Duration::from_secs(24 * 3600),
-        };
-        let token = issue(&DataDir::open(&place).unwrap(), services, request)
-            .await
-            .unwrap();
+        let token = token_of("Bench", &place, services).await;
         let client = Client::connect(gateway, &token).await.unwrap();
         let me = client
             .users()
@@ -103,6 +96,7 @@ impl House {
             gateway: gateway.to_owned(),
             catalog: catalog.to_owned(),
             database,
+            services: services.to_owned(),
             token,
             tenant_id,
             user_id,
@@ -116,12 +110,35 @@ impl House {
         self.folder.path().to_owned()
     }
 
+    /// A token of an admin of this tenant, which is made if there is none.
+    pub(crate) async fn token_of(&self, tenant: &str) -> String {
+        token_of(tenant, &self.folder.path().join("data"), &self.services).await
+    }
+
     /// Memory of the suite's process that is resident, in bytes.
     pub(crate) fn resident_bytes(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id().unwrap())).unwrap();
-        let line = status.lines().find(|it| it.starts_with("VmRSS:")).unwrap();
+        self.memory("VmRSS:")
+    }
+
+    /// The most that was resident since [`Self::forget_peak`], in bytes.
+    pub(crate) fn peak_bytes(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    pub(crate) fn forget_peak(&self) {
+        // What Linux takes it by (proc_pid_clear_refs(5)).
+        std::fs::write(self.proc("clear_refs"), "5").unwrap();
+    }
+
+    fn memory(&self, which: &str) -> u64 {
+        let status = std::fs::read_to_string(self.proc("status")).unwrap();
+        let line = status.lines().find(|it| it.starts_with(which)).unwrap();
         let kibibytes: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
         kibibytes * 1024
+    }
+
+    fn proc(&self, file: &str) -> String {
+        format!("/proc/{}/{file}", self.child.id().unwrap())
     }
 
     pub(crate) async fn close(mut self) {
@@ -130,6 +147,19 @@ impl House {
         drop(stdin);
         self.child.wait().await.unwrap();
     }
+}
+
+async fn token_of(tenant: &str, place: &Path, services: &str) -> String {
+    let request = TokenRequest {
+        tenant: tenant.to_owned(),
+        role: Role::OrgAdmin,
+        email: None,
+        scopes: Scopes::NONE,
+        lifetime: Duration::from_secs(24 * 3600),
+    };
+    issue(&DataDir::open(place).unwrap(), services, request)
+        .await
+        .unwrap()
 }
 
 /// The data directory tells it first to whoever owns the directory.

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The suite runs in a process of its own over a private PostgreSQL server. Peers are `pgbench`, which comes
-//! with PostgreSQL, and `nginx` with HTTP/2; a benchmark without its peer says so.
+//! with PostgreSQL, `nginx` with HTTP/2, and DuckDB for Python; a benchmark without its peer says so.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,12 +21,13 @@ mod load;
 mod memory;
 mod overload;
 mod paging;
+mod queries;
 
 use std::time::Duration;
 
 use house::House;
 
-const ALL: [&str; 5] = ["memory", "get_table", "paging", "gateway", "overload"];
+const ALL: [&str; 6] = ["memory", "get_table", "paging", "gateway", "overload", "queries"];
 
 #[tokio::main]
 async fn main() {
@@ -56,7 +57,8 @@ async fn main() {
             "get_table" => get_table::run(&house).await,
             "paging" => paging::run(&house).await,
             "gateway" => gateway::run(&house).await,
-            _ => overload::run(&house).await,
+            "overload" => overload::run(&house).await,
+            _ => queries::run(&house).await,
         }
     }
     house.close().await;
