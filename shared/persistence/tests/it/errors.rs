@@ -66,7 +66,7 @@ async fn refusals_become_errors_of_the_api() {
         (taken.kind(), taken.message()),
         (
             Kind::AlreadyExists,
-            "another dataset of the project has this name"
+            "another dataset of the project has this name, be it one whose owner takes no part at present"
         )
     );
 
