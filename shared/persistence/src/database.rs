@@ -57,7 +57,7 @@ where
 
 impl Database {
     /// Opens a pool, and one connection to see that the database is there, lets us work as `role`
-    /// and has the schema that this program knows.
+    /// and has at least the schema that this program knows.
     pub async fn open(url: &str, role: DbRole, options: PoolOptions) -> Result<Self, StartError> {
         let address = Address::parse(url)?;
         metrics::describe();

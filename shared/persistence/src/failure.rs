@@ -197,8 +197,14 @@ fn taken(rule: &str, info: &dyn DatabaseErrorInformation) -> Error {
         "tenant_auth0_org_id_key" => ("tenant", "another tenant has this auth0_org_id"),
         "user_auth0_id_key" => ("user", "another user of the tenant has this auth0_id"),
         "user_email_key" => ("user", "another user of the tenant has this email"),
-        "dataset_name_key" => ("dataset", "another dataset of the project has this name"),
-        "table_name_key" => ("table", "another table of the dataset has this name"),
+        "dataset_name_key" => (
+            "dataset",
+            "another dataset of the project has this name, be it one whose owner takes no part at present",
+        ),
+        "table_name_key" => (
+            "table",
+            "another table of the dataset has this name, be it one whose owner takes no part at present",
+        ),
         _ => (
             relation(info.table_name().unwrap_or_default()),
             "it exists already",

@@ -39,11 +39,6 @@ pub enum StartError {
     #[error("the database's schema is older than this program: {} is missing; run `datacovey migrate`", .0.join(", "))]
     Older(Vec<String>),
     #[error(
-        "the database's schema is newer than this program: it does not know {}; run a newer version",
-        .0.join(", ")
-    )]
-    Newer(Vec<String>),
-    #[error(
         "the database speaks {0}, and its refusals are told apart by their words; set lc_messages to C: \
          ALTER DATABASE … SET lc_messages = 'C'"
     )]
@@ -135,7 +130,10 @@ struct Word {
     word: String,
 }
 
-/// Refuses a database whose schema is not exactly the one this program knows.
+/// Refuses a database that lacks a migration which this program knows.
+///
+/// One that is ahead will do: a migration takes away nothing that the version before it uses, so a pod
+/// of that version may start anew at any time of an upgrade.
 pub(crate) async fn check_schema(connection: &mut AsyncPgConnection) -> Result<(), StartError> {
     let failed = |it: diesel::result::Error| StartError::connect(it.into());
     let language = words(connection, "SELECT current_setting('lc_messages') AS word")
@@ -167,13 +165,17 @@ pub(crate) async fn check_schema(connection: &mut AsyncPgConnection) -> Result<(
         Err(error) => return Err(failed(error)),
     };
     let known = known_versions()?.into_iter().collect::<BTreeSet<_>>();
-    let newer = applied.difference(&known).cloned().collect::<Vec<_>>();
-    if !newer.is_empty() {
-        return Err(StartError::Newer(newer));
-    }
     let missing = known.difference(&applied).cloned().collect::<Vec<_>>();
     if !missing.is_empty() {
         return Err(StartError::Older(missing));
+    }
+    let ahead = applied.difference(&known).cloned().collect::<Vec<_>>();
+    if !ahead.is_empty() {
+        tracing::warn!(
+            migrations = ahead.join(", "),
+            "the database's schema is ahead of this program, which does not know these migrations; \
+             run the newer version soon"
+        );
     }
     Ok(())
 }

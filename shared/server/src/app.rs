@@ -92,8 +92,8 @@ impl App {
     }
 
     /// Wraps everything that answers, the layers included, so that what they answer passes here,
-    /// too: for translating another protocol into gRPC and back. Nothing out there is logged,
-    /// measured or authenticated.
+    /// too: for translating another protocol into gRPC and back. What is answered out there is logged
+    /// and counted as any call is, and neither authenticated nor limited.
     #[must_use]
     pub fn outside(mut self, wrap: impl FnOnce(Router) -> Router + Send + 'static) -> Self {
         self.outside = Some(Box::new(wrap));

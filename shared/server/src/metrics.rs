@@ -7,7 +7,7 @@ pub(crate) fn describe() {
     describe_counter!(
         "datacovey_calls_total",
         Unit::Count,
-        "Calls that are over, by service, method and code"
+        "Calls that are over, by service, method and code; of what was answered without a call, the method is none"
     );
     describe_histogram!(
         "datacovey_call_seconds",

@@ -27,7 +27,8 @@ pub(crate) fn is_grpc<B>(request: &Request<B>) -> bool {
     content_type.is_some_and(|it| it.as_bytes().starts_with(b"application/grpc"))
 }
 
-/// The reply to a call that goes no further, in the protocol of its caller.
+/// The reply to a call that goes no further, in the protocol of its caller: when to come back is told in
+/// `RetryInfo` or in `Retry-After`.
 pub(crate) fn refusal(grpc: bool, error: Error) -> Response<Body> {
     if grpc {
         return Status::from(error).into_http();
@@ -42,6 +43,11 @@ pub(crate) fn refusal(grpc: bool, error: Error) -> Response<Body> {
             header::WWW_AUTHENTICATE,
             header::HeaderValue::from_static("Bearer"),
         );
+    }
+    if let Some(delay) = error.retry_delay() {
+        // In whole seconds, which are never too few.
+        let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
     response
 }
@@ -139,6 +145,8 @@ pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn reworded(status: &Status) -> (Code, String, String) {
@@ -171,6 +179,17 @@ mod tests {
                 )
             );
         }
+    }
+
+    #[test]
+    fn plain_http_is_told_when_to_come_back() {
+        let after = |error| refusal(false, error).headers().get(header::RETRY_AFTER).cloned();
+        let limited = |millis| Error::rate_limited("tenant", "too often", Duration::from_millis(millis));
+        for (millis, seconds) in [(1, "1"), (1000, "1"), (1001, "2"), (59_999, "60")] {
+            assert_eq!(after(limited(millis)).unwrap(), seconds, "{millis} ms");
+        }
+        assert_eq!(after(Error::unavailable("the database")).unwrap(), "1");
+        assert_eq!(after(Error::not_found("table", "x")), None);
     }
 
     #[test]

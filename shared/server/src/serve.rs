@@ -24,7 +24,9 @@ use crate::admin;
 use crate::app::{App, Worker};
 use crate::config::Service;
 use crate::health::Health;
-use crate::layer::{Connection, FORGET_EVERY, MAX_PUBLIC_CALLS, Places, Shared, Tenants, within_layers};
+use crate::layer::{
+    Connection, FORGET_EVERY, MAX_PUBLIC_CALLS, Places, Shared, Tenants, within_layers, within_outside,
+};
 use crate::limits::Limits;
 use crate::tls::ServerTls;
 
@@ -118,7 +120,7 @@ pub async fn serve(
     };
     let routes = within_layers(routes, &shared);
     let routes = match app.outside {
-        Some(wrap) => wrap(routes),
+        Some(wrap) => within_outside(wrap(routes), &shared),
         None => routes,
     };
 

@@ -429,3 +429,86 @@ async fn the_owner_changes_rights_and_removes() {
         failed("WRONG_STATE")
     );
 }
+
+#[tokio::test]
+async fn partners_see_who_is_active_and_not_who_invited_them() {
+    let suite = Suite::start().await;
+    let (mut admin, mut other) = (suite.as_admin(), suite.as_other_tenant());
+    let project = admin.project("Fleet").await;
+    let invited = admin
+        .projects
+        .invite_participant(invite(&project, suite.other_tenant))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(invited.invited_by, admin.user_id.to_string());
+    let list = async |caller: &mut Caller, filter: &str| {
+        let request = ListParticipantsRequest {
+            project_id: project.clone(),
+            filter: filter.to_owned(),
+            ..Default::default()
+        };
+        let listed = caller.projects.list_participants(request).await;
+        listed.map(|it| it.map(|it| it.participants))
+    };
+    // Invited, it takes no part yet.
+    assert_eq!(why(list(&mut other, "").await), not_found());
+
+    let accept = AcceptInvitationRequest {
+        project_id: project.clone(),
+        request_id: "accept".to_owned(),
+    };
+    for _ in 0..2 {
+        let accepted = other.projects.accept_invitation(accept.clone()).await.unwrap();
+        assert_eq!(accepted.into_inner().invited_by, "");
+    }
+    admin
+        .projects
+        .invite_participant(invite(&project, suite.third_tenant))
+        .await
+        .unwrap();
+    let active = [
+        (OURS, ParticipantStatus::Active),
+        (THEIRS, ParticipantStatus::Active),
+    ];
+    let active = active.map(|(name, status)| (name.to_owned(), status));
+    assert_eq!(statuses(&mut other, &project).await, active);
+    assert_eq!(statuses(&mut admin, &project).await.len(), 3);
+    let remove = RemoveParticipantRequest {
+        project_id: project.clone(),
+        tenant_id: suite.third_tenant.to_string(),
+        ..Default::default()
+    };
+    admin.projects.remove_participant(remove).await.unwrap();
+    assert_eq!(statuses(&mut other, &project).await, active);
+    // Nor does a filter find what a list does not show.
+    let removed = "status = PARTICIPANT_STATUS_REMOVED";
+    assert_eq!(list(&mut other, removed).await.unwrap().into_inner(), []);
+    assert_eq!(list(&mut admin, removed).await.unwrap().into_inner().len(), 1);
+
+    // The owner sees who of its users invited; the invited does not, nor an etag that would depend on it.
+    let of_other = |listed: Vec<Participant>| {
+        let mut all = listed.into_iter();
+        all.find(|it| it.tenant_id == suite.other_tenant.to_string())
+            .unwrap()
+    };
+    let (by_owner, by_itself) = (
+        of_other(list(&mut admin, "").await.unwrap().into_inner()),
+        of_other(list(&mut other, "").await.unwrap().into_inner()),
+    );
+    assert_eq!(by_owner.invited_by, admin.user_id.to_string());
+    assert_eq!(by_itself.invited_by, "");
+    assert_ne!(by_owner.etag, by_itself.etag);
+    assert_eq!(by_owner.status, by_itself.status);
+
+    let leave = LeaveProjectRequest {
+        project_id: project.clone(),
+        request_id: String::new(),
+    };
+    let left = other.projects.leave_project(leave).await.unwrap().into_inner();
+    assert_eq!(
+        (left.status(), left.invited_by.as_str()),
+        (ParticipantStatus::Left, "")
+    );
+    assert_eq!(why(list(&mut other, "").await), not_found());
+}

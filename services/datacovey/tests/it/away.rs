@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use datacovey::client::{Client, ImportOptions};
-use datacovey_persistence::{LocalServer, LocalServerOptions};
 use datacovey_proto::catalog::v1::GetTableRequest;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -15,7 +14,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use crate::load::write_people;
-use crate::process::{Process, folder};
+use crate::process::{Process, database_server, folder};
 use crate::world::World;
 
 /// How soon a caller is told, and how soon it is served again, on a machine that does other things, too.
@@ -30,13 +29,7 @@ async fn callers_are_told_to_retry_while_the_database_is_away() {
     let folder = folder();
     let file = folder.path().join("people.csv");
     write_people(&file);
-    let server = LocalServer::start(LocalServerOptions {
-        durable: false,
-        temporary: true,
-        ..LocalServerOptions::new(folder.path().join("server"))
-    })
-    .await
-    .unwrap();
+    let server = database_server(folder.path()).await;
     let direct = server.database("datacovey").await.unwrap();
     let line = Line::new(&direct).await;
     let process = Process::up(&folder.path().join("data"), &["--database-url", &line.url]).await;

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use datacovey::client::ImportOptions;
-use datacovey_persistence::{BOOTSTRAP, LocalServer, LocalServerOptions};
+use datacovey_persistence::BOOTSTRAP;
 use datacovey_proto::transfer::v1::JobState;
 use tokio::process::Command;
 use tokio_postgres::NoTls;
 
 use crate::load::{ROWS, ended_imports, work, write_people};
-use crate::process::{Process, folder};
+use crate::process::{Process, database_server, folder};
 use crate::world::World;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -23,13 +23,7 @@ async fn a_backup_under_load_is_whole() {
     let dump = folder.path().join("datacovey.dump");
     write_people(&file);
     // Another server, and its programs, which are of the version of the suite's own.
-    let server = LocalServer::start(LocalServerOptions {
-        durable: false,
-        temporary: true,
-        ..LocalServerOptions::new(folder.path().join("server"))
-    })
-    .await
-    .unwrap();
+    let server = database_server(folder.path()).await;
 
     let process = Process::up(&before, &[]).await;
     let (left, right) = (process.client("Left").await, process.client("Right").await);

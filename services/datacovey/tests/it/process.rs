@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use datacovey::client::Client;
+use datacovey_persistence::{LocalServer, LocalServerOptions};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
@@ -27,6 +28,16 @@ pub(crate) fn folder() -> tempfile::TempDir {
         .permissions(std::fs::Permissions::from_mode(0o711))
         .tempdir()
         .unwrap()
+}
+
+/// A PostgreSQL server in that folder which is none of a suite's, and as short of life as the test.
+pub(crate) async fn database_server(folder: &Path) -> LocalServer {
+    let options = LocalServerOptions {
+        durable: false,
+        temporary: true,
+        ..LocalServerOptions::new(folder.join("server"))
+    };
+    LocalServer::start(options).await.unwrap()
 }
 
 pub(crate) fn binary() -> Command {

@@ -8,6 +8,7 @@ mod cors;
 mod ending;
 mod fake;
 mod health;
+mod logged;
 mod passing;
 mod process;
 mod streaming;

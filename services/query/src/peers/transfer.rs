@@ -13,6 +13,9 @@ use crate::engine::PinnedFile;
 /// Tables of one call; the peer takes no more.
 const TABLES_PER_CALL: usize = 1000;
 
+/// Their files come in one message, a file in about 300 bytes: some 200,000 files of all tables together.
+const MAX_VERSIONS_BYTES: usize = 64 * 1024 * 1024;
+
 /// The version of a table that a query reads.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PinnedVersion {
@@ -27,15 +30,15 @@ impl Peers {
     /// Pins the newest versions of these tables that the caller may query.
     ///
     /// # Errors
-    /// NOT_FOUND if one of them can no longer be queried, UNAVAILABLE if the peer is away.
+    /// NOT_FOUND if one of them can no longer be queried, RESOURCE_EXHAUSTED if they have too many files,
+    /// UNAVAILABLE if the peer is away.
     pub(crate) async fn resolve_versions(
         &self,
         ctx: &Ctx,
         tables: &[Uuid],
     ) -> Result<HashMap<Uuid, PinnedVersion>> {
         let mut client = VersionResolverServiceClient::new(self.transfer.on_behalf_of(ctx))
-            // Tables of many files have long lists of them; the peer is one of ours.
-            .max_decoding_message_size(usize::MAX);
+            .max_decoding_message_size(MAX_VERSIONS_BYTES);
         let mut pinned = HashMap::with_capacity(tables.len());
         for tables in tables.chunks(TABLES_PER_CALL) {
             let request = ResolveVersionsRequest {

@@ -29,7 +29,8 @@ pub struct InvitationRow {
 }
 
 door! {
-    /// The tenants of a project that the caller takes part in, whatever their status, by id.
+    /// The active tenants of a project that the caller takes part in, by id; for its owner all, whatever
+    /// their status.
     PartnerNames { project_id: Uuid => SqlUuid }
     "SELECT tenant_id, name FROM partner_names(" .. ") ORDER BY tenant_id" -> (SqlUuid, Text)
 }

@@ -25,6 +25,7 @@ pub struct ParticipantRow {
     pub status: String,
     pub can_contribute: bool,
     pub can_query: bool,
+    /// A user of the tenant that owns the project; none where another tenant asks.
     pub invited_by: Option<Uuid>,
     pub created_at: NaiveDateTime,
     pub changed_at: NaiveDateTime,
@@ -100,6 +101,14 @@ impl ParticipantRow {
         self.status
             .parse()
             .map_err(|_| Error::internal(format!("an unknown status of a participant: {}", self.status)))
+    }
+
+    /// As a tenant that does not own the project sees it: users of another tenant are not its to know.
+    fn for_partners(self) -> Self {
+        Self {
+            invited_by: None,
+            ..self
+        }
     }
 }
 
@@ -216,7 +225,7 @@ impl Database {
         .await
     }
 
-    /// Who takes part in a project that the caller sees, or did.
+    /// Who takes part in a project that the caller sees; for its owner, who was ever invited.
     pub async fn project_participant_list(
         &self,
         ctx: &Ctx,
@@ -224,6 +233,7 @@ impl Database {
         listing: &Listing,
     ) -> Result<Page<Participant>> {
         let rows = self.transaction(ctx, async |conn| {
+            let owner = find_project(project_id, conn).await?;
             let rows = project_participant::table
                 .filter(project_participant::project_id.eq(project_id))
                 .filter(listing::rows(listing))
@@ -232,11 +242,16 @@ impl Database {
                 .select(ParticipantRow::as_select())
                 .load::<ParticipantRow>(conn)
                 .await?;
-            // After the rows, so that each has a name; the project is seen, or the door says that it is not.
+            // After the rows, so that each has a name.
             let names = door::partner_names(project_id, conn).await?;
             let name_of = |row: &ParticipantRow| names.iter().find(|it| it.tenant_id == row.tenant_id);
             let with_name = |row| {
                 let tenant_name = name_of(&row).map(|it| it.name.clone()).unwrap_or_default();
+                let row = if owner == ctx.tenant_id() {
+                    row
+                } else {
+                    row.for_partners()
+                };
                 Participant { row, tenant_name }
             };
             Ok(rows.into_iter().map(with_name).collect::<Vec<_>>())
@@ -316,10 +331,10 @@ impl Database {
     }
 }
 
-/// The caller's own row in a project.
+/// The caller's own row in a project of another tenant: an owner neither accepts, declines nor leaves.
 async fn own(ctx: &Ctx, project_id: Uuid, conn: &mut Conn<'_>) -> Result<Participant, Failure> {
     let row = find((project_id, ctx.tenant_id()), conn).await?;
-    named(ctx, row, conn).await
+    named(ctx, row.for_partners(), conn).await
 }
 
 /// Who left does not see the names of the others any more, and its own always.

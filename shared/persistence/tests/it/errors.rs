@@ -1,5 +1,7 @@
 //! What the database's refusals become, and what keeps a service from starting.
 
+use std::io::Write;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use datacovey_error::{ErrorReason, Kind};
@@ -64,7 +66,7 @@ async fn refusals_become_errors_of_the_api() {
         (taken.kind(), taken.message()),
         (
             Kind::AlreadyExists,
-            "another dataset of the project has this name"
+            "another dataset of the project has this name, be it one whose owner takes no part at present"
         )
     );
 
@@ -140,6 +142,28 @@ async fn a_call_site_says_what_absence_and_conflict_mean() {
     assert_eq!(none.unwrap_err().message(), "there is no dataset \"x\"");
 }
 
+/// Lines that a subscriber writes.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn lines(&self) -> Vec<String> {
+        let bytes = self.0.lock().unwrap().clone();
+        let text = String::from_utf8(bytes).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+}
+
 #[tokio::test]
 async fn a_service_refuses_a_schema_that_it_does_not_know() {
     let open = async |database: &TestDatabase| {
@@ -167,15 +191,43 @@ async fn a_service_refuses_a_schema_that_it_does_not_know() {
         )
     );
 
-    let newer = TestDatabase::new().await;
-    newer
-        .sql()
-        .await
-        .run("INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')")
+    // What it lacks counts, whatever else it has.
+    let sql = empty.sql().await;
+    sql.run("INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')")
         .await
         .unwrap();
-    assert_eq!(
-        open(&newer).await,
-        "the database's schema is newer than this program: it does not know 9999; run a newer version"
-    );
+    assert_eq!(open(&empty).await, older);
+}
+
+#[tokio::test]
+async fn a_service_starts_on_a_schema_that_is_ahead_and_says_so_once() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::WARN)
+        .with_ansi(false)
+        .with_writer(move || writer.clone());
+    // Of a subscriber that is the only one, tracing takes it that every thread has it, and events that
+    // another test meets first would be off in this one.
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
+    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    let database = TestDatabase::new().await;
+    let open = || Database::open(database.url(), DbRole::Catalog, PoolOptions::default());
+    open().await.unwrap();
+    assert_eq!(log.lines(), Vec::<String>::new());
+
+    // An upgrade has run its migrations, and a pod of the version before is started anew.
+    let sql = database.sql().await;
+    sql.run(
+        "ALTER TABLE project ADD COLUMN added_later text;
+         INSERT INTO __diesel_schema_migrations (version) VALUES ('9998'), ('9999')",
+    )
+    .await
+    .unwrap();
+    let catalog = open().await.unwrap();
+    catalog.ping().await.unwrap();
+    let lines = log.lines();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("WARN"), "{lines:?}");
+    assert!(lines[0].contains("migrations=\"9998, 9999\""), "{lines:?}");
 }

@@ -1,7 +1,7 @@
 //! Invitations and participation: rows, rules and doors.
 
 use crate::refusal::{breaks, forbidden, no_parent, refusal};
-use crate::world::World;
+use crate::world::{SERVICES, World};
 
 fn invite(world: &World, tenant: uuid::Uuid) -> String {
     format!(
@@ -297,4 +297,134 @@ async fn rights_within_a_project_are_kept() {
         .rows(&format!("SELECT * FROM resolve_project('{project}')"))
         .await;
     assert_eq!(refusal(resolve).rule, "project_participant_can_query");
+}
+
+#[tokio::test]
+async fn partners_see_who_is_active_and_the_owner_whom_it_invited() {
+    let world = World::new().await;
+    let project = world.project;
+    let owner = world.airline_as("datacovey_catalog").await;
+    let partner = world.registry_as("datacovey_catalog").await;
+    let other = world.stranger_as("datacovey_catalog").await;
+    let names = format!("SELECT name FROM partner_names('{project}') ORDER BY name");
+    let rows = "SELECT status FROM project_participant ORDER BY created_at, tenant_id";
+    let count = "SELECT count(*) FROM project_participant";
+
+    let reinvite = format!(
+        "UPDATE project_participant SET status = 'invited' WHERE tenant_id = '{}'",
+        world.stranger.id
+    );
+    let remove = format!(
+        "UPDATE project_participant SET status = 'removed' WHERE tenant_id = '{}'",
+        world.stranger.id
+    );
+    let (accept, decline, leave) = (
+        format!("SELECT accept('{project}')"),
+        format!("SELECT decline('{project}')"),
+        format!("SELECT leave('{project}')"),
+    );
+    owner.run(&invite(&world, world.stranger.id)).await.unwrap();
+    for (by, act, status) in [
+        (None, "", "invited"),
+        (Some(&other), decline.as_str(), "declined"),
+        (Some(&owner), &reinvite, "invited"),
+        (Some(&other), &accept, "active"),
+        (Some(&other), &leave, "left"),
+        (Some(&owner), &reinvite, "invited"),
+        (Some(&owner), &remove, "removed"),
+    ] {
+        if let Some(by) = by {
+            by.run(act).await.unwrap();
+        }
+        let is_active = status == "active";
+        assert_eq!(owner.value(count).await.unwrap(), "3", "{status}");
+        assert_eq!(
+            owner.column(&names).await.unwrap(),
+            ["Airline", "Registry", "Stranger"]
+        );
+        let of_partner: &[&str] = if is_active {
+            &["Airline", "Registry", "Stranger"]
+        } else {
+            &["Airline", "Registry"]
+        };
+        assert_eq!(
+            partner.value(count).await.unwrap(),
+            of_partner.len().to_string(),
+            "{status}"
+        );
+        assert_eq!(partner.column(&names).await.unwrap(), of_partner, "{status}");
+        // Its own row it sees always, and those of others while it takes part.
+        let own = other.column(rows).await.unwrap();
+        assert_eq!(own.len(), if is_active { 3 } else { 1 }, "{status}");
+        assert!(own.iter().any(|it| it == status), "{status}: {own:?}");
+    }
+
+    // A tenant that is archived takes no part, whatever its row says.
+    let archive = format!(
+        "UPDATE tenant SET archived_at = now() WHERE id = '{}'",
+        world.registry.id
+    );
+    owner.run(&reinvite).await.unwrap();
+    other.run(&accept).await.unwrap();
+    world.admin.run(&archive).await.unwrap();
+    assert_eq!(other.column(&names).await.unwrap(), ["Airline", "Stranger"]);
+    assert_eq!(other.value(count).await.unwrap(), "2");
+    assert_eq!(owner.value(count).await.unwrap(), "3");
+}
+
+#[tokio::test]
+async fn who_invited_whom_is_for_the_catalog_to_read() {
+    let world = World::new().await;
+    for role in SERVICES {
+        let sql = world.airline_as(role).await;
+        let path = "SELECT project_id, tenant_id, is_active FROM project_participant";
+        assert_eq!(sql.rows(path).await.unwrap().len(), 2, "{role}");
+        let rest = sql
+            .rows("SELECT status, invited_by FROM project_participant")
+            .await;
+        if role == "datacovey_catalog" {
+            rest.unwrap();
+        } else {
+            forbidden(rest);
+        }
+    }
+}
+
+#[tokio::test]
+async fn names_are_kept_for_who_comes_back() {
+    let world = World::new().await;
+    let owner = world.airline_as("datacovey_catalog").await;
+    let partner = world.registry_as("datacovey_catalog").await;
+    partner
+        .run(&format!("SELECT leave('{}')", world.project))
+        .await
+        .unwrap();
+    let same = format!(
+        "INSERT INTO dataset (tenant_id, project_id, name) VALUES ('{}', '{}', 'reg')",
+        world.airline.id, world.project
+    );
+    breaks(owner.run(&same).await, "dataset_name_key");
+    // Two of one name would make every query that names it mean another table than it did.
+    let reinvite = format!(
+        "UPDATE project_participant SET status = 'invited' WHERE tenant_id = '{}'",
+        world.registry.id
+    );
+    owner.run(&reinvite).await.unwrap();
+    partner
+        .run(&format!("SELECT accept('{}')", world.project))
+        .await
+        .unwrap();
+    assert_eq!(
+        owner
+            .value("SELECT count(*) FROM dataset WHERE name = 'reg'")
+            .await
+            .unwrap(),
+        "1"
+    );
+    // Archiving lets a name go.
+    partner
+        .run("UPDATE dataset SET archived_at = now() WHERE name = 'reg'")
+        .await
+        .unwrap();
+    owner.run(&same).await.unwrap();
 }

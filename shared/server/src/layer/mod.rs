@@ -6,6 +6,7 @@ mod catch_panic;
 mod deadline;
 mod load_shed;
 mod observe;
+mod outside;
 mod protocol;
 mod rate_limit;
 mod request_id;
@@ -74,6 +75,11 @@ pub(crate) fn within_layers(routes: Router, shared: &Shared) -> Router {
         .iter()
         .rev()
         .fold(routes, |inner, (_, add)| add(inner, shared))
+}
+
+/// What wraps the layers, within the one that tells of what it answers by itself.
+pub(crate) fn within_outside(routes: Router, shared: &Shared) -> Router {
+    routes.layer(from_fn_with_state(shared.clone(), outside::layer))
 }
 
 /// Health and reflection answer everybody, always: a probe has no token, and under load it must

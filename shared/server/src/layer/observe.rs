@@ -21,24 +21,21 @@ use crate::reply::{causes, in_our_words, status_of, write_status};
 /// Counts the call and writes its line when it is over, with what was wrong; and lets no status
 /// out that is not in our words.
 pub(super) async fn layer(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    let mut call = Call::begin(shared.service, &request);
-    let mut response = next.run(request).await;
-    // Where there is no message, the status is in the headers; the extension has its cause, too.
-    let status = response
-        .extensions_mut()
-        .remove::<Status>()
-        .or_else(|| status_of(response.headers()));
-    if let Some(status) = status {
-        let told = call.settle(&status);
-        write_status(response.headers_mut(), told.as_ref().unwrap_or(&status));
-        return response;
-    }
-    if response.body().is_end_stream() {
-        call.end(http_code(&response), None);
-        return response;
-    }
-    call.http_code = http_code(&response);
-    watched(response, call)
+    let call = Call::begin(shared.service, &request);
+    call.observe(next.run(request).await)
+}
+
+/// The same of a request that was answered outside of the layers, and has called no method.
+pub(super) fn observe_outside(
+    service: &'static str,
+    request: &Request,
+    begun: Instant,
+    response: Response,
+) -> Response {
+    let mut call = Call::begin(service, request);
+    call.method = "none".into();
+    call.started = begun;
+    call.observe(response)
 }
 
 /// One call, from its first byte to its last. Dropped before its end, its caller has left.
@@ -75,6 +72,26 @@ impl Call {
             http_code: Code::Ok,
             ended: false,
         }
+    }
+
+    /// Watches the reply to its end.
+    fn observe(mut self, mut response: Response) -> Response {
+        // Where there is no message, the status is in the headers; the extension has its cause, too.
+        let status = response
+            .extensions_mut()
+            .remove::<Status>()
+            .or_else(|| status_of(response.headers()));
+        if let Some(status) = status {
+            let told = self.settle(&status);
+            write_status(response.headers_mut(), told.as_ref().unwrap_or(&status));
+            return response;
+        }
+        self.http_code = http_code(&response);
+        if response.body().is_end_stream() {
+            self.end(self.http_code, None);
+            return response;
+        }
+        watched(response, self)
     }
 
     /// Ends the call with a status, and gives the one to send instead, if it must be another.

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span, info_span};
 
@@ -19,18 +19,29 @@ const MAX_LENGTH: usize = 64;
 /// Gives the call a name and a span; the name is in every log line, in an INTERNAL error and in
 /// the reply, and goes with the calls that this call makes.
 pub(super) async fn layer(State(shared): State<Shared>, mut request: Request, next: Next) -> Response {
+    let (request_id, span) = begin(shared.service, &mut request);
+    let mut response = next.run(request).instrument(span).await;
+    name_reply(&mut response, &request_id);
+    response
+}
+
+/// Every reply that has passed the layers is named.
+pub(super) fn name_reply(response: &mut Response, request_id: &str) {
+    if let Ok(value) = HeaderValue::try_from(request_id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+}
+
+/// Names the request, and leaves the name for what comes after.
+pub(super) fn begin(service: &'static str, request: &mut Request) -> (Arc<str>, Span) {
     let request_id = request_id(request.headers());
-    let span = span(shared.service, &request, &request_id);
+    let span = span(service, request, &request_id);
     request.extensions_mut().insert(CallContext {
         request_id: Arc::clone(&request_id),
         deadline: None,
     });
     request.extensions_mut().insert(Who::default());
-    let mut response = next.run(request).instrument(span).await;
-    if let Ok(value) = HeaderValue::try_from(&*request_id) {
-        response.headers_mut().insert(REQUEST_ID, value);
-    }
-    response
+    (request_id, span)
 }
 
 /// The caller's name for the request, if it can be written into a log as it is; else a new one.
@@ -55,10 +66,15 @@ fn span(service: &'static str, request: &Request, request_id: &str) -> Span {
         otel.status_code = Empty,
         rpc.system = "grpc",
         rpc.grpc.status_code = Empty,
+        http.request.method = Empty,
         service,
         request_id,
         trace_id = Empty,
     );
+    // Of gRPC it says nothing.
+    if request.method() != Method::POST {
+        span.record("http.request.method", request.method().as_str());
+    }
     set_parent_from_headers(&span, request.headers());
     if let Some(trace_id) = trace_id(&span) {
         span.record("trace_id", trace_id);

@@ -6,6 +6,7 @@ mod authentication;
 mod balance;
 mod balance_tls;
 mod connections;
+mod crowd;
 mod drain;
 mod fixture;
 mod issuers;

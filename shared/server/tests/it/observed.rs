@@ -3,13 +3,17 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::IntoResponse as _;
 use datacovey_proto::query::v1::ListReleasesRequest;
 use datacovey_proto::query::v1::audit_service_client::AuditServiceClient;
+use http::{Method, StatusCode};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::Value;
 use tonic::Code;
 
-use crate::fixture::{TENANT, USER, call, frame, send, start, subscribe};
+use crate::fixture::{TENANT, USER, call, frame, http1, limits, send, start, start_app, subscribe};
 
 /// Lines that a subscriber writes.
 #[derive(Clone, Default)]
@@ -127,6 +131,41 @@ async fn a_call_is_one_line_and_its_fault_is_in_it() {
         tokio::task::yield_now().await;
     };
     assert_eq!(left["code"], "CANCELLED");
+}
+
+/// A preflight of a page calls nothing, whatever method it asks for.
+#[tokio::test]
+async fn what_is_answered_outside_of_the_layers_is_counted_apart() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let metrics = recorder.handle();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let running = start_app(limits(), None, |app| {
+        app.outside(|routes| {
+            routes.layer(from_fn(async |request: Request, next: Next| {
+                match *request.method() {
+                    Method::OPTIONS => StatusCode::NO_CONTENT.into_response(),
+                    _ => next.run(request).await,
+                }
+            }))
+        })
+    })
+    .await;
+    let method = "/datacovey.query.v1.AuditService/ListReleases";
+    let request =
+        format!("OPTIONS {method} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-request-id: page-1\r\n\r\n");
+    let reply = http1(running.address, request.as_bytes()).await;
+    assert!(reply.starts_with("HTTP/1.1 204 "), "{reply}");
+    assert!(reply.contains("x-request-id: page-1\r\n"), "{reply}");
+    send(&running, method, &[], frame(0, 0, b"")).await;
+    let shown = metrics.render();
+    for method in ["none", method] {
+        let line = format!("datacovey_calls_total{{service=\"query\",method=\"{method}\",code=\"OK\"}} 1");
+        assert!(shown.contains(&line), "{line} is not in {shown}");
+    }
+    assert!(
+        shown.contains("datacovey_calls_in_flight{service=\"query\"} 0"),
+        "{shown}"
+    );
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use tonic::transport::Channel;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use crate::fixture::{Running, call, limits, reason, soon, start_with, with_token};
+use crate::fixture::{Running, call, get, limits, reason, soon, start_with, with_token};
 
 const PLACES: usize = 8;
 
@@ -88,9 +88,13 @@ async fn calls_without_a_place_are_shed_and_places_come_back() {
         assert!(retry_delay(status) > Duration::ZERO);
     }
     assert_eq!(held.len(), PLACES);
+    // The same in plain HTTP.
+    let plain = get(running.address, "/tenant").await;
+    assert!(plain.starts_with("HTTP/1.1 429 "), "{plain}");
+    assert!(plain.contains("\r\nretry-after: 1\r\n"), "{plain}");
     let counted = format!(
         "datacovey_calls_shed_total{{service=\"query\",reason=\"calls\"}} {}",
-        2 * PLACES
+        2 * PLACES + 1
     );
     assert!(metrics.render().contains(&counted), "{}", metrics.render());
 
