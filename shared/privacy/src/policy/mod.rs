@@ -73,6 +73,16 @@ pub enum PrivacyUnit {
     Via(Via),
 }
 
+impl PrivacyUnit {
+    /// The parent's name and its key, where the unit is found in a parent.
+    pub fn parent(&self) -> Option<(&str, &str)> {
+        match self {
+            Self::Column(_) => None,
+            Self::Via(via) => via.split(),
+        }
+    }
+}
+
 /// The parent that a child table takes its unit from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -83,7 +93,7 @@ pub struct Via {
 
 impl Via {
     /// The parent's name and its key.
-    pub fn split(&self) -> Option<(&str, &str)> {
+    pub(crate) fn split(&self) -> Option<(&str, &str)> {
         let parts = self.via.split_once('.')?;
         (!parts.0.is_empty() && !parts.1.is_empty()).then_some(parts)
     }

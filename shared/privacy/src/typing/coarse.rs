@@ -132,7 +132,7 @@ fn floored(quotient: &Expr, scope: &Scope<'_>) -> Option<Coarse> {
         return None;
     };
     let steps = width / least;
-    let whole = steps >= 1.0 - 1e-9 && steps < 1e15 && (steps - steps.round()).abs() < 1e-9 * steps;
+    let whole = (1.0 - 1e-9..1e15).contains(&steps) && (steps - steps.round()).abs() < 1e-9 * steps;
     let (qualifier, field) = scope.schema.qualified_field(column);
     let bare = Expr::from((qualifier, field));
     whole.then_some(Coarse {
