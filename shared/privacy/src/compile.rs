@@ -13,7 +13,7 @@ use crate::limits::Limits;
 use crate::plan::{ScanKey, ScanSource};
 use crate::release::Release;
 use crate::stack::deep;
-use crate::typing::Checked;
+use crate::typing::{Checked, Source};
 use crate::violation::{Violation, ViolationCode};
 use crate::{gate, plan, typing};
 
@@ -115,16 +115,16 @@ fn tables(checked: &Checked<'_>, catalog: &Catalog) -> Vec<TableUse> {
                 }) = scan.source.downcast_ref::<ScanSource>()
                 && let Some(table) = catalog.by_id(*id)
             {
-                let threshold =
-                    checked
-                        .sources
-                        .iter()
-                        .find(|s| s.table.id == *id)
-                        .map(|s| EffectiveThreshold {
-                            min_units: s.policy.threshold.min_units.max(2),
-                            max_share: s.policy.threshold.max_share,
-                            round_to: s.policy.threshold.round_to,
-                        });
+                // A parent's rows, too, are read for what is released of its children's.
+                let of = |s: &Source<'_>| {
+                    s.table.id == *id || s.parents.iter().any(|(parent, _)| parent.id == *id)
+                };
+                let threshold = checked.sources.iter().find(|s| of(s)).map(Source::threshold);
+                let threshold = threshold.map(|asked| EffectiveThreshold {
+                    min_units: asked.min_units.max(2),
+                    max_share: asked.max_share,
+                    round_to: asked.round_to,
+                });
                 let name = table.full_name();
                 found.insert(
                     *id,

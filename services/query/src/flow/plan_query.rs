@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use datacovey_error::{Error, Result};
+use datacovey_privacy::policy::PrivacyUnit;
 use datacovey_privacy::{Catalog, CatalogColumn, CatalogTable, Compiled, Limits, ScanKey, compile};
 use datacovey_types::Ctx;
 use tokio::sync::Semaphore;
@@ -74,7 +75,7 @@ impl Planner {
         text: &str,
     ) -> Result<std::result::Result<PlannedQuery, Vec<Violation>>> {
         let project = self.peers.resolve_project(ctx, project_id).await?;
-        let named = may_be_named(&project, text);
+        let named = with_parents(&project, may_be_named(&project, text));
         let versions = self
             .peers
             .resolve_versions(ctx, &named)
@@ -196,6 +197,30 @@ fn may_be_named(project: &Project, text: &str) -> Vec<Uuid> {
         .collect()
 }
 
+/// The tables, and those through which policies say whose their rows are: they are read, too, though the text does
+/// not name them.
+fn with_parents(project: &Project, mut tables: Vec<Uuid>) -> Vec<Uuid> {
+    let mut at = 0;
+    while let Some(child) = tables
+        .get(at)
+        .and_then(|id| project.tables.iter().find(|it| it.id == *id))
+    {
+        at += 1;
+        let unit = child
+            .policy
+            .as_ref()
+            .and_then(|policy| policy.privacy_unit.as_ref());
+        let Some((name, _)) = unit.and_then(PrivacyUnit::parent) else {
+            continue;
+        };
+        let is_parent =
+            |it: &&ProjectTable| it.dataset == child.dataset && it.name == name && it.owner == child.owner;
+        let parent = project.tables.iter().find(is_parent).map(|it| it.id);
+        tables.extend(parent.filter(|id| !tables.contains(id)));
+    }
+    tables
+}
+
 /// The transfer service does not find what the catalog has just named.
 fn left_meanwhile(error: Error) -> Error {
     if error.kind() == datacovey_error::Kind::NotFound {
@@ -251,7 +276,41 @@ fn violation(text: &str, found: datacovey_privacy::Violation) -> Violation {
 
 #[cfg(test)]
 mod tests {
+    use datacovey_privacy::Policy;
+    use datacovey_privacy::policy::Via;
+
     use super::*;
+
+    #[test]
+    fn parents_are_read_though_the_text_does_not_name_them() {
+        let table = |id: u128, name: &str, owner: u128, via: Option<&str>| ProjectTable {
+            id: Uuid::from_u128(id),
+            dataset: "trade".to_owned(),
+            name: name.to_owned(),
+            owner: Uuid::from_u128(owner),
+            schema: None,
+            policy: via.map(|via| Policy {
+                privacy_unit: Some(PrivacyUnit::Via(Via { via: via.to_owned() })),
+                ..Policy::default()
+            }),
+            policy_version: None,
+        };
+        let project = Project {
+            tables: vec![
+                table(1, "orders", 9, Some("items.order_id")),
+                table(2, "items", 9, Some("orders.order_id")),
+                table(3, "notes", 9, Some("items.item_id")),
+                table(4, "other", 8, Some("items.item_id")),
+            ],
+        };
+        let read = |text: &str| {
+            let mut ids = with_parents(&project, may_be_named(&project, text));
+            ids.sort();
+            ids.into_iter().map(|id| id.as_u128()).collect::<Vec<_>>()
+        };
+        assert_eq!(read("SELECT COUNT(*) FROM trade.notes"), [1, 2, 3]);
+        assert_eq!(read("SELECT COUNT(*) FROM trade.other"), [4]);
+    }
 
     #[tokio::test]
     async fn what_takes_too_long_is_given_up_and_keeps_its_place() {

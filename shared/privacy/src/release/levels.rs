@@ -10,7 +10,6 @@ use datafusion::logical_expr::expr_fn::{col, when};
 use datafusion::logical_expr::{Cast, Expr, TryCast, lit};
 
 use super::Argument;
-use crate::policy::Policy;
 
 /// Digits that a measure has room for: with a sum's 38 digits that leaves 10^10 rows.
 const MEASURE_DIGITS: u8 = 28;
@@ -55,9 +54,14 @@ impl Columns {
 }
 
 /// A measure as an exact number.
-pub(super) fn exact(argument: &Expr, data_type: &DataType, scale: u8) -> Expr {
+pub(crate) fn exact(argument: &Expr, data_type: &DataType, scale: u8) -> Expr {
     let argument = Box::new(argument.clone());
     match data_type {
+        // A product can be wider than what is summed; such a value is NULL, too.
+        DataType::Decimal128(digits, scale) if *digits > MEASURE_DIGITS => Expr::TryCast(TryCast::new(
+            argument,
+            DataType::Decimal128(MEASURE_DIGITS, *scale),
+        )),
         DataType::Decimal128(_, scale) => {
             Expr::Cast(Cast::new(argument, DataType::Decimal128(MEASURE_DIGITS, *scale)))
         }
@@ -80,12 +84,11 @@ pub(super) fn exact_scale(data_type: &DataType, scale: u8) -> i8 {
 }
 
 /// A measure's distance from a public pivot, with room for its square.
-pub(super) fn centered(argument: &Argument, value: &Expr, policy: &Policy) -> Expr {
-    let scale = exact_scale(&argument.data_type, policy.scale(&argument.name));
+pub(super) fn centered(argument: &Argument, value: &Expr) -> Expr {
+    let scale = exact_scale(&argument.data_type, argument.scale());
     let wide = DataType::Decimal256(MEASURE_DIGITS + 2, scale);
     let value = Expr::Cast(Cast::new(Box::new(value.clone()), wide.clone()));
-    let bounds = policy.columns.get(&argument.name).and_then(|c| c.bounds);
-    match bounds {
+    match argument.bounds() {
         Some([low, high]) => value - Expr::Cast(Cast::new(Box::new(lit(((low + high) / 2.0).round())), wide)),
         None => value,
     }

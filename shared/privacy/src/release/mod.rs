@@ -21,9 +21,11 @@ use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use std::collections::BTreeMap;
 
-use crate::typing::{ColumnType, Lineage, Restricted, SourceId};
+use crate::policy::DEFAULT_SCALE;
+use crate::typing::{ColumnType, Component, Lineage, Restricted, SourceId};
 
 pub use apply::ReleaseError;
+pub(crate) use levels::exact;
 pub(crate) use rewrite::build;
 
 /// One release of a compiled query: what the engine computes, and what may leave of it.
@@ -106,18 +108,40 @@ pub(crate) struct Value {
     /// Nothing for COUNT(*).
     pub(crate) argument: Option<Argument>,
     pub(crate) filter: Option<Expr>,
+    /// What it adds up.
+    pub(crate) component: Component,
     /// Restricted columns that it depends on, beside those that the rows do.
     pub(crate) lineage: Lineage,
 }
 
-/// The bare column that an aggregate takes.
+/// What an aggregate takes of each row.
 #[derive(Debug, Clone)]
 pub(crate) struct Argument {
     pub(crate) expr: Expr,
     pub(crate) column: ColumnType,
-    pub(crate) source: SourceId,
-    pub(crate) name: String,
     pub(crate) data_type: DataType,
+    /// The products that are added up in it, if several; each is checked as if it were released (H8).
+    pub(crate) products: Vec<Expr>,
+}
+
+impl Argument {
+    pub(crate) fn new(expr: Expr, column: ColumnType, data_type: DataType, products: Vec<Expr>) -> Self {
+        Self {
+            expr,
+            column,
+            data_type,
+            products,
+        }
+    }
+
+    /// Decimals that it is taken with, if it is a floating-point number.
+    fn scale(&self) -> u8 {
+        self.column.measure.as_ref().map_or(DEFAULT_SCALE, |m| m.scale)
+    }
+
+    fn bounds(&self) -> Option<[f64; 2]> {
+        self.column.measure.as_ref()?.bounds
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,8 +12,8 @@ use datafusion::logical_expr::{
 
 use super::levels::Columns;
 use super::{Check, Output, Question, Release, Released, Value, ValueKind, output};
-use crate::policy::{ColumnUse, Policy};
-use crate::typing::{Lineage, SourceId, Typer};
+use crate::policy::{ColumnUse, Policy, Threshold};
+use crate::typing::{Lineage, Source, SourceId, Typer};
 use crate::violation::{Violation, ViolationCode};
 
 /// Rewrites one aggregate; nothing if it was refused.
@@ -38,7 +38,7 @@ pub(crate) fn build(
     let round_to = rows
         .sources
         .keys()
-        .map(|s| typer.source(*s).policy.threshold.round_to)
+        .map(|s| typer.source(*s).threshold().round_to)
         .max()
         .unwrap_or(1);
     let spread = |v: &Value| matches!(v.kind, ValueKind::Stddev { .. } | ValueKind::Var { .. });
@@ -75,7 +75,8 @@ pub(crate) fn build(
 
 pub(super) struct Builder<'q, 'a> {
     pub(super) question: &'q Question<'q>,
-    pub(super) policies: Vec<&'a Policy>,
+    policies: Vec<&'a Policy>,
+    thresholds: Vec<Threshold>,
     pub(super) base: Columns,
     /// Columns of the second level, over all classes; their order is the engine's output.
     pub(super) metrics: Vec<String>,
@@ -97,6 +98,7 @@ impl<'q, 'a> Builder<'q, 'a> {
         Self {
             question,
             policies,
+            thresholds: typer.sources.iter().map(Source::threshold).collect(),
             base: Columns::new("b"),
             metrics: Vec::new(),
             checks: Vec::new(),
@@ -210,7 +212,7 @@ impl<'q, 'a> Builder<'q, 'a> {
             .get(&class)
             .map(Vec::as_slice)
             .unwrap_or_default();
-        let own = sources.iter().map(|s| self.policies[*s].threshold.min_units);
+        let own = sources.iter().map(|s| self.thresholds[*s].min_units);
         let columns = self
             .question
             .control
@@ -232,7 +234,7 @@ impl<'q, 'a> Builder<'q, 'a> {
             .unwrap_or_default();
         sources
             .iter()
-            .map(|s| self.policies[*s].threshold.max_share)
+            .map(|s| self.thresholds[*s].max_share)
             .fold(1.0, f64::min)
     }
 }

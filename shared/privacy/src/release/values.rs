@@ -11,6 +11,7 @@ use super::distinct::{Extra, beyond_units};
 use super::levels::{centered, conditional, count_where, exact, shares, units_where};
 use super::rewrite::{Builder, Levels};
 use super::{Argument, Check, Output, Value, ValueKind};
+use crate::typing::{Component, Lineage};
 
 /// What a value counts or sums, at the first level.
 pub(super) struct Parts {
@@ -64,7 +65,8 @@ impl Builder<'_, '_> {
                 (parts, Some(Output::Count { count }))
             }
             (kind, Some((argument, column))) => {
-                let (parts, output) = self.measure(level, kind, (argument, &column), filter, to)?;
+                let (parts, output) =
+                    self.measure(level, kind, (argument, &column), (filter, &value.lineage), to)?;
                 (parts, Some(output))
             }
         };
@@ -107,16 +109,25 @@ impl Builder<'_, '_> {
         level: &mut Levels,
         kind: ValueKind,
         (argument, column): (&Argument, &Expr),
-        filter: Option<&Expr>,
+        (filter, lineage): (Option<&Expr>, &Lineage),
         to: &DataType,
     ) -> Result<(Parts, Output)> {
-        let policy = self.policies[argument.source];
-        let value = exact(column, &argument.data_type, policy.scale(&argument.name));
-        let rows = level.first.add(count_where(Some(&present(&value, filter)))?);
+        let value = exact(column, &argument.data_type, argument.scale());
+        let there = present(&value, filter);
+        let rows = level.first.add(count_where(Some(&there))?);
         let nonzero = conjunction(value.clone().not_eq(lit(0_i64)), filter);
         let support = level.first.add(count_where(Some(&nonzero))?);
+        for product in &argument.products {
+            self.product(level, product, &there, lineage)?;
+        }
+        // A unit's count of nothing is 0, not NULL: it is in a sum of counts by what it adds (H7).
+        let counts = argument
+            .column
+            .measure
+            .as_ref()
+            .is_some_and(|m| m.component == Component::Rows);
         let parts = Parts {
-            inclusion: rows.clone(),
+            inclusion: if counts { support.clone() } else { rows.clone() },
             support,
         };
         let output = match kind {
@@ -140,7 +151,7 @@ impl Builder<'_, '_> {
                 }
             }
             _ => {
-                let distance = centered(argument, &value, policy);
+                let distance = centered(argument, &value);
                 let total = level.first.add(sum(conditional(filter, distance.clone())?));
                 let squared = level
                     .first
@@ -165,6 +176,20 @@ impl Builder<'_, '_> {
             }
         };
         Ok((parts, output))
+    }
+
+    /// One of the products in a sum, which must be able to stand alone (H8).
+    fn product(&mut self, level: &mut Levels, product: &Expr, there: &Expr, lineage: &Lineage) -> Result<()> {
+        let product = self.base.add(product.clone());
+        let nonzero = there.clone().and(product.clone().not_eq(lit(0_i64)));
+        let support = level.first.add(count_where(Some(&nonzero))?);
+        let supported = units_where(support.gt(lit(0_i64)))?;
+        let column = self.metric(&mut level.second, supported);
+        let min = self.min_units(level.class, lineage);
+        self.push_check(Check::AtLeast { column, min });
+        let total = level.first.add(sum(conditional(Some(there), product)?));
+        self.additive(level, &total, true)?;
+        Ok(())
     }
 
     fn count_distinct(
@@ -218,8 +243,16 @@ impl Builder<'_, '_> {
 /// an average tells how many it is of, to who knows what it is an average of.
 fn comparable(v: &Value, w: &Value) -> bool {
     let counts = |value: &Value| matches!(value.kind, ValueKind::Count | ValueKind::CountDistinct);
-    let column = |value: &Value| value.argument.as_ref().map(|a| a.expr.clone());
-    v.filter != w.filter || (counts(v) && counts(w)) || (!counts(v) && !counts(w) && column(v) == column(w))
+    let conditional = |value: &Value| {
+        let measure = value.argument.as_ref().and_then(|a| a.column.measure.as_ref());
+        !counts(value) && measure.is_some_and(|m| m.conditional)
+    };
+    let same = match (&v.component, &w.component) {
+        (Component::Rows, Component::Rows) => true,
+        (Component::Measures(a), Component::Measures(b)) => !a.is_disjoint(b),
+        _ => false,
+    };
+    v.filter != w.filter || conditional(v) || conditional(w) || same
 }
 
 /// Where an argument is there, and the condition holds.

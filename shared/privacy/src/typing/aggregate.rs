@@ -1,13 +1,13 @@
 //! Aggregates over restricted rows: one row a unit, or the release.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan};
+use datafusion::logical_expr::{Aggregate, Expr};
 
 use super::Typer;
+use super::coarse;
 use super::expression::{Place, bare_column};
-use super::types::{ColumnType, Kind, Restricted, Scope, Typed, named};
+use super::types::{ColumnType, Kind, Restricted, Scope, Typed};
 use crate::plan::column_position;
 use crate::policy::{ColumnUse, JoinCondition};
 use crate::release::{Group, Question, Released, Value};
@@ -15,9 +15,9 @@ use crate::total;
 use crate::violation::{Violation, ViolationCode};
 
 /// A checked group key.
-struct Key {
-    expr: Expr,
-    column: ColumnType,
+pub(super) struct Key {
+    pub(super) expr: Expr,
+    pub(super) column: ColumnType,
 }
 
 impl Typer<'_> {
@@ -39,7 +39,7 @@ impl Typer<'_> {
         });
         let keys = keys.into_iter().collect::<Option<Vec<_>>>();
         if per_unit {
-            return self.per_unit(aggregate, rows, keys?);
+            return self.per_unit(aggregate, rows, &scope, keys?);
         }
         let released_keys = keys.as_ref().is_none_or(|keys| self.releasable(keys));
         let values: Vec<Option<Value>> = aggregate
@@ -76,55 +76,17 @@ impl Typer<'_> {
         })
     }
 
-    /// One row a unit, and dimensions: still rows of individuals, so still restricted.
-    fn per_unit(&mut self, aggregate: &Aggregate, mut rows: Restricted, keys: Vec<Key>) -> Option<Typed> {
-        if !aggregate.aggr_expr.is_empty() {
-            let message =
-                "Aggregates for each individual are not supported; an aggregate is grouped by dimensions.";
-            let violation = Violation::new(ViolationCode::AggregateNotAllowed, "aggregate", message);
-            self.violations
-                .push(violation.rewrite("GROUP BY dimensions, or SELECT DISTINCT of the join column"));
-            return None;
-        }
-        for key in &keys {
-            // A value repeated as often as it differs is a SUM(DISTINCT) in disguise.
-            if key.column.is(ColumnUse::Measure) && !key.column.is(ColumnUse::Dimension) {
-                self.refuse_key_column(&key.column, &key.expr);
-                return None;
-            }
-        }
-        let mut group = Vec::with_capacity(keys.len() + rows.sources.len());
-        for (index, key) in keys.into_iter().enumerate() {
-            group.push(named(key.expr, &aggregate.schema, index));
-            // How many rows a unit has depends, from here on, on what was distinguished (H20).
-            rows.control.extend(key.column.lineage.iter().cloned());
-            rows.columns.push(key.column);
-        }
-        group.extend(rows.units().into_iter().map(Expr::Column));
-        let grouped = Aggregate::try_new(Arc::new(rows.plan), group, Vec::new());
-        rows.plan = LogicalPlan::Aggregate(self.built(grouped)?);
-        Some(Typed::Restricted(Box::new(rows)))
-    }
-
     /// What is grouped by leaves as it is.
     fn releasable(&mut self, keys: &[Key]) -> bool {
         let mut good = true;
         for key in keys {
             let identifying = key.column.is(ColumnUse::Join) || !key.column.units.is_empty();
-            let stepped = match &key.column.kind {
-                Kind::Stored(source, name) => self
-                    .source(*source)
-                    .policy
-                    .columns
-                    .get(name)
-                    .is_some_and(|p| p.step.is_some()),
-                _ => false,
-            };
             let dimension = match key.column.kind {
                 Kind::Stored(_, _) => key.column.is(ColumnUse::Dimension),
-                Kind::Derived | Kind::Open | Kind::Literal => true,
+                Kind::Derived => !key.column.only_measured(),
+                Kind::Open | Kind::Literal => true,
             };
-            if identifying || stepped || !dimension {
+            if identifying || key.column.step.is_some() || !dimension {
                 self.refuse_key_column(&key.column, &key.expr);
                 good = false;
             }
@@ -132,20 +94,29 @@ impl Typer<'_> {
         good
     }
 
-    fn refuse_key_column(&mut self, column: &ColumnType, expr: &Expr) {
+    pub(super) fn refuse_key_column(&mut self, column: &ColumnType, expr: &Expr) {
+        let at = expr.column_refs().into_iter().find_map(column_position);
         let Kind::Stored(source, name) = &column.kind else {
+            let message = if column.step.is_some() {
+                "What is computed of a dimension with a least step can be grouped by in such steps only."
+            } else {
+                "What is computed of measures is a measure, and cannot be grouped by."
+            };
+            let violation = Violation::new(ViolationCode::ColumnUse, "aggregate", message).at(at);
+            self.violations.push(violation.rewrite("GROUP BY a dimension"));
             return;
         };
         let info = self.source(*source);
         let table = info.table.full_name();
+        let part = info.policy.columns.get(name);
+        let coarser = part.and_then(|part| coarse::form(name, part));
         let why = if column.is(ColumnUse::Join) {
             "is a join column: it identifies individuals"
-        } else if column.is(ColumnUse::Measure) {
-            "is a measure"
+        } else if column.step.is_some() {
+            "may be used in steps only"
         } else {
-            "has a least step, which is not supported yet"
+            "is a measure"
         };
-        let at = expr.column_refs().into_iter().find_map(column_position);
         let dimensions = info
             .policy
             .columns
@@ -158,9 +129,10 @@ impl Typer<'_> {
             format!("{name} of {table} {why}, and cannot be grouped by."),
         );
         let violation = violation.table(table).column(name).at(at);
-        self.violations.push(match dimensions.as_slice() {
-            [] => violation.rewrite("the aggregate without GROUP BY"),
-            names => violation.rewrite(format!("GROUP BY {}", names.join(", "))),
+        self.violations.push(match (coarser, dimensions.as_slice()) {
+            (Some(form), _) => violation.rewrite(format!("GROUP BY {form}")),
+            (None, []) => violation.rewrite("the aggregate without GROUP BY"),
+            (None, names) => violation.rewrite(format!("GROUP BY {}", names.join(", "))),
         });
     }
 

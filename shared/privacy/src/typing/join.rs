@@ -179,6 +179,8 @@ impl<'a> Typer<'a> {
             rows.merge_classes(&same);
             rows.columns[l].units.clone_from(&same);
             rows.columns[left_width + r].units = same;
+            let by_key = self.same_by_key(&rows.columns[l], &rows.columns[left_width + r]);
+            rows.merge_classes(&by_key);
         }
         self.at_most_twice(&rows)?;
         Some(Typed::Restricted(Box::new(rows)))

@@ -47,7 +47,7 @@ impl Typer<'_> {
             return None;
         }
         for column in &mut table.columns {
-            *column = ColumnType::open(pairs.lineage.clone(), None);
+            *column = ColumnType::looked_up(pairs.lineage.clone());
         }
         let join_type = if outer { JoinType::Left } else { JoinType::Inner };
         // The original's order of sides; the columns of both are put back into it.

@@ -6,20 +6,28 @@
 //! The walk goes on after a violation, on the parts that it does not concern, so that all are told at once.
 
 mod aggregate;
+mod argument;
+mod arithmetic;
+mod coarse;
+mod decimal;
 mod expression;
 mod free;
 mod join;
 mod keys;
 mod lookup;
+mod moment;
 mod operation;
 mod origin;
 mod pairs;
+mod parent;
 mod partner;
 mod prepared;
 mod rows;
 mod scan;
 mod semi;
 mod types;
+mod unit_value;
+mod units;
 mod value;
 
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -32,7 +40,7 @@ use crate::release::Release;
 use crate::violation::{Violation, ViolationCode, Violations};
 
 use types::Typed;
-pub(crate) use types::{ColumnType, Lineage, Restricted, Source, SourceId};
+pub(crate) use types::{ColumnType, Component, Lineage, Restricted, Source, SourceId};
 
 /// The walk's state.
 pub(crate) struct Typer<'a> {

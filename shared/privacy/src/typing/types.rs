@@ -7,13 +7,28 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 
 use crate::catalog::CatalogTable;
 use crate::plan::RESERVED;
-use crate::policy::{ColumnPolicy, ColumnUse, Policy};
+use crate::policy::{ColumnPolicy, ColumnUse, DEFAULT_SCALE, Policy, Step, Threshold};
 
 /// One occurrence of a restricted table in the statement.
 #[derive(Debug, Clone)]
 pub(crate) struct Source<'a> {
     pub(crate) table: &'a CatalogTable,
     pub(crate) policy: &'a Policy,
+    /// The tables that its unit was found through, each with its policy; none where the unit is a column of its own.
+    pub(crate) parents: Vec<(&'a CatalogTable, &'a Policy)>,
+}
+
+impl Source<'_> {
+    /// What its owner asks of released values: of the table, and of those that say whose its rows are.
+    pub(crate) fn threshold(&self) -> Threshold {
+        let parents = self.parents.iter().map(|(_, policy)| policy.threshold);
+        let strictest = |a: Threshold, b: Threshold| Threshold {
+            min_units: a.min_units.max(b.min_units),
+            max_share: a.max_share.min(b.max_share),
+            round_to: a.round_to.max(b.round_to),
+        };
+        parents.fold(self.policy.threshold, strictest)
+    }
 }
 
 /// Number of a [`Source`], in the order of scans.
@@ -140,7 +155,44 @@ pub(crate) struct ColumnType {
     pub(crate) units: BTreeSet<SourceId>,
     /// Restricted columns that its values descend from.
     pub(crate) lineage: Lineage,
+    /// The finest steps in which a dimension may be used; nothing where its values may be.
+    pub(crate) step: Option<Step>,
+    /// What there is to know of a measure.
+    pub(crate) measure: Option<Measure>,
 }
+
+/// A number that aggregates take.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Measure {
+    /// Whose rows or columns it counts or adds up.
+    pub(crate) sources: BTreeSet<SourceId>,
+    /// Decimals kept of it, where it is a floating-point number.
+    pub(crate) scale: u8,
+    /// Its range, as its owner gives it.
+    pub(crate) bounds: Option<[f64; 2]>,
+    /// Whether rows may be filtered by it.
+    pub(crate) filter: bool,
+    /// Width of the bins by which it may be grouped.
+    pub(crate) bins: Option<f64>,
+    /// Number of stored measures that are multiplied in it.
+    pub(crate) degree: usize,
+    /// What it adds up.
+    pub(crate) component: Component,
+    /// Whether a condition decided what of a unit is in it.
+    pub(crate) conditional: bool,
+}
+
+/// What a value adds up. Two values of one row that add up the same thing must not differ by a few units (H13).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Component {
+    /// Rows, or distinct values.
+    Rows,
+    /// These products of measures.
+    Measures(BTreeSet<Product>),
+}
+
+/// Stored measures that are multiplied, in order.
+pub(crate) type Product = Vec<(SourceId, String)>;
 
 impl ColumnType {
     pub(crate) fn stored(source: SourceId, name: &str, part: &ColumnPolicy, is_unit: bool) -> Self {
@@ -154,6 +206,17 @@ impl ColumnType {
                 BTreeSet::new()
             },
             lineage: BTreeSet::from([(source, name.to_owned())]),
+            step: part.step.clone(),
+            measure: part.uses.contains(&ColumnUse::Measure).then(|| Measure {
+                sources: BTreeSet::from([source]),
+                scale: part.scale.unwrap_or(DEFAULT_SCALE),
+                bounds: part.bounds,
+                filter: part.filter,
+                bins: part.bins,
+                degree: 1,
+                component: Component::Measures(BTreeSet::from([vec![(source, name.to_owned())]])),
+                conditional: false,
+            }),
         }
     }
 
@@ -162,9 +225,19 @@ impl ColumnType {
         Self {
             kind: Kind::Derived,
             uses,
-            identity: None,
-            units: BTreeSet::new(),
             lineage,
+            ..Self::literal()
+        }
+    }
+
+    /// A number computed from measures, of the same unit.
+    pub(crate) fn measured(lineage: Lineage, measure: Measure) -> Self {
+        Self {
+            kind: Kind::Derived,
+            uses: BTreeSet::from([ColumnUse::Measure]),
+            lineage,
+            measure: Some(measure),
+            ..Self::literal()
         }
     }
 
@@ -172,10 +245,17 @@ impl ColumnType {
     pub(crate) fn open(lineage: Lineage, identity: Option<String>) -> Self {
         Self {
             kind: Kind::Open,
-            uses: BTreeSet::new(),
             identity,
-            units: BTreeSet::new(),
             lineage,
+            ..Self::literal()
+        }
+    }
+
+    /// A column of an open table in which a dimension was looked up: a function of the dimension.
+    pub(crate) fn looked_up(lineage: Lineage) -> Self {
+        Self {
+            uses: BTreeSet::from([ColumnUse::Dimension]),
+            ..Self::open(lineage, None)
         }
     }
 
@@ -186,7 +266,14 @@ impl ColumnType {
             identity: None,
             units: BTreeSet::new(),
             lineage: Lineage::new(),
+            step: None,
+            measure: None,
         }
+    }
+
+    /// Whether it may be aggregated, and never grouped or filtered by.
+    pub(crate) fn only_measured(&self) -> bool {
+        self.is(ColumnUse::Measure) && !self.is(ColumnUse::Dimension)
     }
 
     pub(crate) fn is(&self, column_use: ColumnUse) -> bool {

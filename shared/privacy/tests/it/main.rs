@@ -9,4 +9,5 @@ mod neighbours;
 mod people;
 mod random;
 mod suite;
+mod trade;
 mod world;

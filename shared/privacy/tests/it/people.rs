@@ -164,8 +164,6 @@ pub(crate) fn locked(world: &mut World) {
         &["email"],
         base(json!({"aggregates": ["count"]})),
     );
-    let stepped = json!({"columns": {"email": {"use": ["join"], "identity": "email"}, "city": {"use": ["dimension"], "step": 5.0}}});
-    world.add(A, "locked.stepped", column(), &["email"], base(stepped));
 }
 
 /// What an analyst could lead from one table to another with, and a table at the other end.

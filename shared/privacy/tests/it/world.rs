@@ -13,7 +13,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{aviation, extremes, people};
+use crate::{aviation, extremes, people, trade};
 
 pub(crate) const A: Uuid = Uuid::from_u128(0xA);
 pub(crate) const B: Uuid = Uuid::from_u128(0xB);
@@ -71,6 +71,8 @@ impl World {
                     (_, "tailnum") => column.with_identity("tail_number"),
                     (_, "email") => column.with_identity("email"),
                     (_, "phone") => column.with_identity("phone"),
+                    (_, "order_id") => column.with_identity("order"),
+                    (_, "item_id") => column.with_identity("item"),
                     _ => column,
                 }
             })
@@ -149,6 +151,9 @@ pub(crate) fn world() -> World {
     people::locked(&mut world);
     people::bridges(&mut world);
     extremes::visits(&mut world);
+    trade::visits(&mut world);
+    trade::sales(&mut world);
+    trade::orders(&mut world);
     world
 }
 

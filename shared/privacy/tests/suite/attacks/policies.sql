@@ -41,14 +41,6 @@ SELECT COUNT(*) FROM locked.approved
 -- refused: APPROVAL_REQUIRED
 
 -- asked by: C
-SELECT COUNT(*) FROM locked.stepped GROUP BY city
--- refused: COLUMN_USE
-
--- asked by: C
-SELECT COUNT(*) FROM locked.stepped WHERE city = 'Rome'
--- refused: MECHANISM_NOT_AVAILABLE
-
--- asked by: C
 SELECT COUNT(*) FROM locked.joined
 -- refused: JOIN_NOT_ALLOWED
 

@@ -59,7 +59,7 @@ SELECT COUNT(*) FROM registry.planes p JOIN (SELECT manufacturer, COUNT(*) AS n 
 -- asked by: C
 -- leak: a WITH query that bears a table's name is not that table
 WITH planes AS (SELECT tailnum, seats FROM registry.planes) SELECT SUM(seats), tailnum FROM planes GROUP BY tailnum
--- refused: AGGREGATE_NOT_ALLOWED
+-- refused: ROW_OUTPUT
 
 -- asked by: C
 WITH `lists.suspects` AS (SELECT tailnum FROM registry.planes) SELECT tailnum FROM `lists.suspects`
