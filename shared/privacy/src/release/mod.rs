@@ -8,6 +8,7 @@
 //!
 //! A group that fails is absent, as if it did not exist; nothing tells how many failed.
 
+mod absence;
 mod apply;
 mod distinct;
 mod levels;
@@ -65,12 +66,14 @@ impl Release {
 }
 
 /// A condition on a group. Columns are positions in the engine's rows.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Check {
     /// So many units.
     AtLeast { column: usize, min: i64 },
     /// No unit, or so many: two values of one row must not differ by a few.
     NoneOrAtLeast { column: usize, min: i64 },
+    /// No unit in any of these columns, or so many in each: a side of a join is not there, or both its parts are.
+    NoneOrEach { columns: Vec<(usize, i64)> },
     /// The largest contribution of one unit, against the total of all contributions without their signs.
     Share { largest: usize, total: usize, max: f64 },
 }
@@ -134,6 +137,8 @@ pub(crate) enum ValueKind {
 #[derive(Debug, Clone)]
 pub(crate) struct Group {
     pub(crate) expr: Expr,
+    /// Restricted columns that it descends from, and marks of what decided it.
+    pub(crate) lineage: Lineage,
 }
 
 /// What is to be released.

@@ -8,9 +8,10 @@ use datafusion::functions_aggregate::expr_fn::sum;
 use datafusion::logical_expr::{Expr, lit};
 
 use super::distinct::{Extra, beyond_units};
-use super::levels::{centered, conditional, count_where, exact, shares, units_where};
+use super::levels::{centered, conditional, count_where, exact, shares};
 use super::rewrite::{Builder, Levels};
 use super::{Argument, Check, Output, Value, ValueKind};
+use crate::typing::{Presence, SourceId};
 
 /// What a value counts or sums, at the first level.
 pub(super) struct Parts {
@@ -30,6 +31,10 @@ impl Builder<'_, '_> {
         extras: &mut Vec<Extra>,
     ) -> Result<(Parts, Option<Output>)> {
         let filter = value.filter.as_ref().map(|f| self.base.add(f.clone()));
+        let filter = match (self.kept.clone(), filter) {
+            (Some(kept), Some(filter)) => Some(kept.and(filter)),
+            (kept, filter) => kept.or(filter),
+        };
         let filter = filter.as_ref();
         let argument = value
             .argument
@@ -68,37 +73,45 @@ impl Builder<'_, '_> {
                 (parts, Some(output))
             }
         };
-        let supported = units_where(parts.support.clone().gt(lit(0_i64)))?;
+        let supported = level.units_where(Some(parts.support.clone().gt(lit(0_i64))))?;
         let supported = self.metric(&mut level.second, supported);
         let min = self.min_units(level.class, &value.lineage);
-        self.push_check(Check::AtLeast {
-            column: supported,
-            min,
-        });
+        let of_class = |source: &SourceId| self.question.classes[&level.class].contains(source);
+        let check = if value.argument.as_ref().is_some_and(|a| of_class(&a.source)) {
+            Check::AtLeast {
+                column: supported,
+                min,
+            }
+        } else {
+            level.enough(supported, min)
+        };
+        self.push_check(level, check);
         Ok((parts, output))
     }
 
-    fn push_check(&mut self, check: Check) {
-        if !self.checks.contains(&check) {
+    /// Of those who are absent nothing is asked here.
+    fn push_check(&mut self, level: &Levels, check: Check) {
+        if level.presence != Presence::Never && !self.checks.contains(&check) {
             self.checks.push(check);
         }
     }
 
     /// The total of a per-unit number, no unit having more than its share (H10).
     fn additive(&mut self, level: &mut Levels, number: &Expr, signed: bool) -> Result<usize> {
-        let (largest, total) = shares(number, signed)?;
+        let of_units = level.of_units(number)?;
+        let (largest, total) = shares(&of_units, signed)?;
         let largest = self.metric(&mut level.second, largest);
         let all = self.metric(&mut level.second, total);
-        self.push_check(Check::Share {
-            largest,
-            total: all,
-            max: self.max_share(level.class),
-        });
-        Ok(if signed {
-            self.metric(&mut level.second, sum(number.clone()))
-        } else {
-            all
-        })
+        let max = self.max_share(level.class);
+        self.push_check(
+            level,
+            Check::Share {
+                largest,
+                total: all,
+                max,
+            },
+        );
+        Ok(self.metric(&mut level.second, sum(number.clone())))
     }
 
     /// Sums, averages and variances. A unit supports them with a value that is not zero (H7).
@@ -178,17 +191,24 @@ impl Builder<'_, '_> {
     ) -> Result<Option<Output>> {
         if self.question.rows.is_unit_of(&argument.column, level.class) {
             // Distinct units: each counts once, so no unit has more than one share of them.
-            let one = units_where(parts.inclusion.clone().gt(lit(0_i64)))?;
+            let one = level.units_where(Some(parts.inclusion.clone().gt(lit(0_i64))))?;
             let count = self.metric(&mut level.second, one);
             #[expect(
                 clippy::cast_possible_truncation,
                 reason = "a share is above 0, and a threshold is no larger than i64"
             )]
             let min = (1.0 / self.max_share(level.class)).ceil().min(1e15) as i64;
-            self.push_check(Check::AtLeast { column: count, min });
+            self.push_check(level, Check::AtLeast { column: count, min });
             return Ok(Some(Output::Count { count }));
         }
-        let extra = beyond_units(self, (level.class, &level.unit), value, argument, column, filter);
+        let extra = beyond_units(
+            self,
+            (level.class, &level.unit, level.presence),
+            value,
+            argument,
+            column,
+            filter,
+        );
         let output = extra.count.map(|count| Output::Count { count });
         extras.push(extra);
         Ok(output)
@@ -204,10 +224,11 @@ impl Builder<'_, '_> {
                     continue;
                 }
                 let apart = one.clone().gt(lit(0_i64)).and(other.clone().eq(lit(0_i64)));
-                let column = self.metric(&mut level.second, units_where(apart)?);
+                let apart = level.units_where(Some(apart))?;
+                let column = self.metric(&mut level.second, apart);
                 let lineage: BTreeSet<_> = v.lineage.union(&w.lineage).cloned().collect();
                 let min = self.min_units(level.class, &lineage);
-                self.push_check(Check::NoneOrAtLeast { column, min });
+                self.push_check(level, Check::NoneOrAtLeast { column, min });
             }
         }
         Ok(())

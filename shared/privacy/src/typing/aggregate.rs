@@ -32,10 +32,10 @@ impl Typer<'_> {
             .iter()
             .map(|e| self.group_key(e, &scope))
             .collect();
-        let per_unit = rows.classes().keys().all(|class| {
+        let per_unit = rows.is_per_unit(|class| {
             keys.iter()
                 .flatten()
-                .any(|key| rows.is_unit_of(&key.column, *class))
+                .any(|key| rows.is_unit_of(&key.column, class))
         });
         let keys = keys.into_iter().collect::<Option<Vec<_>>>();
         if per_unit {
@@ -100,7 +100,7 @@ impl Typer<'_> {
             rows.control.extend(key.column.lineage.iter().cloned());
             rows.columns.push(key.column);
         }
-        group.extend(rows.units().into_iter().map(Expr::Column));
+        group.extend(rows.hidden().into_iter().map(Expr::Column));
         let grouped = Aggregate::try_new(Arc::new(rows.plan), group, Vec::new());
         rows.plan = LogicalPlan::Aggregate(self.built(grouped)?);
         Some(Typed::Restricted(Box::new(rows)))
@@ -226,7 +226,10 @@ impl Typer<'_> {
                 } else {
                     key.expr
                 };
-                Group { expr }
+                Group {
+                    expr,
+                    lineage: key.column.lineage,
+                }
             })
             .collect();
         let question = Question {

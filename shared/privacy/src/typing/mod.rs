@@ -5,6 +5,7 @@
 //! statement selected. Each rule stands in one place, with the leak it closes; a node without a rule is refused.
 //! The walk goes on after a violation, on the parts that it does not concern, so that all are told at once.
 
+mod absence;
 mod aggregate;
 mod expression;
 mod free;
@@ -13,6 +14,7 @@ mod keys;
 mod lookup;
 mod operation;
 mod origin;
+mod outer;
 mod pairs;
 mod partner;
 mod prepared;
@@ -31,8 +33,9 @@ use crate::limits::Limits;
 use crate::release::Release;
 use crate::violation::{Violation, ViolationCode, Violations};
 
+pub(crate) use absence::{Absence, Match};
 use types::Typed;
-pub(crate) use types::{ColumnType, Lineage, Restricted, Source, SourceId};
+pub(crate) use types::{ColumnType, Lineage, Presence, Restricted, Source, SourceId};
 
 /// The walk's state.
 pub(crate) struct Typer<'a> {
@@ -40,6 +43,8 @@ pub(crate) struct Typer<'a> {
     pub(crate) limits: &'a Limits,
     pub(crate) sources: Vec<Source<'a>>,
     pub(crate) releases: Vec<Release>,
+    /// Outer and anti joins met so far.
+    pub(crate) matches: usize,
     pub(crate) violations: Violations,
 }
 
@@ -62,6 +67,7 @@ pub(crate) fn check<'a>(
         limits,
         sources: Vec::new(),
         releases: Vec::new(),
+        matches: 0,
         violations: Violations::default(),
     };
     let top = match typer.node(plan) {

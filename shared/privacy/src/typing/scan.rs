@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Typer;
+use super::absence::Absence;
 use super::types::{ColumnType, Lineage, Restricted, Source, SourceState, Typed, unit_name};
 use crate::catalog::{Access, CatalogTable};
 use crate::plan::{ScanKey, ScanSource, table_fields, visible_columns};
@@ -86,6 +87,7 @@ impl<'a> Typer<'a> {
             columns,
             sources,
             control: Lineage::new(),
+            absence: Absence::default(),
         })))
     }
 

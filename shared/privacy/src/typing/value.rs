@@ -226,7 +226,8 @@ impl Typer<'_> {
             }
         }
         let total = self.total(filter, scope, Place::Filter)?;
-        allowed.then_some((total.expr, total.lineage))
+        let selects = self.refuse_selection(&total.lineage, filter);
+        (allowed && !selects).then_some((total.expr, total.lineage))
     }
 }
 

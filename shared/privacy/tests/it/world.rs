@@ -13,11 +13,13 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{aviation, extremes, people};
+use crate::{aviation, extremes, loyalty, people};
 
 pub(crate) const A: Uuid = Uuid::from_u128(0xA);
 pub(crate) const B: Uuid = Uuid::from_u128(0xB);
 pub(crate) const C: Uuid = Uuid::from_u128(0xC);
+/// Owns a third table of what A and B have one each of, and asks nothing.
+pub(crate) const D: Uuid = Uuid::from_u128(0xD);
 
 #[derive(Debug, Clone)]
 pub(crate) struct World {
@@ -149,6 +151,7 @@ pub(crate) fn world() -> World {
     people::locked(&mut world);
     people::bridges(&mut world);
     extremes::visits(&mut world);
+    loyalty::members(&mut world);
     world
 }
 
