@@ -22,6 +22,7 @@ use datafusion::optimizer::decorrelate_predicate_subquery::DecorrelatePredicateS
 use datafusion::optimizer::eliminate_cross_join::EliminateCrossJoin;
 use datafusion::optimizer::eliminate_outer_join::EliminateOuterJoin;
 use datafusion::optimizer::extract_equijoin_predicate::ExtractEquijoinPredicate;
+use datafusion::optimizer::optimize_unions::OptimizeUnions;
 use datafusion::optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggregate;
 use datafusion::optimizer::{Analyzer, Optimizer, OptimizerContext};
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
@@ -89,6 +90,7 @@ fn normal_form(plan: LogicalPlan, config: Arc<ConfigOptions>) -> Result<LogicalP
         Arc::new(absent::AbsentKeyToAntiJoin),
         Arc::new(EliminateOuterJoin::new()),
         Arc::new(EliminateCrossJoin::new()),
+        Arc::new(OptimizeUnions::new()),
         Arc::new(ReplaceDistinctWithAggregate::new()),
     ]);
     let context = OptimizerContext::new_with_config_options(config)

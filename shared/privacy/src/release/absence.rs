@@ -74,6 +74,16 @@ pub(super) struct Margin {
 }
 
 impl Margin {
+    /// The number of rows.
+    pub(super) fn of_rows(keys: Vec<usize>, condition: Expr, name: String) -> Self {
+        Self {
+            keys,
+            unit: None,
+            condition,
+            name,
+        }
+    }
+
     /// The relation over the rows of the release.
     pub(super) fn plan(&self, base: &LogicalPlan) -> Result<LogicalPlan> {
         let keys: Vec<Expr> = self.keys.iter().map(|i| col(format!("g{i}"))).collect();

@@ -90,6 +90,13 @@ fn kept(release: &Release, rows: &RecordBatch) -> Result<BooleanArray, ReleaseEr
                     let units = number(*column, row)?;
                     units.raw == i256::ZERO || at_least(units, *min)
                 }
+                Check::Some { columns } => {
+                    let mut some = false;
+                    for column in columns {
+                        some |= number(*column, row)?.raw > i256::ZERO;
+                    }
+                    some
+                }
                 Check::NoneOrEach { columns } => {
                     let (mut none, mut each) = (true, true);
                     for (column, min) in columns {

@@ -12,10 +12,12 @@ mod absence;
 mod apply;
 mod distinct;
 mod levels;
+mod list;
 mod number;
 mod output;
 mod rewrite;
 mod values;
+mod venn;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
@@ -25,6 +27,7 @@ use std::collections::BTreeMap;
 use crate::typing::{ColumnType, Lineage, Restricted, SourceId};
 
 pub use apply::ReleaseError;
+pub(crate) use list::list;
 pub(crate) use rewrite::build;
 
 /// One release of a compiled query: what the engine computes, and what may leave of it.
@@ -72,6 +75,8 @@ pub(crate) enum Check {
     AtLeast { column: usize, min: i64 },
     /// No unit, or so many: two values of one row must not differ by a few.
     NoneOrAtLeast { column: usize, min: i64 },
+    /// Some unit in one of these columns.
+    Some { columns: Vec<usize> },
     /// No unit in any of these columns, or so many in each: a side of a join is not there, or both its parts are.
     NoneOrEach { columns: Vec<(usize, i64)> },
     /// The largest contribution of one unit, against the total of all contributions without their signs.
@@ -139,6 +144,8 @@ pub(crate) struct Group {
     pub(crate) expr: Expr,
     /// Restricted columns that it descends from, and marks of what decided it.
     pub(crate) lineage: Lineage,
+    /// The branch of a union that it tells.
+    pub(crate) fixes: Option<usize>,
 }
 
 /// What is to be released.

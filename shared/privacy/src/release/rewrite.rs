@@ -10,6 +10,7 @@ use datafusion::logical_expr::{
 };
 
 use super::levels::{Columns, count_where};
+use super::venn;
 use super::{Check, Output, Question, Release, Released, Value, ValueKind, output};
 use crate::policy::{ColumnUse, Policy};
 use crate::typing::{Lineage, Presence, SourceId, Typer};
@@ -58,15 +59,21 @@ pub(crate) fn build(
         typer.violations.push(violation.rewrite("COUNT, SUM or AVG"));
         return None;
     }
+    if !venn::admits(typer, &question) {
+        return None;
+    }
     let mut builder = Builder::new(typer, &question);
-    let plan = builder.plan(aggregate);
+    let plan = match &rows.absence.branches {
+        Some(branches) if branches.distinct => builder.cells(branches),
+        _ => builder.plan(aggregate),
+    };
     let (checks, values) = (
         std::mem::take(&mut builder.checks),
         std::mem::take(&mut builder.outputs),
     );
     let plan = typer.built(plan)?;
-    let schema = output::schema(aggregate);
-    let placeholder = output::placeholder(aggregate, number, &schema);
+    let schema = output::schema(&aggregate.schema);
+    let placeholder = output::placeholder(&aggregate.schema, number, &schema);
     let release = Release {
         number,
         plan,
@@ -89,7 +96,7 @@ pub(super) struct Builder<'q, 'a> {
     /// Columns of the second level, over all classes; their order is the engine's output.
     pub(super) metrics: Vec<String>,
     pub(super) checks: Vec<Check>,
-    outputs: Vec<Output>,
+    pub(super) outputs: Vec<Output>,
     /// Rows that the statement has: those that no anti join drops.
     pub(super) kept: Option<Expr>,
 }
@@ -164,11 +171,15 @@ impl<'q, 'a> Builder<'q, 'a> {
         let counts = |level: &&mut Levels| all_absent || level.presence != Presence::Never;
         let mut inclusions: Vec<Vec<Expr>> = vec![Vec::new(); classes.len()];
         for (value, to) in self.question.values.iter().zip(types) {
-            let mut first = None;
+            let (mut first, mut supported) = (None, Vec::new());
             for (level, inclusion) in classes.iter_mut().filter(counts).zip(&mut inclusions) {
                 let (parts, output) = self.value(level, value, &to, &mut extras)?;
                 inclusion.push(parts.inclusion);
+                supported.push(parts.supported);
                 first = first.or(output);
+            }
+            if self.question.rows.absence.branches.is_some() {
+                self.checks.push(Check::Some { columns: supported });
             }
             let Some(output) = first else {
                 return datafusion::common::plan_err!("a value has no output");

@@ -19,6 +19,18 @@ pub(super) struct Parts {
     pub(super) inclusion: Expr,
     /// Rows that contribute something.
     support: Expr,
+    /// Position, in the engine's rows, of the number of units that do.
+    pub(super) supported: usize,
+}
+
+impl Parts {
+    fn of(rows: Expr) -> Self {
+        Self {
+            inclusion: rows.clone(),
+            support: rows,
+            supported: 0,
+        }
+    }
 }
 
 impl Builder<'_, '_> {
@@ -40,31 +52,22 @@ impl Builder<'_, '_> {
             .argument
             .as_ref()
             .map(|a| (a, self.base.add(a.expr.clone())));
-        let (parts, output) = match (value.kind, argument) {
+        let (mut parts, output) = match (value.kind, argument) {
             (ValueKind::CountDistinct, Some((argument, column))) => {
                 let rows = level.first.add(count_where(Some(&present(&column, filter)))?);
-                let parts = Parts {
-                    inclusion: rows.clone(),
-                    support: rows,
-                };
+                let parts = Parts::of(rows);
                 let output = self.count_distinct(level, value, (argument, column), filter, &parts, extras)?;
                 (parts, output)
             }
             (_, None) => {
                 let rows = level.first.add(count_where(filter)?);
-                let parts = Parts {
-                    inclusion: rows.clone(),
-                    support: rows.clone(),
-                };
+                let parts = Parts::of(rows.clone());
                 let count = self.additive(level, &rows, false)?;
                 (parts, Some(Output::Count { count }))
             }
             (ValueKind::Count, Some((_, column))) => {
                 let rows = level.first.add(count_where(Some(&present(&column, filter)))?);
-                let parts = Parts {
-                    inclusion: rows.clone(),
-                    support: rows.clone(),
-                };
+                let parts = Parts::of(rows.clone());
                 let count = self.additive(level, &rows, false)?;
                 (parts, Some(Output::Count { count }))
             }
@@ -76,7 +79,10 @@ impl Builder<'_, '_> {
         let supported = level.units_where(Some(parts.support.clone().gt(lit(0_i64))))?;
         let supported = self.metric(&mut level.second, supported);
         let min = self.min_units(level.class, &value.lineage);
-        let of_class = |source: &SourceId| self.question.classes[&level.class].contains(source);
+        parts.supported = supported;
+        // A union's rows that count are of one branch or of another.
+        let united = self.question.rows.absence.branches.is_some();
+        let of_class = |source: &SourceId| !united && self.question.classes[&level.class].contains(source);
         let check = if value.argument.as_ref().is_some_and(|a| of_class(&a.source)) {
             Check::AtLeast {
                 column: supported,
@@ -129,8 +135,8 @@ impl Builder<'_, '_> {
         let nonzero = conjunction(value.clone().not_eq(lit(0_i64)), filter);
         let support = level.first.add(count_where(Some(&nonzero))?);
         let parts = Parts {
-            inclusion: rows.clone(),
             support,
+            ..Parts::of(rows.clone())
         };
         let output = match kind {
             ValueKind::Sum => {

@@ -21,6 +21,21 @@ use crate::violation::{Violation, ViolationCode};
 pub(crate) struct Absence {
     /// The outer and anti joins below, in their order.
     pub(crate) matches: Vec<Match>,
+    /// The union below, if there is one.
+    pub(crate) branches: Option<Branches>,
+    /// Whether the rows are the caller's own, each as often as its table has it, and selected by who else has its key.
+    pub(crate) own_rows: bool,
+}
+
+/// A union of restricted rows.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Branches {
+    /// The branches' numbers in the statement, and their sources.
+    pub(crate) sources: Vec<(usize, BTreeSet<SourceId>)>,
+    /// Whether there is one row for each individual, whatever branches it is in.
+    pub(crate) distinct: bool,
+    /// Whether a branch is such a relation, and this is not.
+    pub(crate) of_distinct: bool,
 }
 
 /// An outer or anti join, seen from a side whose rows it keeps.
@@ -42,7 +57,7 @@ pub(crate) struct Match {
 
 impl Absence {
     pub(crate) fn is_empty(&self) -> bool {
-        self.matches.is_empty()
+        self.matches.is_empty() && self.branches.is_none()
     }
 
     /// The hidden columns of matches.
@@ -75,6 +90,11 @@ impl Match {
 /// Name of the hidden column of a match, and what marks the lineage of all that depends on it.
 pub(super) fn match_name(number: usize) -> String {
     format!("{RESERVED}match_{number}")
+}
+
+/// What marks the lineage of all that depends on who is in a branch of a union.
+pub(crate) fn branch_name(number: usize) -> String {
+    format!("{RESERVED}branch_{number}")
 }
 
 /// Whether something depends on which rows have a match.

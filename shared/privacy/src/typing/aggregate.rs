@@ -15,9 +15,9 @@ use crate::total;
 use crate::violation::{Violation, ViolationCode};
 
 /// A checked group key.
-struct Key {
-    expr: Expr,
-    column: ColumnType,
+pub(super) struct Key {
+    pub(super) expr: Expr,
+    pub(super) column: ColumnType,
 }
 
 impl Typer<'_> {
@@ -38,6 +38,9 @@ impl Typer<'_> {
                 .any(|key| rows.is_unit_of(&key.column, class))
         });
         let keys = keys.into_iter().collect::<Option<Vec<_>>>();
+        if per_unit && rows.absence.branches.is_some() {
+            return self.presence_relation(aggregate, rows, keys?, &scope);
+        }
         if per_unit {
             return self.per_unit(aggregate, rows, keys?);
         }
@@ -165,7 +168,7 @@ impl Typer<'_> {
     }
 
     /// Whether each source was joined as its owner demands.
-    fn conditions(&mut self, rows: &Restricted) -> bool {
+    pub(super) fn conditions(&mut self, rows: &Restricted) -> bool {
         let mut good = true;
         for (source, state) in &rows.sources {
             let info = self.source(*source);
@@ -201,16 +204,7 @@ impl Typer<'_> {
         keys: Vec<Key>,
         values: Vec<Value>,
     ) -> Option<Typed> {
-        let number = self.releases.len();
-        if number >= self.limits.releases || values.len() > self.limits.values_per_release {
-            let message = format!(
-                "A statement releases at most {} times, {} values each.",
-                self.limits.releases, self.limits.values_per_release
-            );
-            self.violations
-                .push(Violation::new(ViolationCode::TooLarge, "limits", message));
-            return None;
-        }
+        let number = self.release_number(values.len())?;
         let mut control = rows.control.clone();
         control.extend(keys.iter().flat_map(|key| key.column.lineage.iter().cloned()));
         let classes: BTreeMap<_, _> = rows.classes();
@@ -229,6 +223,7 @@ impl Typer<'_> {
                 Group {
                     expr,
                     lineage: key.column.lineage,
+                    fixes: key.column.fixes,
                 }
             })
             .collect();

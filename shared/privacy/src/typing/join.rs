@@ -174,6 +174,9 @@ impl<'a> Typer<'a> {
                 _ => self.refuse_without_key(&left, &right),
             };
         }
+        if left.absence.branches.is_some() || right.absence.branches.is_some() {
+            return self.refuse_union_in_join();
+        }
         let partners = self.may_meet(&left, &right, &pairs, JoinKind::Inner);
         let unique = self.open_is_unique(&left, &right, &pairs, true);
         let fan_out = self.may_multiply(&left, &right, &pairs);
@@ -210,7 +213,11 @@ impl<'a> Typer<'a> {
         join_type: JoinType,
     ) -> Option<Restricted> {
         let plan = self.join_plan(left.plan, right.plan, pairs, join_type)?;
+        // Only a look-up takes a union.
+        let branches = left.absence.branches.clone().or(right.absence.branches.clone());
         let mut absence = left.absence;
+        absence.branches = branches;
+        absence.own_rows = false;
         absence.joined_with(&right.sources.keys().copied().collect());
         let mut others = right.absence;
         others.joined_with(&left.sources.keys().copied().collect());

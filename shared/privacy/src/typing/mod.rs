@@ -11,6 +11,7 @@ mod expression;
 mod free;
 mod join;
 mod keys;
+mod list;
 mod lookup;
 mod operation;
 mod origin;
@@ -22,6 +23,7 @@ mod rows;
 mod scan;
 mod semi;
 mod types;
+mod union;
 mod value;
 
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -33,7 +35,7 @@ use crate::limits::Limits;
 use crate::release::Release;
 use crate::violation::{Violation, ViolationCode, Violations};
 
-pub(crate) use absence::{Absence, Match};
+pub(crate) use absence::{Absence, Branches, Match, branch_name};
 use types::Typed;
 pub(crate) use types::{ColumnType, Lineage, Presence, Restricted, Source, SourceId};
 
@@ -45,6 +47,8 @@ pub(crate) struct Typer<'a> {
     pub(crate) releases: Vec<Release>,
     /// Outer and anti joins met so far.
     pub(crate) matches: usize,
+    /// Branches of unions met so far.
+    pub(crate) branches: usize,
     pub(crate) violations: Violations,
 }
 
@@ -68,11 +72,16 @@ pub(crate) fn check<'a>(
         sources: Vec::new(),
         releases: Vec::new(),
         matches: 0,
+        branches: 0,
         violations: Violations::default(),
     };
     let top = match typer.node(plan) {
         Some(Typed::Open(plan)) => Some(plan),
         Some(Typed::Released(plan)) => typer.ordered(plan),
+        Some(Typed::Restricted(rows)) if rows.absence.own_rows => {
+            let listed = typer.list(&rows, plan.schema());
+            listed.and_then(|listed| typer.ordered(listed))
+        }
         Some(Typed::Restricted(rows)) => {
             typer.refuse_rows(&rows);
             None
@@ -123,12 +132,19 @@ impl<'a> Typer<'a> {
         if inputs.iter().all(|input| !matches!(input, Typed::Restricted(_))) {
             return self.free(plan, inputs);
         }
-        if inputs.len() > 1 {
-            return self.refuse_union();
+        if let LogicalPlan::Union(union) = plan {
+            return self.union(union, inputs);
         }
         let Some(Typed::Restricted(rows)) = inputs.pop() else {
             return None;
         };
+        // What comes first among own rows that overlap is a matter of the caller.
+        if let (LogicalPlan::Sort(_) | LogicalPlan::Limit(_), [input]) = (plan, plan.inputs().as_slice())
+            && rows.absence.own_rows
+        {
+            let listed = self.list(&rows, input.schema())?;
+            return self.free(plan, vec![Typed::Released(listed)]);
+        }
         match plan {
             LogicalPlan::SubqueryAlias(alias) => self.alias(alias, *rows),
             LogicalPlan::Projection(projection) => self.projection(projection, *rows),
@@ -144,6 +160,21 @@ impl<'a> Typer<'a> {
         }
     }
 
+    /// The number of one more release of so many values, unless there are too many.
+    fn release_number(&mut self, values: usize) -> Option<usize> {
+        let number = self.releases.len();
+        if number < self.limits.releases && values <= self.limits.values_per_release {
+            return Some(number);
+        }
+        let message = format!(
+            "A statement releases at most {} times, {} values each.",
+            self.limits.releases, self.limits.values_per_release
+        );
+        self.violations
+            .push(Violation::new(ViolationCode::TooLarge, "limits", message));
+        None
+    }
+
     pub(crate) fn source(&self, source: SourceId) -> Source<'a> {
         self.sources[source].clone()
     }
@@ -151,10 +182,12 @@ impl<'a> Typer<'a> {
     /// A union below a release counts caller-made rows together with others' (H4): a total that is one larger with
     /// `UNION ALL SELECT 'alice'` than without tells whether alice is there.
     fn refuse_union(&mut self) -> Option<Typed> {
-        let message = "A union cannot take rows of another tenant's table.";
+        let message =
+            "A union cannot take rows of another tenant's table together with own or released ones.";
         let violation = Violation::new(ViolationCode::SetOperation, "H4", message);
         self.violations.push(violation.rewrite(
-            "an aggregate of each side alone, the results combined above: SELECT (SELECT COUNT(*) FROM a) + (SELECT COUNT(*) FROM b)",
+            "an aggregate of each side alone, the results combined above; a total reach is that of both less the overlap: SELECT (SELECT \
+             COUNT(*) FROM own) + (SELECT COUNT(*) FROM b) - (SELECT COUNT(*) FROM b WHERE b.key IN (SELECT key FROM own))",
         ));
         None
     }

@@ -38,6 +38,9 @@ impl Typer<'_> {
         if pairs.identity.is_empty() {
             return self.refuse_without_key(&left, &right);
         }
+        if left.absence.branches.is_some() || right.absence.branches.is_some() {
+            return self.refuse_union_in_join();
+        }
         if !right.absence.is_empty() || (keeps == Keeps::Both && !left.absence.is_empty()) {
             return self.refuse_nested_absence();
         }
@@ -149,6 +152,7 @@ impl Typer<'_> {
         let projection = Projection::try_new(exprs, Arc::new(rows.plan));
         rows.plan = LogicalPlan::Projection(self.built(projection)?);
         rows.absence.matches.extend(matches);
+        rows.absence.own_rows = false;
         Some(rows)
     }
 

@@ -21,6 +21,10 @@ impl Typer<'_> {
         other: Side<'_>,
         pairs: Pairs,
     ) -> Option<Typed> {
+        let union = kept.absence.branches.is_some() && !pairs.identity.is_empty();
+        if union || other.absence.branches.is_some() {
+            return self.refuse_union_in_join();
+        }
         if !other.absence.is_empty() {
             return self.refuse_nested_absence();
         }
@@ -59,6 +63,7 @@ impl Typer<'_> {
         pairs: &Pairs,
     ) -> Option<Typed> {
         let matched = self.matched_units(&other, pairs)?;
+        let own_rows = kept.is_open() || kept.absence.own_rows;
         for (k, o) in pairs.identity_columns() {
             equate(&mut kept, k, &mut other, o);
         }
@@ -89,6 +94,7 @@ impl Typer<'_> {
             join.schema.fields().len() == width,
             "a semi join gives the columns of the kept side"
         );
+        rows.absence.own_rows = own_rows;
         rows.absence.joined_with(&sources.keys().copied().collect());
         rows.sources.extend(sources);
         rows.control.extend(control);

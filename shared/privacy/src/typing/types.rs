@@ -171,8 +171,10 @@ pub(crate) struct ColumnType {
     pub(crate) identity: Option<String>,
     /// Sources whose unit it holds.
     pub(crate) units: BTreeSet<SourceId>,
-    /// Restricted columns that its values descend from.
+    /// Restricted columns that its values descend from, and marks of what they depend on.
     pub(crate) lineage: Lineage,
+    /// The branch of a union that it tells: one value for who is in that branch, another for all others.
+    pub(crate) fixes: Option<usize>,
 }
 
 impl ColumnType {
@@ -187,6 +189,7 @@ impl ColumnType {
                 BTreeSet::new()
             },
             lineage: BTreeSet::from([(source, name.to_owned())]),
+            fixes: None,
         }
     }
 
@@ -198,6 +201,7 @@ impl ColumnType {
             identity: None,
             units: BTreeSet::new(),
             lineage,
+            fixes: None,
         }
     }
 
@@ -215,6 +219,7 @@ impl ColumnType {
             identity,
             units: BTreeSet::new(),
             lineage,
+            fixes: None,
         }
     }
 
@@ -225,6 +230,7 @@ impl ColumnType {
             identity: None,
             units: BTreeSet::new(),
             lineage: Lineage::new(),
+            fixes: None,
         }
     }
 
