@@ -7,6 +7,7 @@ mod engine;
 mod extremes;
 mod loyalty;
 mod neighbours;
+mod parameters;
 mod people;
 mod random;
 mod suite;
