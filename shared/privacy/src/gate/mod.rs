@@ -6,6 +6,7 @@
 //! about it. Kinds of nodes are an allow-list. Nothing here decides about privacy; the typing of the plan does.
 
 mod bind;
+mod dialect;
 mod expression;
 mod query;
 mod relation;
@@ -38,6 +39,7 @@ pub(crate) fn admit(
     let values: usize = parameters.values().map(Parameter::len).sum();
     let mut query = single_query(parse(sql, values, limits)?)?;
     bind::bind(&mut query, parameters)?;
+    dialect::translate(&mut query);
     let mut gate = Gate::new(catalog, limits);
     gate.query(&query);
     if gate.violations.is_empty() {

@@ -22,6 +22,7 @@ pub(super) struct Key {
 
 impl Typer<'_> {
     pub(super) fn aggregate(&mut self, aggregate: &Aggregate, mut rows: Restricted) -> Option<Typed> {
+        let aggregate = &without_repetition(aggregate);
         let columns = std::mem::take(&mut rows.columns);
         let scope = Scope {
             schema: aggregate.input.schema(),
@@ -239,4 +240,16 @@ impl Typer<'_> {
         self.releases.push(release);
         Some(Typed::Released(plan))
     }
+}
+
+/// What is grouped by twice is one key: the planner gives it one field.
+fn without_repetition(aggregate: &Aggregate) -> Aggregate {
+    let mut aggregate = aggregate.clone();
+    let mut seen: Vec<Expr> = Vec::with_capacity(aggregate.group_expr.len());
+    aggregate.group_expr.retain(|key| {
+        let new = !seen.contains(key);
+        seen.push(key.clone());
+        new
+    });
+    aggregate
 }
