@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::catalog::Catalog;
 use crate::limits::Limits;
+use crate::parameter::Parameters;
 use crate::plan::{ScanKey, ScanSource};
 use crate::release::Release;
 use crate::stack::deep;
@@ -20,7 +21,8 @@ use crate::{gate, plan, typing};
 /// A query that may run.
 #[derive(Debug, Clone)]
 pub struct Compiled {
-    /// The statement as it was understood: one spelling for all layouts of the same text.
+    /// The statement as it was understood: one spelling for all layouts of the same text, the
+    /// values of parameters in their places.
     pub normalized: String,
     /// Every table that the query reads, each once, in the order of their names.
     pub tables: Vec<TableUse>,
@@ -65,20 +67,31 @@ impl TableUse {
 
 /// Compiles a statement of one caller, on a thread of its own: parser and planner recurse.
 ///
-/// Depends on the statement, schemas and policies alone: no row is read.
+/// Depends on the statement, its parameters, schemas and policies alone: no row is read.
 ///
 /// # Errors
 /// Every violation that was found, in the order of the text.
-pub fn compile(sql: &str, catalog: &Catalog, limits: &Limits) -> Result<Compiled, Vec<Violation>> {
-    deep(|| compile_here(sql, catalog, limits)).unwrap_or_else(|| {
+pub fn compile(
+    sql: &str,
+    parameters: &Parameters,
+    catalog: &Catalog,
+    limits: &Limits,
+) -> Result<Compiled, Vec<Violation>> {
+    deep(|| compile_here(sql, parameters, catalog, limits)).unwrap_or_else(|| {
         // What breaks the planner is not understood.
         let message = "The statement cannot be planned.";
         Err(vec![Violation::new(ViolationCode::InvalidQuery, "plan", message)])
     })
 }
 
-fn compile_here(sql: &str, catalog: &Catalog, limits: &Limits) -> Result<Compiled, Vec<Violation>> {
-    let query = gate::admit(sql, catalog, limits).map_err(crate::violation::Violations::into_sorted)?;
+fn compile_here(
+    sql: &str,
+    parameters: &Parameters,
+    catalog: &Catalog,
+    limits: &Limits,
+) -> Result<Compiled, Vec<Violation>> {
+    let query =
+        gate::admit(sql, parameters, catalog, limits).map_err(crate::violation::Violations::into_sorted)?;
     let normalized = query.to_string();
     let plan = plan::plan(query, catalog, limits).map_err(crate::violation::Violations::into_sorted)?;
     let checked = typing::check(&plan, catalog, limits).map_err(crate::violation::Violations::into_sorted)?;

@@ -52,7 +52,7 @@ impl Handles {
         Ok(
             match self
                 .planner
-                .plan_query(ctx, asked.project_id, &asked.text)
+                .plan_query(ctx, asked.project_id, &asked.text, &question.parameters)
                 .await?
             {
                 Ok(planned) => checked(&planned),
@@ -77,13 +77,17 @@ impl Handles {
         let asked = self.asked(ctx, question).await?;
         if let Err(violations) = self
             .planner
-            .plan_query(ctx, asked.project_id, &asked.text)
+            .plan_query(ctx, asked.project_id, &asked.text, &question.parameters)
             .await?
         {
             return Err(refused(violations));
         }
         // The text as it is now is what runs, whatever becomes of the query.
-        let options = json!({ "query_text": asked.text, "request_id": ctx.request_id });
+        let options = json!({
+            "query_text": asked.text,
+            "parameters": question.parameters,
+            "request_id": ctx.request_id,
+        });
         let query = match asked.query_id {
             Some(id) => QueryOfJob::Stored(id),
             None => QueryOfJob::New(NewQuery {

@@ -8,8 +8,11 @@ use std::time::Duration;
 use arrow::datatypes::{Schema, SchemaRef};
 use datacovey_error::{Error, Result};
 use datacovey_privacy::policy::PrivacyUnit;
-use datacovey_privacy::{Catalog, CatalogColumn, CatalogTable, Compiled, Limits, ScanKey, compile};
+use datacovey_privacy::{
+    Catalog, CatalogColumn, CatalogTable, Compiled, Limits, ScanKey, compile, parameters_from_json,
+};
 use datacovey_types::Ctx;
+use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
@@ -73,7 +76,18 @@ impl Planner {
         ctx: &Ctx,
         project_id: Uuid,
         text: &str,
+        parameters: &Map<String, Value>,
     ) -> Result<std::result::Result<PlannedQuery, Vec<Violation>>> {
+        let told = |found: Vec<datacovey_privacy::Violation>| {
+            found
+                .into_iter()
+                .map(|it| violation(text, it))
+                .collect::<Vec<_>>()
+        };
+        let parameters = match parameters_from_json(parameters.clone()) {
+            Ok(parameters) => parameters,
+            Err(found) => return Ok(Err(told(found))),
+        };
         let project = self.peers.resolve_project(ctx, project_id).await?;
         let named = with_parents(&project, may_be_named(&project, text));
         let versions = self
@@ -84,12 +98,12 @@ impl Planner {
         let catalog = catalog(ctx.tenant_id(), &project, &versions);
         let (limits, sql) = (self.limits, text.to_owned());
         let compiled = within(&self.places, COMPILE_TIME, move || {
-            compile(&sql, &catalog, &limits)
+            compile(&sql, &parameters, &catalog, &limits)
         })
         .await?;
         Ok(match compiled {
             Some(Ok(compiled)) => Ok(PlannedQuery::new(ctx.tenant_id(), compiled, project, versions)?),
-            Some(Err(violations)) => Err(violations.into_iter().map(|it| violation(text, it)).collect()),
+            Some(Err(found)) => Err(told(found)),
             None => Err(vec![too_long()]),
         })
     }

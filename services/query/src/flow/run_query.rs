@@ -139,9 +139,11 @@ impl QueryWork {
             .get("query_text")
             .and_then(|text| text.as_str())
             .unwrap_or(&query.query_text);
+        let parameters = job.options.get("parameters").and_then(|it| it.as_object());
+        let parameters = parameters.cloned().unwrap_or_default();
         let planned = self
             .planner
-            .plan_query(&job.ctx, query.project_id, text)
+            .plan_query(&job.ctx, query.project_id, text, &parameters)
             .await
             .map_err(before_reading)?;
         planned.map_err(|violations| Ended::For(JobFailure::Refused(violations)))

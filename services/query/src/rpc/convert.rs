@@ -51,6 +51,15 @@ pub(super) fn query_job(view: QueryJobView) -> pb::QueryJob {
     let text = asked("query_text")
         .and_then(|text| text.as_str())
         .map_or(query_text, ToOwned::to_owned);
+    let parameters = asked("parameters")
+        .and_then(|it| it.as_object())
+        .filter(|it| !it.is_empty())
+        .map(|given| Struct {
+            fields: given
+                .iter()
+                .map(|(name, value)| (name.clone(), json(value.clone())))
+                .collect(),
+        });
     let columns = result
         .as_ref()
         .map(|result| columns(&result.schema))
@@ -88,7 +97,7 @@ pub(super) fn query_job(view: QueryJobView) -> pb::QueryJob {
             .as_ref()
             .map(|run| run.created_by.to_string())
             .unwrap_or_default(),
-        parameters: None,
+        parameters,
         output_schema: columns,
         results_expire_at: result.map(|result| timestamp(result.expires_at)),
         violations,
@@ -179,6 +188,7 @@ fn violation_code(code: &str) -> pb::ViolationCode {
         "CLAUSE_NOT_SUPPORTED" => Code::UnsupportedClause,
         "UNKNOWN_TABLE" => Code::UnknownTable,
         "UNKNOWN_COLUMN" => Code::UnknownColumn,
+        "PARAMETER" => Code::Parameter,
         "INVALID_QUERY" | "INVALID_LITERAL" => Code::TypeError,
         "COLUMN_USE" => Code::ColumnUse,
         "EXPRESSION_NOT_ALLOWED" => Code::UnsupportedExpression,

@@ -2,6 +2,7 @@
 
 mod budgets;
 mod convert;
+mod parameters;
 mod parse;
 mod queries;
 mod query_jobs;

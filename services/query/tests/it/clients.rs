@@ -30,9 +30,19 @@ pub(crate) struct Sent {
 impl Caller {
     /// Starts a run of a text.
     pub(crate) async fn start(&self, text: &str) -> Result<pb::QueryJob, Status> {
+        self.start_with(text, None).await
+    }
+
+    /// Starts a run of a text with values of its parameters.
+    pub(crate) async fn start_with(
+        &self,
+        text: &str,
+        parameters: Option<Struct>,
+    ) -> Result<pb::QueryJob, Status> {
         let request = pb::CreateQueryJobRequest {
             project_id: self.project_id.to_string(),
             query: Some(pb::create_query_job_request::Query::QueryText(text.to_owned())),
+            parameters,
             ..pb::CreateQueryJobRequest::default()
         };
         Ok(self.jobs.clone().create_query_job(request).await?.into_inner())

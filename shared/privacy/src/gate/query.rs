@@ -1,8 +1,8 @@
 //! Queries: WITH, set operations, SELECT, VALUES, ORDER BY, LIMIT.
 
 use datafusion::sql::sqlparser::ast::{
-    Cte, Distinct, Expr, GroupByExpr, LimitClause, NamedWindowDefinition, NamedWindowExpr, Offset, OrderBy,
-    OrderByExpr, OrderByKind, Parens, Query, Select, SelectFlavor, SelectItem,
+    Cte, Distinct, ExceptSelectItem, Expr, GroupByExpr, LimitClause, NamedWindowDefinition, NamedWindowExpr,
+    Offset, OrderBy, OrderByExpr, OrderByKind, Parens, Query, Select, SelectFlavor, SelectItem,
     SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Spanned, TableAlias, Value, Values,
     WildcardAdditionalOptions, With,
 };
@@ -259,7 +259,16 @@ impl Gate<'_> {
         } = options;
         self.unsupported_if(opt_ilike.is_some(), "ILIKE after *", at);
         self.unsupported_if(opt_exclude.is_some(), "EXCLUDE after *", at);
-        self.unsupported_if(opt_except.is_some(), "EXCEPT after *", at);
+        if let Some(ExceptSelectItem {
+            first_element,
+            additional_elements,
+        }) = opt_except
+        {
+            self.identifier(first_element);
+            additional_elements
+                .iter()
+                .for_each(|column| self.identifier(column));
+        }
         self.unsupported_if(opt_replace.is_some(), "REPLACE after *", at);
         self.unsupported_if(opt_rename.is_some(), "RENAME after *", at);
         self.unsupported_if(opt_alias.is_some(), "An alias of *", at);

@@ -8,24 +8,29 @@
 //!
 //! A group that fails is absent, as if it did not exist; nothing tells how many failed.
 
+mod absence;
 mod apply;
 mod distinct;
 mod levels;
+mod list;
 mod number;
 mod output;
 mod rewrite;
 mod values;
+mod venn;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use std::collections::BTreeMap;
 
+use crate::plan::RESERVED;
 use crate::policy::DEFAULT_SCALE;
 use crate::typing::{ColumnType, Component, Lineage, Restricted, SourceId};
 
 pub use apply::ReleaseError;
 pub(crate) use levels::exact;
+pub(crate) use list::list;
 pub(crate) use rewrite::build;
 
 /// One release of a compiled query: what the engine computes, and what may leave of it.
@@ -67,12 +72,16 @@ impl Release {
 }
 
 /// A condition on a group. Columns are positions in the engine's rows.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Check {
     /// So many units.
     AtLeast { column: usize, min: i64 },
     /// No unit, or so many: two values of one row must not differ by a few.
     NoneOrAtLeast { column: usize, min: i64 },
+    /// Some unit in one of these columns.
+    Some { columns: Vec<usize> },
+    /// No unit in any of these columns, or so many in each: a side of a join is not there, or both its parts are.
+    NoneOrEach { columns: Vec<(usize, i64)> },
     /// The largest contribution of one unit, against the total of all contributions without their signs.
     Share { largest: usize, total: usize, max: f64 },
 }
@@ -134,6 +143,16 @@ impl Argument {
         }
     }
 
+    /// Whether it descends from a column of this source, marks of what it depends on aside.
+    fn is_of(&self, source: SourceId) -> bool {
+        let mut stored = self
+            .column
+            .lineage
+            .iter()
+            .filter(|(_, name)| !name.starts_with(RESERVED));
+        stored.any(|(of, _)| *of == source)
+    }
+
     /// Decimals that it is taken with, if it is a floating-point number.
     fn scale(&self) -> u8 {
         self.column.measure.as_ref().map_or(DEFAULT_SCALE, |m| m.scale)
@@ -158,6 +177,10 @@ pub(crate) enum ValueKind {
 #[derive(Debug, Clone)]
 pub(crate) struct Group {
     pub(crate) expr: Expr,
+    /// Restricted columns that it descends from, and marks of what decided it.
+    pub(crate) lineage: Lineage,
+    /// The branch of a union that it tells.
+    pub(crate) fixes: Option<usize>,
 }
 
 /// What is to be released.

@@ -22,6 +22,7 @@ pub(super) struct Key {
 
 impl Typer<'_> {
     pub(super) fn aggregate(&mut self, aggregate: &Aggregate, mut rows: Restricted) -> Option<Typed> {
+        let aggregate = &without_repetition(aggregate);
         let columns = std::mem::take(&mut rows.columns);
         let scope = Scope {
             schema: aggregate.input.schema(),
@@ -32,12 +33,15 @@ impl Typer<'_> {
             .iter()
             .map(|e| self.group_key(e, &scope))
             .collect();
-        let per_unit = rows.classes().keys().all(|class| {
+        let per_unit = rows.is_per_unit(|class| {
             keys.iter()
                 .flatten()
-                .any(|key| rows.is_unit_of(&key.column, *class))
+                .any(|key| rows.is_unit_of(&key.column, class))
         });
         let keys = keys.into_iter().collect::<Option<Vec<_>>>();
+        if per_unit && rows.absence.branches.is_some() {
+            return self.presence_relation(aggregate, rows, keys?, &scope);
+        }
         if per_unit {
             return self.per_unit(aggregate, rows, &scope, keys?);
         }
@@ -137,7 +141,7 @@ impl Typer<'_> {
     }
 
     /// Whether each source was joined as its owner demands.
-    fn conditions(&mut self, rows: &Restricted) -> bool {
+    pub(super) fn conditions(&mut self, rows: &Restricted) -> bool {
         let mut good = true;
         for (source, state) in &rows.sources {
             let info = self.source(*source);
@@ -173,16 +177,7 @@ impl Typer<'_> {
         keys: Vec<Key>,
         values: Vec<Value>,
     ) -> Option<Typed> {
-        let number = self.releases.len();
-        if number >= self.limits.releases || values.len() > self.limits.values_per_release {
-            let message = format!(
-                "A statement releases at most {} times, {} values each.",
-                self.limits.releases, self.limits.values_per_release
-            );
-            self.violations
-                .push(Violation::new(ViolationCode::TooLarge, "limits", message));
-            return None;
-        }
+        let number = self.release_number(values.len())?;
         let mut control = rows.control.clone();
         control.extend(keys.iter().flat_map(|key| key.column.lineage.iter().cloned()));
         let classes: BTreeMap<_, _> = rows.classes();
@@ -198,7 +193,11 @@ impl Typer<'_> {
                 } else {
                     key.expr
                 };
-                Group { expr }
+                Group {
+                    expr,
+                    lineage: key.column.lineage,
+                    fixes: key.column.fixes,
+                }
             })
             .collect();
         let question = Question {
@@ -213,4 +212,16 @@ impl Typer<'_> {
         self.releases.push(release);
         Some(Typed::Released(plan))
     }
+}
+
+/// What is grouped by twice is one key: the planner gives it one field.
+fn without_repetition(aggregate: &Aggregate) -> Aggregate {
+    let mut aggregate = aggregate.clone();
+    let mut seen: Vec<Expr> = Vec::with_capacity(aggregate.group_expr.len());
+    aggregate.group_expr.retain(|key| {
+        let new = !seen.contains(key);
+        seen.push(key.clone());
+        new
+    });
+    aggregate
 }

@@ -311,7 +311,8 @@ impl Typer<'_> {
     ) -> Option<(Expr, Lineage)> {
         let allowed = self.allows(Expressions::Conditional, rows, "a condition in an aggregate");
         let total = self.total(filter, scope, Place::Filter)?;
-        allowed.then_some((total.expr, total.lineage))
+        let selects = self.refuse_selection(&total.lineage, filter);
+        (allowed && !selects).then_some((total.expr, total.lineage))
     }
 }
 

@@ -24,9 +24,6 @@ impl Typer<'_> {
         pairs: Pairs,
         outer: bool,
     ) -> Option<Typed> {
-        if outer && !pairs.identity.is_empty() {
-            return self.refuse_absence();
-        }
         let keys: Option<BTreeSet<usize>> = pairs.dimension.iter().map(|pair| pair.right.0).collect();
         let keys = match keys {
             Some(keys) if !keys.is_empty() => keys,

@@ -37,7 +37,7 @@ impl Typer<'_> {
         if exprs.len() < projection.expr.len() {
             return None;
         }
-        exprs.extend(rows.units().into_iter().map(Expr::Column));
+        exprs.extend(rows.hidden().into_iter().map(Expr::Column));
         let projection = Projection::try_new(exprs, Arc::new(rows.plan));
         rows.plan = LogicalPlan::Projection(self.built(projection)?);
         Some(Typed::Restricted(Box::new(rows)))
@@ -79,6 +79,7 @@ impl Typer<'_> {
         let mut refused = false;
         for condition in split_conjunction(&filter.predicate) {
             match self.condition(condition, &scope) {
+                Some((_, lineage)) if self.refuse_selection(&lineage, condition) => refused = true,
                 Some((expr, lineage)) => {
                     rows.control.extend(lineage);
                     kept.push(expr);

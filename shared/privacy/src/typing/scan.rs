@@ -7,6 +7,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan,
 use std::collections::BTreeMap;
 
 use super::Typer;
+use super::absence::Absence;
 use super::parent::WithUnit;
 use super::types::{ColumnType, Lineage, Restricted, SourceState, Typed, unit_name};
 use crate::catalog::{Access, CatalogTable};
@@ -83,6 +84,7 @@ impl<'a> Typer<'a> {
             columns,
             sources,
             control: Lineage::new(),
+            absence: Absence::default(),
         })))
     }
 

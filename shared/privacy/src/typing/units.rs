@@ -36,6 +36,10 @@ impl Typer<'_> {
                 return None;
             }
         }
+        if rows.absence.matches.iter().any(|known| !known.anti) {
+            // Some rows of an individual may have a match, and others none: that is not one row.
+            return self.refuse_nested_absence();
+        }
         let mut aggregates = Vec::new();
         let mut values = Vec::new();
         let mut refused = false;
@@ -56,7 +60,7 @@ impl Typer<'_> {
         if refused {
             return None;
         }
-        let units = rows.units();
+        let units = rows.hidden();
         let mut group = Vec::with_capacity(keys.len() + units.len());
         for (index, key) in keys.into_iter().enumerate() {
             group.push(named(key.expr, &aggregate.schema, index));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datacovey_privacy::{BindError, Limits, ScanKey, ViolationCode, bind, compile, scans};
+use datacovey_privacy::{BindError, Limits, Parameters, ScanKey, ViolationCode, bind, compile, scans};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::datasource::empty::EmptyTable;
 
@@ -157,7 +157,7 @@ fn statements_that_expand_without_end_are_refused() {
         );
     }
     sql += " SELECT * FROM a13";
-    let violations = compile(&sql, &world().catalog(C), &Limits::default()).unwrap_err();
+    let violations = compile(&sql, &Parameters::new(), &world().catalog(C), &Limits::default()).unwrap_err();
     assert_eq!(
         violations.iter().map(|v| v.code).collect::<Vec<_>>(),
         vec![ViolationCode::TooLarge]
@@ -195,7 +195,7 @@ fn the_largest_statements_that_pass_need_no_larger_stack() {
     ];
     let run = move || {
         for sql in statements {
-            let compiled = compile(&sql, &world().catalog(C), &limits);
+            let compiled = compile(&sql, &Parameters::new(), &world().catalog(C), &limits);
             if let Ok(compiled) = &compiled {
                 // What callers do with a plan recurses, too.
                 for plan in compiled

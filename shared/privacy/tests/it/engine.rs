@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datacovey_privacy::{Compiled, Limits, ScanKey, Violation, bind, compile};
+use datacovey_privacy::{Compiled, Limits, Parameters, ScanKey, Violation, bind, compile};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::catalog::{MemorySchemaProvider, TableProvider};
@@ -15,7 +15,12 @@ use uuid::Uuid;
 use crate::world::World;
 
 pub(crate) fn check(world: &World, analyst: Uuid, sql: &str) -> Result<Compiled, Vec<Violation>> {
-    compile(sql, &world.catalog(analyst), &Limits::default())
+    compile(
+        sql,
+        &Parameters::new(),
+        &world.catalog(analyst),
+        &Limits::default(),
+    )
 }
 
 fn session() -> SessionContext {

@@ -13,11 +13,13 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{aviation, extremes, people, trade};
+use crate::{aviation, extremes, loyalty, people, trade};
 
 pub(crate) const A: Uuid = Uuid::from_u128(0xA);
 pub(crate) const B: Uuid = Uuid::from_u128(0xB);
 pub(crate) const C: Uuid = Uuid::from_u128(0xC);
+/// Owns a third table of what A and B have one each of, and asks nothing.
+pub(crate) const D: Uuid = Uuid::from_u128(0xD);
 
 #[derive(Debug, Clone)]
 pub(crate) struct World {
@@ -154,6 +156,7 @@ pub(crate) fn world() -> World {
     trade::visits(&mut world);
     trade::sales(&mut world);
     trade::orders(&mut world);
+    loyalty::members(&mut world);
     world
 }
 
