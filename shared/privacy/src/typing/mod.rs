@@ -40,7 +40,7 @@ use crate::release::Release;
 use crate::violation::{Violation, ViolationCode, Violations};
 
 use types::Typed;
-pub(crate) use types::{ColumnType, Component, Lineage, Restricted, Source, SourceId};
+pub(crate) use types::{ColumnType, Component, Kind, Lineage, Restricted, Source, SourceId};
 
 /// The walk's state.
 pub(crate) struct Typer<'a> {
