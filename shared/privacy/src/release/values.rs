@@ -11,7 +11,7 @@ use super::distinct::{Extra, beyond_units};
 use super::levels::{centered, conditional, count_where, exact, shares};
 use super::rewrite::{Builder, Levels};
 use super::{Argument, Check, Output, Value, ValueKind};
-use crate::typing::{Component, Lineage, Presence};
+use crate::typing::{Component, Kind, Lineage, Presence};
 
 /// What a value counts or sums, at the first level.
 pub(super) struct Parts {
@@ -272,10 +272,11 @@ impl Builder<'_, '_> {
 /// Not COUNT(*) with the average of a column: a few NULLs would empty every table. But where their conditions differ:
 /// an average tells how many it is of, to who knows what it is an average of.
 fn comparable(v: &Value, w: &Value) -> bool {
-    let counts = |value: &Value| matches!(value.kind, ValueKind::Count | ValueKind::CountDistinct);
     let conditional = |value: &Value| {
-        let measure = value.argument.as_ref().and_then(|a| a.column.measure.as_ref());
-        !counts(value) && measure.is_some_and(|m| m.conditional)
+        value.argument.as_ref().is_some_and(|a| {
+            let of_units = a.column.measure.as_ref().is_some_and(|m| m.conditional);
+            of_units || value.kind == ValueKind::Count && a.column.kind == Kind::Derived
+        })
     };
     let same = match (&v.component, &w.component) {
         (Component::Rows, Component::Rows) => true,

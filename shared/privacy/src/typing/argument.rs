@@ -1,5 +1,6 @@
 //! What the aggregates of a release take: nothing, a bare column, a condition on it, or arithmetic.
 
+use arrow::datatypes::DataType;
 use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::expr::Case;
 use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, Operator};
@@ -343,7 +344,7 @@ pub(super) fn without_float<'e>(expr: &'e Expr, scope: &Scope<'_>) -> &'e Expr {
             let widened = from.is_ok_and(|from| {
                 let to = field.data_type();
                 from.is_numeric()
-                    && (to.is_floating() || total::conversion(&from, to) == Conversion::Lossless)
+                    && (*to == DataType::Float64 || total::conversion(&from, to) == Conversion::Lossless)
             });
             if widened {
                 without_float(inner, scope)

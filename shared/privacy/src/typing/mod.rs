@@ -45,7 +45,9 @@ use crate::violation::{Violation, ViolationCode, Violations};
 
 pub(crate) use absence::{Absence, Branches, Match, branch_name};
 use types::Typed;
-pub(crate) use types::{ColumnType, Component, Lineage, Presence, Restricted, Source, SourceId};
+pub(crate) use types::{
+    ColumnType, Component, Kind, Lineage, Presence, Restricted, Source, SourceId,
+};
 
 /// The walk's state.
 pub(crate) struct Typer<'a> {

@@ -183,6 +183,9 @@ impl Typer<'_> {
                     Some((name, found)) if found.only_measured() && !params.distinct => {
                         column.uses.remove(&ColumnUse::Dimension);
                         column.lineage.extend(found.lineage.iter().cloned());
+                        if let (Some(of), Some(by)) = (&mut column.measure, &found.measure) {
+                            of.conditional = by.conditional;
+                        }
                         Expr::Column(name.clone())
                     }
                     Some((name, found)) if found.is(ColumnUse::Join) => {

@@ -1,4 +1,4 @@
-# Aggregates that reveal, or that carry one individual's number.
+# Aggregates that reveal, or that carry one individual's number. Rules: H6, H7, H8, H9, H10, H13, H20.
 
 -- asked by: C
 SELECT MIN(seats), MAX(seats), MEDIAN(seats) FROM registry.planes

@@ -1,4 +1,4 @@
-# Arithmetic that would carry one individual's number, bins and steps that are finer than their owner's.
+# Arithmetic that would carry one individual's number, bins and steps that are finer than their owner's. Rules: H7, H8, H10, H13.
 
 -- asked by: C
 -- leak: beside a large sum, the digits of one that would not leave alone (H8, H10)

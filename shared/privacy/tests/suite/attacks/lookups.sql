@@ -1,4 +1,4 @@
-# Look-ups that would repeat rows, select individuals, or lead further than the dimension.
+# Look-ups that would repeat rows, select individuals, or lead further than the dimension. Rules: H1, H2, H20.
 
 -- asked by: C
 -- leak: a table that repeats a dimension's value weighs the rows that have it (H1)

@@ -1,4 +1,4 @@
-# Tables of the caller's own, as selectors, weights and coefficients.
+# Tables of the caller's own, as selectors, weights and coefficients. Rules: H1, H2, H3, H12.
 
 -- asked by: A
 -- leak: own rows repeat a key, so that a plane counts as often as the caller likes

@@ -1,4 +1,4 @@
-# Units through a parent that does not say, or must not.
+# Units through a parent that does not say, or must not. Rules: H11, H19.
 
 -- asked by: C
 -- leak: three items of one customer's orders

@@ -1,4 +1,4 @@
-# What each owner says of its table.
+# What each owner says of its table. Rules: H19.
 
 -- asked by: C
 SELECT COUNT(*) FROM locked.private

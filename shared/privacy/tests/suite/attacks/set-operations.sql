@@ -1,4 +1,4 @@
-# UNION, EXCEPT and INTERSECT with own rows; what is absent.
+# UNION, EXCEPT and INTERSECT with own rows; what is absent. Rules: H4, H5, H12.
 
 -- asked by: C
 -- leak: one more than the table's own count if the person is not in it

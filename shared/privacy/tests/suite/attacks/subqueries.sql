@@ -1,4 +1,4 @@
-# Subqueries, windows, order and limit in places where rules might not look.
+# Subqueries, windows, order and limit in places where rules might not look. Rules: H16.
 
 -- asked by: C
 SELECT manufacturer, COUNT(*) FROM registry.planes GROUP BY manufacturer ORDER BY (SELECT MAX(seats) FROM registry.planes)

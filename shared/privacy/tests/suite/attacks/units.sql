@@ -1,4 +1,4 @@
-# What is computed of each individual: flags and counts that are one individual's alone.
+# What is computed of each individual: flags and counts that are one individual's alone. Rules: H2, H7, H10, H11, H13, H20.
 
 -- asked by: C
 -- leak: a count that is zero for everybody but one (H7)

@@ -1,4 +1,4 @@
-# Conditions of joins beside the equality.
+# Conditions of joins beside the equality. Rules: H14.
 
 -- asked by: C
 -- leak: a time alone leads from one table's rows to another's
