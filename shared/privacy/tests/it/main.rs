@@ -10,5 +10,6 @@ mod neighbours;
 mod parameters;
 mod people;
 mod random;
+mod sets;
 mod suite;
 mod world;
