@@ -19,6 +19,7 @@ mod outer;
 mod pairs;
 mod partner;
 mod prepared;
+mod presence;
 mod rows;
 mod scan;
 mod semi;
