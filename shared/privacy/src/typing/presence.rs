@@ -88,6 +88,16 @@ impl Typer<'_> {
         Some((func.call(vec![total.expr]), column))
     }
 
+    /// Cells are of individuals; another key would be in several of them.
+    pub(super) fn refuse_union_of_others<T>(&mut self) -> Option<T> {
+        let message =
+            "A union is made distinct by a join column that is the privacy unit of every table in it.";
+        let violation = Violation::new(ViolationCode::SetOperation, "H11", message);
+        self.violations
+            .push(violation.rewrite("UNION ALL, or the privacy unit of each table"));
+        None
+    }
+
     /// Comparing who is in several tables is a matter of each owner's policy on joins.
     fn branches_may_meet(&mut self, branches: &Branches) -> bool {
         let before = self.violations.len();
