@@ -2,9 +2,9 @@
 
 use datafusion::sql::sqlparser::ast::{
     Cte, Distinct, ExceptSelectItem, Expr, GroupByExpr, LimitClause, NamedWindowDefinition, NamedWindowExpr,
-    Offset, OrderBy, OrderByExpr, OrderByKind, Parens, Query, Select, SelectFlavor, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Spanned, TableAlias, Value, Values,
-    WildcardAdditionalOptions, With,
+    Offset, OrderBy, OrderByExpr, OrderByKind, OrderByOptions, Parens, Query, Select, SelectFlavor,
+    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Spanned, TableAlias,
+    TableAliasColumnDef, Value, Values, WildcardAdditionalOptions, With,
 };
 
 use super::{Gate, position};
@@ -79,13 +79,9 @@ impl Gate<'_> {
             at,
         } = alias;
         self.identifier(name);
-        for column in columns {
-            self.identifier(&column.name);
-            self.unsupported_if(
-                column.data_type.is_some(),
-                "A type in an alias",
-                position(column.name.span),
-            );
+        for TableAliasColumnDef { name, data_type } in columns {
+            self.identifier(name);
+            self.unsupported_if(data_type.is_some(), "A type in an alias", position(name.span));
         }
         self.unsupported_if(at.is_some(), "AT in an alias", position(name.span));
     }
@@ -299,7 +295,10 @@ impl Gate<'_> {
     pub(super) fn order_by_expressions(&mut self, expressions: &[OrderByExpr]) {
         for OrderByExpr {
             expr,
-            options: _,
+            options: OrderByOptions {
+                asc: _,
+                nulls_first: _,
+            },
             with_fill,
         } in expressions
         {

@@ -45,6 +45,20 @@ pub(crate) fn build(
             .push(violation.rewrite("GROUP BY the condition, or WHERE"));
         return None;
     }
+    let divides_own = rows
+        .absence
+        .matches
+        .iter()
+        .any(|m| m.kept.is_empty() && question.groups.iter().any(|group| m.decides(&group.lineage)));
+    if divides_own {
+        // How many own rows there are is known, so what is missing from the sum is the group that is not shown.
+        let message = "Own rows that an outer join keeps cannot be grouped by the other side.";
+        let violation = Violation::new(ViolationCode::Absence, "H5", message);
+        typer.violations.push(violation.rewrite(
+            "an inner join for the groups, and LEFT JOIN with groups of your own for those without a match",
+        ));
+        return None;
+    }
     let round_to = rows
         .sources
         .keys()

@@ -39,8 +39,13 @@ impl Typer<'_> {
                 .any(|key| rows.is_unit_of(&key.column, class))
         });
         let keys = keys.into_iter().collect::<Option<Vec<_>>>();
-        if per_unit && rows.absence.branches.is_some() {
-            return self.presence_relation(aggregate, rows, keys?, &scope);
+        if rows.absence.branches.is_some() {
+            let by_key = |keys: &Vec<Key>| keys.iter().any(|key| key.column.is(ColumnUse::Join));
+            if per_unit {
+                return self.presence_relation(aggregate, rows, keys?, &scope);
+            } else if keys.as_ref().is_some_and(by_key) {
+                return self.refuse_union_of_others();
+            }
         }
         if per_unit {
             return self.per_unit(aggregate, rows, &scope, keys?);

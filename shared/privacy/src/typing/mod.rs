@@ -25,6 +25,7 @@ mod pairs;
 mod parent;
 mod partner;
 mod prepared;
+mod presence;
 mod rows;
 mod scan;
 mod semi;

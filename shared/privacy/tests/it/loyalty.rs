@@ -115,7 +115,40 @@ pub(crate) fn members(world: &mut World) {
     let columns_policy = json!({"email": email, "class": uses("dimension"), "price": uses("measure")});
     let more = json!({"columns": columns_policy, "overlap_list": true, "threshold": {"min_units": 4}});
     world.add(D, "cars.renters", columns, &["email"], policy(more));
+    accounts(world);
     lists(world);
+}
+
+/// Accounts of members: two of ten people each, of which one is joint, and one for each other member.
+fn accounts(world: &mut World) {
+    let people = || 1..=60_u64;
+    let accounts: Vec<String> = people()
+        .map(|i| {
+            if i <= 20 {
+                format!("a{}", (i - 1) / 10)
+            } else {
+                format!("a{i}")
+            }
+        })
+        .collect();
+    let columns = vec![
+        ("email", texts(&emails(&[people()]))),
+        ("account", texts(&accounts)),
+        (
+            "kind",
+            text(people().map(|i| Some(if i <= 10 { "joint" } else { "own" }))),
+        ),
+        (
+            "balance",
+            longs(people().map(|i| Some(i64::try_from(mix(i + 61) % 900).unwrap() + 100))),
+        ),
+    ];
+    let columns_policy = json!({
+        "email": {"use": ["join"], "identity": "email"},
+        "kind": uses("dimension"), "balance": uses("measure"),
+    });
+    let more = json!({"privacy_unit": "account", "columns": columns_policy, "expressions": "conditional"});
+    world.add(D, "bank.accounts", columns, &["email"], policy(more));
 }
 
 fn lists(world: &mut World) {

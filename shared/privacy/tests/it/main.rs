@@ -10,6 +10,7 @@ mod neighbours;
 mod parameters;
 mod people;
 mod random;
+mod sets;
 mod suite;
 mod trade;
 mod world;

@@ -188,7 +188,7 @@ impl Grammar {
 }
 
 /// Words of the engine's own messages.
-const ENGINE: [&str; 12] = [
+pub(crate) const ENGINE: [&str; 12] = [
     "DataFusion",
     "planning",
     "Internal",

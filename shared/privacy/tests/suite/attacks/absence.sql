@@ -236,3 +236,12 @@ SELECT COUNT(*), COUNT(m.email) FROM air.members m FULL JOIN lists.allbut o ON m
 -- leak: nobody shares a key that is always NULL
 SELECT COUNT(*) FROM lists.people p LEFT JOIN lists.one o ON p.device = o.email WHERE p.email NOT IN (SELECT email FROM lists.one) AND p.email NOT IN (SELECT email FROM air.members)
 -- suppressed
+
+-- asked by: C
+-- leak: own rows are known, so what the groups do not add up to is the group that is not shown
+SELECT m.tier, COUNT(*) FROM lists.crm c LEFT JOIN air.members m ON c.email = m.email GROUP BY m.tier
+-- refused: ABSENCE
+
+-- asked by: C
+SELECT r.class, COUNT(*) FROM lists.crm c FULL JOIN cars.renters r ON c.email = r.email GROUP BY r.class
+-- refused: ABSENCE
