@@ -136,7 +136,10 @@ fn call(function: &Function) -> Option<Expr> {
         ("mod", [dividend, divisor]) => {
             Some(nested(dividend.clone(), BinaryOperator::Modulo, divisor.clone()))
         }
-        ("date_trunc" | "timestamp_trunc" | "datetime_trunc", [moment, Expr::Identifier(unit)]) => {
+        // `date_trunc('week', day)` is standard SQL over a column of that name.
+        ("date_trunc" | "timestamp_trunc" | "datetime_trunc", [moment, Expr::Identifier(unit)])
+            if !matches!(moment, Expr::Value(_)) =>
+        {
             let unit = calendar_unit(unit)?;
             Some(of("date_trunc", vec![text(unit), moment.clone()]))
         }

@@ -46,9 +46,7 @@ use crate::violation::{Violation, ViolationCode, Violations};
 
 pub(crate) use absence::{Absence, Branches, Match, branch_name};
 use types::Typed;
-pub(crate) use types::{
-    ColumnType, Component, Kind, Lineage, Presence, Restricted, Source, SourceId,
-};
+pub(crate) use types::{ColumnType, Component, Kind, Lineage, Presence, Restricted, Source, SourceId};
 
 /// The walk's state.
 pub(crate) struct Typer<'a> {

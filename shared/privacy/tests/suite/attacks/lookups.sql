@@ -51,7 +51,7 @@ SELECT COUNT(*) FROM registry.planes p JOIN (SELECT tag, MIN(tailnum) AS tailnum
 -- asked by: C
 -- leak: a table of a tenant that is not reference
 SELECT COUNT(*) FROM alliance.flights f LEFT JOIN registry.planes p ON f.carrier = p.manufacturer
--- refused: ABSENCE
+-- refused: JOIN_KEY
 
 -- asked by: C
 -- leak: sales forbid that another table repeats their rows

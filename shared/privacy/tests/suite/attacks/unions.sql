@@ -147,7 +147,7 @@ SELECT COUNT(*) FROM (SELECT email FROM air.members EXCEPT SELECT email FROM lis
 -- asked by: C
 -- leak: sums of the individuals of a union are no sums of rows
 SELECT SUM(a) FROM (SELECT email, MAX(a) AS a FROM (SELECT email, 1 AS a FROM air.members UNION ALL SELECT email, 0 FROM hotel.guests) u GROUP BY email) p
--- refused: EXPRESSION_NOT_ALLOWED
+-- refused: COLUMN_USE
 
 -- asked by: C
 -- leak: the owner of one blocks joins
