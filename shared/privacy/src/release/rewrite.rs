@@ -13,7 +13,7 @@ use datafusion::logical_expr::{
 use super::levels::Columns;
 use super::{Check, Output, Question, Release, Released, Value, ValueKind, output};
 use crate::policy::{ColumnUse, Policy, Threshold};
-use crate::typing::{Lineage, Source, SourceId, Typer};
+use crate::typing::{Component, Lineage, Source, SourceId, Typer};
 use crate::violation::{Violation, ViolationCode};
 
 /// Rewrites one aggregate; nothing if it was refused.
@@ -41,6 +41,18 @@ pub(crate) fn build(
         .map(|s| typer.source(*s).threshold().round_to)
         .max()
         .unwrap_or(1);
+    let of_counts = |v: &Value| {
+        let measure = v.argument.as_ref().and_then(|a| a.column.measure.as_ref());
+        let added = !matches!(v.kind, ValueKind::Count | ValueKind::CountDistinct);
+        added && measure.is_some_and(|m| m.component == Component::Rows)
+    };
+    if round_to > 1 && question.values.iter().any(of_counts) {
+        // A sum over those who have seven rows each, rounded as it may be, tells how many they are.
+        let message = "Counts of each individual are not added up: a table of this query rounds counts, and a sum would be finer.";
+        let violation = Violation::new(ViolationCode::AggregateNotAllowed, "H6", message);
+        typer.violations.push(violation.rewrite("GROUP BY the count"));
+        return None;
+    }
     let spread = |v: &Value| matches!(v.kind, ValueKind::Stddev { .. } | ValueKind::Var { .. });
     if round_to > 1 && question.values.iter().any(spread) {
         // VAR_SAMP and VAR_POP of one column are in the proportion of the count and one less.
