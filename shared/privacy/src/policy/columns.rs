@@ -61,9 +61,7 @@ impl Check<'_> {
             Some(Step::Number(step)) => {
                 self.require(step.is_finite() && step > 0.0, at.clone(), "must be above 0");
                 let message = format!("a {data_type} has no steps of a number");
-                self.require(data_type.is_numeric(), at.clone(), message);
-                let only = !part.uses.contains(&ColumnUse::Measure);
-                self.require(only, at, "what a measure adds up would be finer than its steps");
+                self.require(data_type.is_numeric(), at, message);
             }
             Some(Step::Calendar(CalendarStep::Hour | CalendarStep::Day))
                 if *data_type == DataType::Date32 =>

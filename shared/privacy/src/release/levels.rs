@@ -6,6 +6,7 @@
 
 use arrow::datatypes::DataType;
 use datafusion::functions_aggregate::expr_fn::{count, max, sum};
+use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::expr_fn::{col, when};
 use datafusion::logical_expr::{Cast, Expr, TryCast, lit};
 
@@ -43,6 +44,12 @@ impl Columns {
         format!("{}{index}", self.prefix)
     }
 
+    /// What these aggregates give for one row, under their names; nothing if one is not known.
+    pub(super) fn of_one_row(&self) -> Option<Vec<Expr>> {
+        let named = |(i, e): (usize, &Expr)| Some(of_one_row(e)?.alias(self.name(i)));
+        self.exprs.iter().enumerate().map(named).collect()
+    }
+
     /// All of them, under their names.
     pub(super) fn aliased(&self) -> Vec<Expr> {
         self.exprs
@@ -50,6 +57,36 @@ impl Columns {
             .enumerate()
             .map(|(i, e)| e.clone().alias(self.name(i)))
             .collect()
+    }
+}
+
+/// What an aggregate gives for a group of one row. Sums have fewer digits then, and as many decimals.
+fn of_one_row(aggregate: &Expr) -> Option<Expr> {
+    let Expr::AggregateFunction(AggregateFunction { func, params }) = aggregate else {
+        return None;
+    };
+    let plain = !params.distinct && params.filter.is_none() && params.order_by.is_empty();
+    let ([argument], true) = (params.args.as_slice(), plain) else {
+        return None;
+    };
+    match (func.name(), argument) {
+        ("sum", argument) => Some(argument.clone()),
+        ("count", Expr::Literal(value, _)) if !value.is_null() => Some(lit(1_i64)),
+        ("count", argument) => {
+            let there = match argument {
+                Expr::Case(case) if case.expr.is_none() && case.else_expr.is_none() => {
+                    match case.when_then_expr.as_slice() {
+                        [(when, then)] if matches!(&**then, Expr::Literal(value, _) if !value.is_null()) => {
+                            (**when).clone()
+                        }
+                        _ => argument.clone().is_not_null(),
+                    }
+                }
+                _ => argument.clone().is_not_null(),
+            };
+            when(there, lit(1_i64)).otherwise(lit(0_i64)).ok()
+        }
+        _ => None,
     }
 }
 

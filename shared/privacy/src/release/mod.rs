@@ -22,7 +22,7 @@ mod venn;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::logical_expr::{Expr, LogicalPlan};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::plan::RESERVED;
 use crate::policy::DEFAULT_SCALE;
@@ -189,6 +189,8 @@ pub(crate) struct Question<'r> {
     pub(crate) number: usize,
     pub(crate) rows: &'r Restricted,
     pub(crate) classes: BTreeMap<SourceId, Vec<SourceId>>,
+    /// Classes of which no unit is in two rows.
+    pub(crate) alone: BTreeSet<SourceId>,
     pub(crate) groups: Vec<Group>,
     pub(crate) values: Vec<Value>,
     /// What decided which rows are in which group.

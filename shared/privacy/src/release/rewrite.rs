@@ -13,7 +13,7 @@ use super::levels::{Columns, count_where};
 use super::venn;
 use super::{Check, Output, Question, Release, Released, Value, ValueKind, output};
 use crate::policy::{ColumnUse, Policy, Threshold};
-use crate::typing::{Lineage, Presence, Source, SourceId, Typer};
+use crate::typing::{Component, Lineage, Presence, Source, SourceId, Typer};
 use crate::violation::{Violation, ViolationCode};
 
 /// Rewrites one aggregate; nothing if it was refused.
@@ -65,6 +65,18 @@ pub(crate) fn build(
         .map(|s| typer.source(*s).threshold().round_to)
         .max()
         .unwrap_or(1);
+    let of_counts = |v: &Value| {
+        let measure = v.argument.as_ref().and_then(|a| a.column.measure.as_ref());
+        let added = !matches!(v.kind, ValueKind::Count | ValueKind::CountDistinct);
+        added && measure.is_some_and(|m| m.component == Component::Rows)
+    };
+    if round_to > 1 && question.values.iter().any(of_counts) {
+        // A sum over those who have seven rows each, rounded as it may be, tells how many they are.
+        let message = "Counts of each individual are not added up: a table of this query rounds counts, and a sum would be finer.";
+        let violation = Violation::new(ViolationCode::AggregateNotAllowed, "H6", message);
+        typer.violations.push(violation.rewrite("GROUP BY the count"));
+        return None;
+    }
     let spread = |v: &Value| matches!(v.kind, ValueKind::Stddev { .. } | ValueKind::Var { .. });
     if round_to > 1 && question.values.iter().any(spread) {
         // VAR_SAMP and VAR_POP of one column are in the proportion of the count and one less.
@@ -214,9 +226,7 @@ impl<'q, 'a> Builder<'q, 'a> {
         let all_keys: Vec<usize> = (0..groups.len()).collect();
         let mut plan: Option<LogicalPlan> = None;
         for level in classes {
-            let by_unit: Vec<Expr> = key_columns.iter().cloned().chain([level.unit]).collect();
-            let first = Aggregate::try_new(Arc::new(base.clone()), by_unit, level.first.aliased())?;
-            let first = Arc::new(LogicalPlan::Aggregate(first));
+            let first = Arc::new(self.first_level(&base, &key_columns, &level)?);
             let second =
                 LogicalPlan::Aggregate(Aggregate::try_new(first, key_columns.clone(), level.second)?);
             plan = Some(match plan {
@@ -236,6 +246,19 @@ impl<'q, 'a> Builder<'q, 'a> {
         }
         let columns = key_columns.into_iter().chain(self.metrics.iter().map(col));
         LogicalPlanBuilder::from(plan).project(columns)?.build()
+    }
+
+    /// One row for each group and unit. Where no unit has a second row, the rows themselves are that.
+    fn first_level(&self, base: &LogicalPlan, keys: &[Expr], level: &Levels) -> Result<LogicalPlan> {
+        let by_unit = keys.iter().cloned().chain([level.unit.clone()]);
+        let alone = self.question.alone.contains(&level.class);
+        if let Some(of_row) = alone.then(|| level.first.of_one_row()).flatten() {
+            return LogicalPlanBuilder::from(base.clone())
+                .project(by_unit.chain(of_row))?
+                .build();
+        }
+        let grouped = Aggregate::try_new(Arc::new(base.clone()), by_unit.collect(), level.first.aliased())?;
+        Ok(LogicalPlan::Aggregate(grouped))
     }
 
     /// Adds a column to the second level; its position in the engine's rows.

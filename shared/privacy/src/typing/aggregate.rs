@@ -7,7 +7,8 @@ use datafusion::logical_expr::{Aggregate, Expr};
 use super::Typer;
 use super::coarse;
 use super::expression::{Place, bare_column};
-use super::types::{ColumnType, Kind, Restricted, Scope, Typed};
+use super::keys::is_unique;
+use super::types::{ColumnType, Kind, Restricted, Scope, SourceId, Typed};
 use crate::plan::column_position;
 use crate::policy::{ColumnUse, JoinCondition};
 use crate::release::{Group, Question, Released, Value};
@@ -62,7 +63,27 @@ impl Typer<'_> {
         if !released_keys || !conditions {
             return None;
         }
-        self.release(aggregate, rows, keys, values)
+        let alone = self.alone(&rows, &columns);
+        self.release(aggregate, (rows, alone), keys, values)
+    }
+
+    /// The classes of which no unit is in two rows: proven of the pinned files, or by a grouping below (H11).
+    fn alone(&self, rows: &Restricted, columns: &[ColumnType]) -> BTreeSet<SourceId> {
+        let mut alone = BTreeSet::new();
+        if !rows.absence.is_empty() {
+            return alone;
+        }
+        for (class, sources) in rows.classes() {
+            let hidden = sources.iter().filter_map(|source| rows.unit(*source));
+            let hidden = hidden.filter_map(|unit| rows.plan.schema().maybe_index_of_column(&unit));
+            let visible = columns.iter().enumerate();
+            let visible = visible.filter(|(_, column)| rows.is_unit_of(column, class));
+            let unit: BTreeSet<usize> = hidden.chain(visible.map(|(index, _)| index)).collect();
+            if is_unique(&rows.plan, &unit, self.catalog) {
+                alone.insert(class);
+            }
+        }
+        alone
     }
 
     fn group_key(&mut self, expr: &Expr, scope: &Scope<'_>) -> Option<Key> {
@@ -178,7 +199,7 @@ impl Typer<'_> {
     fn release(
         &mut self,
         aggregate: &Aggregate,
-        rows: Restricted,
+        (rows, alone): (Restricted, BTreeSet<SourceId>),
         keys: Vec<Key>,
         values: Vec<Value>,
     ) -> Option<Typed> {
@@ -209,6 +230,7 @@ impl Typer<'_> {
             number,
             rows: &rows,
             classes,
+            alone,
             groups,
             values,
             control,

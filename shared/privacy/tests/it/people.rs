@@ -218,5 +218,8 @@ pub(crate) fn bridges(world: &mut World) {
         "threshold": {"min_units": 3, "round_to": 10},
         "analysts": [C],
     });
+    let mut computed = policy.clone();
+    computed["expressions"] = json!("arithmetic");
+    world.add(B, "telco.points", columns.clone(), &["email"], Some(computed));
     world.add(B, "shop.members", columns, &["email"], Some(policy));
 }

@@ -1,4 +1,4 @@
-# What is computed of each individual: flags and counts that are one individual's alone. Rules: H2, H7, H10, H11, H13, H20.
+# What is computed of each individual: flags and counts that are one individual's alone. Rules: H2, H6, H7, H10, H11, H13, H20.
 
 -- asked by: C
 -- leak: a count that is zero for everybody but one (H7)
@@ -141,3 +141,31 @@ SELECT COUNT(s), AVG(s) FROM (SELECT email, SUM(CASE WHEN campaign = 'odd' THEN 
 -- leak: a conditional count by any name
 SELECT SUM(n) FROM (SELECT email, SUM(CASE WHEN campaign = 'odd' THEN 1 ELSE 0 END) AS n FROM web.visits GROUP BY email) t
 -- suppressed
+
+-- asked by: C
+-- leak: a sum of counts is the count that is rounded (H6)
+SELECT SUM(n) AS s FROM (SELECT email, COUNT(*) AS n FROM shop.members GROUP BY email) t
+-- refused: AGGREGATE_NOT_ALLOWED
+
+-- asked by: C
+-- leak: and rounded it would be finer, where the count of each is known (H6)
+SELECT n, SUM(n) AS s, COUNT(*) AS c FROM (SELECT email, COUNT(DISTINCT points) AS n FROM shop.members GROUP BY email) t GROUP BY n
+-- refused: COLUMN_USE
+
+-- asked by: C
+SELECT n, AVG(n) AS s, COUNT(*) AS c FROM (SELECT email, COUNT(*) AS n FROM shop.members GROUP BY email) t GROUP BY n
+-- refused: AGGREGATE_NOT_ALLOWED
+
+-- asked by: C
+SELECT n, COUNT(*) AS c, SUM(p) AS s FROM (SELECT email, COUNT(*) AS n, SUM(points) AS p FROM shop.members GROUP BY email) t GROUP BY n
+-- answered:
+| 1 | 40 | 946 |
+
+-- asked by: C
+SELECT SUM(n * 1000) FROM (SELECT email, COUNT(*) AS n FROM telco.points GROUP BY email) t
+-- refused: AGGREGATE_NOT_ALLOWED
+
+-- asked by: C
+-- leak: a measure is no group key by way of a second grouping
+SELECT AVG(p) AS p FROM (SELECT email, p FROM (SELECT email, MIN(points) AS p FROM shop.members GROUP BY email) t GROUP BY email, p) u
+-- refused: COLUMN_USE
