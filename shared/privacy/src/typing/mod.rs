@@ -8,6 +8,7 @@
 mod aggregate;
 mod argument;
 mod arithmetic;
+mod case;
 mod coarse;
 mod decimal;
 mod expression;
@@ -26,6 +27,7 @@ mod rows;
 mod scan;
 mod semi;
 mod types;
+mod unit_sum;
 mod unit_value;
 mod units;
 mod value;
