@@ -4,7 +4,8 @@ use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::expr::AggregateFunction;
 
 use super::Typer;
-use super::argument::{Taken, Uncased, uncased};
+use super::argument::Taken;
+use super::case::{Uncased, uncased};
 use super::expression::first_position;
 use super::types::{Restricted, Scope};
 use crate::policy::AggregateKind;

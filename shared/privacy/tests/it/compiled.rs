@@ -58,6 +58,27 @@ fn tables_schema_and_thresholds_are_told() {
 }
 
 #[test]
+fn parents_are_among_the_tables_and_their_thresholds_hold() {
+    let told = |table: &str| {
+        let compiled = check(&world(), C, &format!("SELECT COUNT(*) FROM trade.{table}")).unwrap();
+        compiled
+            .tables
+            .iter()
+            .map(|t| (t.name.clone(), t.policy_version, t.threshold.map(|k| k.min_units)))
+            .collect::<Vec<_>>()
+    };
+    let table = |name: &str, min_units| (format!("trade.{name}"), Some(7), Some(min_units));
+    assert_eq!(
+        told("notes"),
+        [table("items", 3), table("notes", 3), table("orders", 3)]
+    );
+    assert_eq!(
+        told("ruled"),
+        ["items", "orders", "ruled", "strict"].map(|name| table(name, 1000))
+    );
+}
+
+#[test]
 fn a_query_over_own_tables_releases_nothing() {
     let compiled = check(&world(), A, "SELECT * FROM alliance.flights").unwrap();
     assert!(compiled.releases.is_empty());
