@@ -35,7 +35,12 @@ impl Typer<'_> {
         mut pairs: Pairs,
         keeps: Keeps,
     ) -> Option<Typed> {
+        let anti = keeps == Keeps::OnlyUnmatched;
         if pairs.identity.is_empty() {
+            // A dimension that is not on a list of the caller's own: a condition like any other.
+            if anti && !left.is_open() && right.is_open() && !pairs.dimension.is_empty() {
+                return self.select_by_list(left, right, &pairs, JoinType::LeftAnti);
+            }
             return self.refuse_without_key(&left, &right);
         }
         if left.absence.branches.is_some() || right.absence.branches.is_some() {
@@ -44,7 +49,6 @@ impl Typer<'_> {
         if !right.absence.is_empty() || (keeps == Keeps::Both && !left.absence.is_empty()) {
             return self.refuse_nested_absence();
         }
-        let anti = keeps == Keeps::OnlyUnmatched;
         let kind = if anti { JoinKind::Anti } else { JoinKind::Left };
         let partners = self.may_meet(&left, &right, &pairs, kind);
         let unique = self.open_is_unique(&left, &right, &pairs, !anti);
