@@ -95,7 +95,14 @@ impl DataFusionEngine {
             .with_target_partitions(self.config.threads.get())
             // Each partition of a sort sets this aside before its first row.
             .with_sort_spill_reservation_bytes(self.job_memory_bytes() / (16 * self.config.threads.get()));
-        config.options_mut().optimizer.prefer_hash_join = limits.hash_joins;
+        let optimizer = &mut config.options_mut().optimizer;
+        optimizer.prefer_hash_join = limits.hash_joins;
+        // Filters made while a plan runs find their column by name (apache/datafusion #25244): over a join whose sides
+        // have columns of one name they drop rows, and with them the counts that thresholds rest on.
+        optimizer.enable_dynamic_filter_pushdown = false;
+        optimizer.enable_join_dynamic_filter_pushdown = false;
+        optimizer.enable_topk_dynamic_filter_pushdown = false;
+        optimizer.enable_aggregate_dynamic_filter_pushdown = false;
         Ok(SessionStateBuilder::new()
             .with_session_id(job_id.to_owned())
             .with_config(config)

@@ -167,6 +167,17 @@ fn calendar_unit(unit: &Ident) -> Option<&'static str> {
     known.map(|(_, unit)| *unit)
 }
 
+/// Whether a call cuts to a `WEEK`; as the name of a column it would be none of the dialect.
+pub(super) fn cuts_to_sunday(function: &Function) -> bool {
+    let args = arguments(&function.args);
+    let unit = match args.as_deref() {
+        Some([_, Expr::Identifier(unit)]) => unit,
+        _ => return false,
+    };
+    let name = function.name.to_string().to_lowercase();
+    name == "date_trunc" && unit.quote_style.is_none() && unit.value == "WEEK"
+}
+
 /// Whole units of the calendar between two dates.
 fn difference(later: &Expr, earlier: &Expr, unit: &Ident) -> Option<Expr> {
     let part = |unit: &str, of_date: &Expr| of("date_part", vec![text(unit), of_date.clone()]);

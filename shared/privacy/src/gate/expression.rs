@@ -244,6 +244,12 @@ impl Gate<'_> {
                 None => violation,
             });
         }
+        if super::dialect::cuts_to_sunday(function) {
+            let message = "Weeks begin on Monday here, not on Sunday.";
+            let violation = Violation::new(ViolationCode::InvalidQuery, "plan", message).at(at);
+            self.violations
+                .push(violation.rewrite("DATE_TRUNC(moment, ISOWEEK)"));
+        }
         self.unsupported_if(*uses_odbc_syntax, "ODBC syntax", at);
         self.unsupported_if(
             *parameters != FunctionArguments::None,

@@ -1,7 +1,7 @@
 //! Classes of units that are not in every row, and the parts of rows with and without a match.
 
 use datafusion::error::Result;
-use datafusion::functions_aggregate::expr_fn::{count, sum};
+use datafusion::functions_aggregate::expr_fn::sum;
 use datafusion::logical_expr::expr_fn::{col, when};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
 use std::collections::BTreeSet;
@@ -84,19 +84,21 @@ impl Margin {
         }
     }
 
-    /// The relation over the rows of the release.
+    /// The relation over the rows of the release. Nothing is filtered: an engine that moves a filter below an outer
+    /// join decides anew who has a match.
     pub(super) fn plan(&self, base: &LogicalPlan) -> Result<LogicalPlan> {
+        const ROWS: &str = "rows";
         let keys: Vec<Expr> = self.keys.iter().map(|i| col(format!("g{i}"))).collect();
-        let number = count(lit(1_i64)).alias(&self.name);
-        let rows = LogicalPlanBuilder::from(base.clone()).filter(self.condition.clone())?;
-        let Some(unit) = &self.unit else {
-            return rows.aggregate(keys, [number])?.build();
+        let rows = count_where(Some(&self.condition))?.alias(ROWS);
+        let by_unit = keys.iter().cloned().chain(self.unit.clone()).collect::<Vec<_>>();
+        let number = match &self.unit {
+            None => sum(col(ROWS)),
+            Some(unit) => units_where(unit.clone().is_not_null().and(col(ROWS).gt(lit(0_i64))))?,
         };
-        let by_unit: Vec<Expr> = keys.iter().cloned().chain([unit.clone()]).collect();
-        let units = rows
-            .filter(unit.clone().is_not_null())?
-            .aggregate(by_unit, Vec::<Expr>::new())?;
-        units.aggregate(keys, [number])?.build()
+        LogicalPlanBuilder::from(base.clone())
+            .aggregate(by_unit, [rows])?
+            .aggregate(keys, [number.alias(&self.name)])?
+            .build()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Outer and anti joins: LEFT, RIGHT, FULL; NOT IN, NOT EXISTS, EXCEPT.
 
-use datafusion::common::JoinType;
+use datafusion::common::{Column, JoinType};
 use datafusion::logical_expr::expr_fn::when;
 use datafusion::logical_expr::{Expr, Join, LogicalPlan, Projection};
 use std::collections::BTreeSet;
@@ -11,7 +11,8 @@ use super::absence::{Match, match_name};
 use super::join::{Side, equate};
 use super::pairs::Pairs;
 use super::semi::mark_joined;
-use super::types::{Lineage, Presence, Restricted, SourceId, Typed};
+use super::types::{Lineage, Presence, Restricted, SourceId, Typed, unit_name};
+use crate::plan::RESERVED;
 use crate::policy::JoinKind;
 
 /// Which rows without a match are kept.
@@ -35,7 +36,12 @@ impl Typer<'_> {
         mut pairs: Pairs,
         keeps: Keeps,
     ) -> Option<Typed> {
+        let anti = keeps == Keeps::OnlyUnmatched;
         if pairs.identity.is_empty() {
+            // A dimension that is not on a list of the caller's own: a condition like any other.
+            if anti && !left.is_open() && right.is_open() && !pairs.dimension.is_empty() {
+                return self.select_by_list(left, right, &pairs, JoinType::LeftAnti);
+            }
             return self.refuse_without_key(&left, &right);
         }
         if left.absence.branches.is_some() || right.absence.branches.is_some() {
@@ -44,7 +50,6 @@ impl Typer<'_> {
         if !right.absence.is_empty() || (keeps == Keeps::Both && !left.absence.is_empty()) {
             return self.refuse_nested_absence();
         }
-        let anti = keeps == Keeps::OnlyUnmatched;
         let kind = if anti { JoinKind::Anti } else { JoinKind::Left };
         let partners = self.may_meet(&left, &right, &pairs, kind);
         let unique = self.open_is_unique(&left, &right, &pairs, !anti);
@@ -75,12 +80,13 @@ impl Typer<'_> {
             both: all.clone(),
             kept,
         };
-        let (left_key, right_key) = key(&pairs)?;
+        let there = self.there(&mut right, &pairs, first)?.is_not_null();
         let mut matches = vec![new(first, seen(&left))];
-        let mut flags = vec![right_key.clone().is_not_null()];
+        let mut flags = vec![there.clone()];
         if keeps == Keeps::Both {
             matches.push(new(first + 1, seen(&right)));
-            let (l, r) = (left_key.is_not_null(), right_key.is_not_null());
+            let swapped = pairs.clone().swapped();
+            let (l, r) = (self.there(&mut left, &swapped, first + 1)?.is_not_null(), there);
             flags = vec![
                 self.built(when(l.clone(), r.clone()).end())?,
                 self.built(when(r, l).end())?,
@@ -185,10 +191,22 @@ impl Typer<'_> {
             }
         }
     }
-}
 
-/// The first equated join columns: present exactly where the side is.
-fn key(pairs: &Pairs) -> Option<(Expr, Expr)> {
-    let pair = pairs.identity.first()?;
-    Some((pair.left.1.clone(), pair.right.1.clone()))
+    /// A column of the side on the pairs' right that is not NULL where the side is there. It is hidden, so that no
+    /// column of the other side has its name: engines have taken one for the other.
+    fn there(&mut self, side: &mut Side<'_>, pairs: &Pairs, number: usize) -> Option<Expr> {
+        if let Some(source) = side.sources.keys().next() {
+            let name = unit_name(*source);
+            let mut fields = side.plan.schema().iter();
+            return fields
+                .find(|(_, field)| *field.name() == name)
+                .map(|unit| Expr::Column(unit.into()));
+        }
+        let name = format!("{RESERVED}there_{number}");
+        let key = pairs.identity.first()?.right.1.clone().alias(&name);
+        let columns = side.plan.schema().columns().into_iter().map(Expr::Column);
+        let projection = Projection::try_new(columns.chain([key]).collect(), Arc::new(side.plan.clone()));
+        side.plan = LogicalPlan::Projection(self.built(projection)?);
+        Some(Expr::Column(Column::new_unqualified(name)))
+    }
 }

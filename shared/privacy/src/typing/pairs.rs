@@ -14,7 +14,7 @@ use crate::total;
 use crate::violation::{Violation, ViolationCode};
 
 /// A join's conditions, checked and total.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Pairs {
     /// Equalities of join columns of one identity and type: positions on both sides, and the expressions.
     pub(super) identity: Vec<Pair>,

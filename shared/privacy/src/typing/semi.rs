@@ -38,16 +38,22 @@ impl Typer<'_> {
             return None;
         }
         if other.is_open() {
-            self.select_by_list(kept, other, &pairs)
+            self.select_by_list(kept, other, &pairs, JoinType::LeftSemi)
         } else {
             self.select_by_rows(join, kept, other, &pairs)
         }
     }
 
     /// Restricted rows, filtered by a list of the caller's own.
-    fn select_by_list(&mut self, kept: Side<'_>, other: Side<'_>, pairs: &Pairs) -> Option<Typed> {
+    pub(super) fn select_by_list(
+        &mut self,
+        kept: Side<'_>,
+        other: Side<'_>,
+        pairs: &Pairs,
+        join_type: JoinType,
+    ) -> Option<Typed> {
         let mut rows = kept.into_rows();
-        rows.plan = self.join_plan(rows.plan, other.plan, pairs, JoinType::LeftSemi)?;
+        rows.plan = self.join_plan(rows.plan, other.plan, pairs, join_type)?;
         rows.control.extend(pairs.lineage.iter().cloned());
         mark_joined(&mut rows, pairs);
         Some(Typed::Restricted(Box::new(rows)))

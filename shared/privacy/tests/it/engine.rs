@@ -32,6 +32,12 @@ fn engine() -> &'static SessionContext {
 fn session() -> SessionContext {
     let mut config = SessionConfig::new().with_target_partitions(2);
     config.options_mut().sql_parser.enable_ident_normalization = false;
+    // As the query service sets them: such filters find their column by name alone.
+    let optimizer = &mut config.options_mut().optimizer;
+    optimizer.enable_dynamic_filter_pushdown = false;
+    optimizer.enable_join_dynamic_filter_pushdown = false;
+    optimizer.enable_topk_dynamic_filter_pushdown = false;
+    optimizer.enable_aggregate_dynamic_filter_pushdown = false;
     SessionContext::new_with_config(config)
 }
 

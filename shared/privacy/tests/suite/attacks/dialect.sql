@@ -3,7 +3,7 @@
 -- asked by: C
 -- leak: a week that begins on another day
 SELECT DATE_TRUNC(seen, WEEK) AS w, COUNT(*) FROM clinic.visits GROUP BY 1
--- refused: UNKNOWN_COLUMN
+-- refused: INVALID_QUERY
 
 -- asked by: C
 SELECT SAFE.UPPER(model) AS m, COUNT(*) FROM registry.planes GROUP BY 1

@@ -168,3 +168,20 @@ SELECT COUNT(*) AS n FROM air.members m WHERE m.email NOT IN (SELECT email FROM 
 SELECT COUNT(*) AS n FROM lists.crm c WHERE c.email NOT IN (SELECT email FROM lists.allbut)
 -- answered:
 | 61 |
+
+-- asked by: C
+# A dimension that is not on an own list.
+SELECT COUNT(*) AS n FROM alliance.flights WHERE carrier NOT IN (SELECT carrier FROM lists.carriers WHERE fleet < 100)
+-- equals:
+SELECT COUNT(*) FROM alliance.flights WHERE carrier NOT IN ('YV', 'HA') AND tailnum IS NOT NULL
+
+-- asked by: C
+SELECT COUNT(*) AS n FROM air.members m WHERE NOT EXISTS (SELECT 1 FROM lists.crm c WHERE c.arm = m.tier)
+-- answered:
+| 60 |
+
+-- asked by: C
+# Both sides have a column of one name, and engines have taken one for the other.
+SELECT m.tier, AVG(m.points) AS p, COUNT(*) AS n FROM air.members m FULL JOIN cars.renters r ON m.email = r.email GROUP BY m.tier
+-- equals:
+SELECT tier, AVG(points), COUNT(*) FROM air.members WHERE tier IN ('gold', 'blue') GROUP BY tier
