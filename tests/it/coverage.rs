@@ -247,13 +247,11 @@ async fn the_weakest_role_may_call_what_is_read_or_asked() {
         [
             "CancelQueryJob",
             "CreateQueryJob",
-            "ApproveQuery",
             "ArchiveQuery",
             "CreateQuery",
             "DeleteQuery",
             "RequestApproval",
             "RestoreQuery",
-            "RevokeApproval",
             "UpdateQuery",
             "RestoreTableVersion",
         ]

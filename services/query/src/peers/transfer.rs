@@ -16,6 +16,8 @@ const TABLES_PER_CALL: usize = 1000;
 /// The version of a table that a query reads.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PinnedVersion {
+    /// Versions of one content have the same rows.
+    pub content_version: i64,
     pub rows: u64,
     pub size_bytes: u64,
     pub files: Vec<PinnedFile>,
@@ -64,6 +66,7 @@ fn pin(sent: ResolvedVersion) -> Result<PinnedVersion> {
         })
     });
     Ok(PinnedVersion {
+        content_version: sent.content_version,
         rows: count(sent.rows)?,
         size_bytes: count(sent.size_bytes)?,
         files: files.collect::<Result<_>>()?,

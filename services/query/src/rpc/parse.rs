@@ -217,7 +217,7 @@ pub(super) fn read(request: &pb::ReadResultsRequest) -> Result<ReadRequest> {
     field::finish(violations, request)
 }
 
-fn take_question(
+pub(super) fn take_question(
     project_id: &str,
     source: Option<std::result::Result<String, String>>,
     violations: &mut Violations,
@@ -244,7 +244,7 @@ fn take_question(
 }
 
 /// The key under which a repeat of the request is answered with the same resource.
-fn take_replay(
+pub(super) fn take_replay(
     method: &'static str,
     request_id: &str,
     request: &impl Message,
@@ -253,7 +253,7 @@ fn take_replay(
     Replay::read(method, request_id, &request.encode_to_vec(), violations)
 }
 
-fn refuse_parameters(parameters: Option<&Struct>) -> Result<()> {
+pub(super) fn refuse_parameters(parameters: Option<&Struct>) -> Result<()> {
     match parameters {
         Some(given) if !given.fields.is_empty() => {
             Err(Error::not_implemented("the field \"parameters\" of a query"))
