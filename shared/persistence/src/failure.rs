@@ -242,7 +242,7 @@ fn broken(rule: &str, info: &dyn DatabaseErrorInformation) -> Error {
         );
     }
     match rule {
-        "purge_is_own" => Error::not_found(
+        "purge_is_own" | "table_is_seen" => Error::not_found(
             relation(info.table_name().unwrap_or_default()),
             info.details().unwrap_or_default(),
         ),

@@ -425,6 +425,16 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    visible_version (table_id, version) {
+        table_id -> Uuid,
+        version -> BigInt,
+        tenant_id -> Uuid,
+        published_by -> Nullable<Uuid>,
+        created_at -> Timestamp,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     tenant,
     user,
@@ -456,4 +466,5 @@ diesel::allow_tables_to_appear_in_same_query!(
     table_policy,
     table_version,
     upload_chunk,
+    visible_version,
 );

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::clients::{fields, number, reason};
 use crate::fixture::Bench;
+use crate::jobs::error;
 
 const COUNT: &str = "SELECT count(*) AS n FROM alliance.flights";
 const OVERLAP: &str = "SELECT count(DISTINCT f.tailnum) AS planes FROM alliance.flights f
@@ -285,4 +286,22 @@ async fn a_repeat_of_a_request_asks_nobody_again() {
     );
     // A run that waits for nothing else ends as it was refused.
     assert_eq!(bench.as_alliance().run(COUNT).await.state(), QueryJobState::Done);
+}
+
+#[tokio::test]
+async fn leave_is_looked_for_again_when_a_worker_takes_the_run() {
+    let (bench, approval) = waiting().await;
+    // Queued past the service, as a run would be whose leave was taken back while it waited.
+    let query = bench
+        .sql
+        .query(bench.registry.id, bench.world.project_id, OVERLAP)
+        .await;
+    let job = bench.sql.query_job(bench.registry, query).await.to_string();
+    let job = bench.as_registry().end(&job).await;
+    assert_eq!(error(&job, "reason"), "QUERY_REFUSED");
+    assert_eq!(job.violations[0].code(), pb::ViolationCode::ApprovalMissing);
+
+    bench.as_alliance().approve(&approval.id, "").await.unwrap();
+    let job = bench.sql.query_job(bench.registry, query).await.to_string();
+    assert_eq!(bench.as_registry().end(&job).await.state(), QueryJobState::Done);
 }

@@ -169,7 +169,18 @@ async fn a_check_tells_what_a_run_would_meet() {
     let tables: Vec<_> = checked.tables.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(tables, ["alliance.flights", "registry.planes"]);
     assert_eq!(checked.tables[0].owner_tenant_id, bench.alliance.id.to_string());
-    assert_eq!(checked.effective_policy.unwrap().min_units, MIN_UNITS);
+    let policy = checked.effective_policy.unwrap();
+    assert_eq!(policy.min_units, MIN_UNITS);
+    let part = policy
+        .parts
+        .iter()
+        .find(|it| it.part == "threshold.min_units")
+        .unwrap();
+    assert_eq!(part.tables, ["alliance.flights"]);
+    assert_eq!(
+        part.value.as_ref().unwrap().kind,
+        Some(prost_types::value::Kind::NumberValue(MIN_UNITS as f64))
+    );
     assert_eq!(checked.size_class_bytes.count_ones(), 1, "a power of two");
 
     let jobs = bench.sql.value("SELECT count(*) FROM query_job").await.unwrap();

@@ -25,7 +25,7 @@ pub use release::{CheckedTable, FailedRead, Release, ReleasedGroups};
 pub use resolve::{ResolvedTable, ResolvedVersion};
 
 /// The doors by name and the roles that may use them.
-pub const DOORS: [(&str, &[crate::DbRole]); 16] = {
+pub const DOORS: [(&str, &[crate::DbRole]); 17] = {
     use crate::DbRole::{Catalog, Identity, Query, QueryWorker, Transfer, TransferWorker};
     [
         ("accept", &[Catalog]),
@@ -44,6 +44,7 @@ pub const DOORS: [(&str, &[crate::DbRole]); 16] = {
         ("resolve_project", &[Catalog, Query]),
         ("resolve_versions", &[Transfer]),
         ("sweep", &[QueryWorker, TransferWorker]),
+        ("table_versions_in_sight", &[Transfer]),
     ]
 };
 

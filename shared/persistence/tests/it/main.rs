@@ -24,6 +24,7 @@ mod store;
 mod tls;
 mod transactions;
 mod upgrade;
+mod visibility;
 mod walls;
 mod world;
 mod writes;

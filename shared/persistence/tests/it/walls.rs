@@ -187,6 +187,7 @@ async fn a_relation_is_closed_to_services_it_is_no_business_of() {
                 "datacovey_transfer_worker",
             ],
         ),
+        ("visible_version", &["datacovey_transfer"]),
         ("table_file", &["datacovey_transfer", "datacovey_transfer_worker"]),
         (
             "table_policy",
