@@ -1,5 +1,7 @@
 //! Which versions of a table others see.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use datacovey_error::{ErrorReason, Kind};
 use datacovey_list::{Binding, Paging};
 use datacovey_persistence::{Database, DbRole, ImportCommit, JobKind, NewFile};
@@ -15,7 +17,7 @@ struct Imports {
     world: World,
     worker: Database,
     transfer: Database,
-    files: std::cell::Cell<u32>,
+    files: AtomicU32,
 }
 
 impl Imports {
@@ -24,7 +26,7 @@ impl Imports {
         Self {
             worker: world.database.open(DbRole::TransferWorker).await,
             transfer: world.database.open(DbRole::Transfer).await,
-            files: std::cell::Cell::new(0),
+            files: AtomicU32::new(0),
             world,
         }
     }
@@ -37,9 +39,9 @@ impl Imports {
             .await;
         let job = claimed(&self.worker, JobKind::Import).await;
         let file = |planes: &u32| {
-            self.files.set(self.files.get() + 1);
+            let number = self.files.fetch_add(1, Ordering::Relaxed);
             NewFile {
-                path: format!("file {}", self.files.get()),
+                path: format!("file {number}"),
                 format: "parquet".to_owned(),
                 rows: 1_000,
                 bytes: 1_000,
