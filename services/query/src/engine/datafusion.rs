@@ -20,6 +20,7 @@ use datafusion::execution::object_store::{DefaultObjectStoreRegistry, ObjectStor
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::execution_props::ExecutionProps;
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionConfig;
 use object_store::ObjectStore;
@@ -107,6 +108,8 @@ impl DataFusionEngine {
             .with_session_id(job_id.to_owned())
             .with_config(config)
             .with_runtime_env(Arc::new(self.runtime_env()?))
+            // What now() and current_date are made constants from; without it they fail.
+            .with_execution_props(ExecutionProps::new().with_query_execution_start_time(chrono::Utc::now()))
             .build())
     }
 

@@ -5,21 +5,19 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::datatypes::{Schema, SchemaRef};
 use datacovey_error::{Error, Result};
 use datacovey_privacy::policy::PrivacyUnit;
 use datacovey_privacy::{
-    Catalog, CatalogColumn, CatalogTable, Compiled, Limits, ScanKey, compile, parameters_from_json,
+    Catalog, CatalogColumn, CatalogTable, Compiled, Limits, compile, parameters_from_json,
 };
 use datacovey_types::Ctx;
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use crate::domain::figures::{TableSize, row_width_bytes};
+use super::planned::{PlannedQuery, ReadTable};
 use crate::domain::text::MAX_TEXT_BYTES;
 use crate::domain::violation::{Position, Violation};
-use crate::engine::Relation;
 use crate::peers::{Peers, PinnedVersion, Project, ProjectTable};
 
 /// Compiles queries of a caller over the tables that it may name.
@@ -33,22 +31,6 @@ pub(crate) struct Planner {
 
 /// How long a statement may take to compile; what legitimate ones take is milliseconds.
 const COMPILE_TIME: Duration = Duration::from_secs(10);
-
-/// A query that may run, and the tables that it reads.
-#[derive(Debug)]
-pub(crate) struct PlannedQuery {
-    pub compiled: Compiled,
-    /// In the order of the compiled tables.
-    pub tables: Vec<ReadTable>,
-}
-
-/// A table that a query reads, at the version that it reads.
-#[derive(Debug)]
-pub(crate) struct ReadTable {
-    pub table: ProjectTable,
-    pub version: PinnedVersion,
-    pub own: bool,
-}
 
 impl Planner {
     #[must_use]
@@ -102,7 +84,12 @@ impl Planner {
         })
         .await?;
         Ok(match compiled {
-            Some(Ok(compiled)) => Ok(PlannedQuery::new(ctx.tenant_id(), compiled, project, versions)?),
+            Some(Ok(compiled)) => Ok(PlannedQuery {
+                project_id,
+                text: text.to_owned(),
+                tables: read_tables(ctx.tenant_id(), &compiled, project, versions)?,
+                compiled,
+            }),
             Some(Err(found)) => Err(told(found)),
             None => Err(vec![too_long()]),
         })
@@ -140,63 +127,25 @@ fn too_long() -> Violation {
     }
 }
 
-impl PlannedQuery {
-    fn new(
-        analyst: Uuid,
-        compiled: Compiled,
-        project: Project,
-        mut versions: HashMap<Uuid, PinnedVersion>,
-    ) -> Result<Self> {
-        let mut by_id: HashMap<Uuid, ProjectTable> =
-            project.tables.into_iter().map(|it| (it.id, it)).collect();
-        let read = compiled.tables.iter().map(|used| {
-            let found = by_id.remove(&used.table_id).zip(versions.remove(&used.table_id));
-            let (table, version) =
-                found.ok_or_else(|| Error::internal("a plan reads a table that was not pinned"))?;
-            Ok(ReadTable {
-                own: table.owner == analyst,
-                table,
-                version,
-            })
-        });
-        Ok(Self {
-            tables: read.collect::<Result<_>>()?,
-            compiled,
+/// The tables that a compiled query reads, in its order.
+fn read_tables(
+    analyst: Uuid,
+    compiled: &Compiled,
+    project: Project,
+    mut versions: HashMap<Uuid, PinnedVersion>,
+) -> Result<Vec<ReadTable>> {
+    let mut by_id: HashMap<Uuid, ProjectTable> = project.tables.into_iter().map(|it| (it.id, it)).collect();
+    let read = compiled.tables.iter().map(|used| {
+        let found = by_id.remove(&used.table_id).zip(versions.remove(&used.table_id));
+        let (table, version) =
+            found.ok_or_else(|| Error::internal("a plan reads a table that was not pinned"))?;
+        Ok(ReadTable {
+            own: table.owner == analyst,
+            table,
+            version,
         })
-    }
-
-    /// What is public of the sizes of its tables.
-    #[must_use]
-    pub(crate) fn sizes(&self) -> Vec<TableSize> {
-        let size = |it: &ReadTable| TableSize {
-            name: format!("{}.{}", it.table.dataset, it.table.name),
-            own: it.own,
-            rows: it.version.rows,
-            size_bytes: it.version.size_bytes,
-            row_width_bytes: row_width_bytes(&it.schema()),
-        };
-        self.tables.iter().map(size).collect()
-    }
-
-    /// What an engine reads for these scans of its plans.
-    #[must_use]
-    pub(crate) fn relation(&self, key: ScanKey) -> Option<Relation> {
-        let ScanKey::Table(id) = key else { return None };
-        let read = self.tables.iter().find(|it| it.table.id == id)?;
-        Some(Relation::Files {
-            schema: read.schema(),
-            files: read.version.files.clone(),
-        })
-    }
-}
-
-impl ReadTable {
-    fn schema(&self) -> SchemaRef {
-        self.table
-            .schema
-            .as_ref()
-            .map_or_else(|| Schema::empty().into(), |schema| schema.arrow())
-    }
+    });
+    read.collect()
 }
 
 /// The tables whose names occur in the text at all; all others it cannot mean. A name with a quote in

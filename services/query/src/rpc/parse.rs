@@ -216,7 +216,7 @@ pub(super) fn read(request: &pb::ReadResultsRequest) -> Result<ReadRequest> {
     field::finish(violations, request)
 }
 
-fn take_question(
+pub(super) fn take_question(
     project_id: &str,
     source: Option<std::result::Result<String, String>>,
     parameters: Map<String, Value>,
@@ -245,7 +245,7 @@ fn take_question(
 }
 
 /// The key under which a repeat of the request is answered with the same resource.
-fn take_replay(
+pub(super) fn take_replay(
     method: &'static str,
     request_id: &str,
     request: &impl Message,

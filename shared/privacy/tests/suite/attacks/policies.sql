@@ -33,12 +33,13 @@ SELECT COUNT(*) FROM locked.noisy
 -- refused: MECHANISM_NOT_AVAILABLE
 
 -- asked by: C
+# Budgets and approvals are kept by who runs what compiles.
 SELECT COUNT(*) FROM locked.budget
--- refused: MECHANISM_NOT_AVAILABLE
+-- suppressed
 
 -- asked by: C
 SELECT COUNT(*) FROM locked.approved
--- refused: APPROVAL_REQUIRED
+-- suppressed
 
 -- asked by: C
 SELECT COUNT(*) FROM locked.joined
