@@ -5,6 +5,7 @@ mod aviation;
 mod compiled;
 mod engine;
 mod extremes;
+mod fuzzed;
 mod loyalty;
 mod neighbours;
 mod parameters;
