@@ -66,7 +66,7 @@ async fn parameters_are_literals() {
         );
         rows.sort();
         expected.sort();
-        assert!(same(&rows, &expected), "{sql}\n{rows:?}\n{expected:?}");
+        assert!(same(&rows, &expected), "{rows:?} instead of {expected:?}\n{sql}");
     }
     let compiled = ask(
         &world,
