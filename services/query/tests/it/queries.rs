@@ -217,28 +217,8 @@ async fn a_refusal_lists_every_violation_with_its_place() {
 }
 
 #[tokio::test]
-async fn what_comes_later_says_so_and_nobody_is_no_caller() {
+async fn nobody_is_no_caller() {
     let bench = Bench::new().await;
-    let parameter = prost_types::Value {
-        kind: Some(prost_types::value::Kind::NumberValue(1.0)),
-    };
-    let request = pb::CheckQueryRequest {
-        project_id: bench.world.project_id.to_string(),
-        query: Some(pb::check_query_request::Query::QueryText("SELECT 1".to_owned())),
-        parameters: Some(prost_types::Struct {
-            fields: [("x".to_owned(), parameter)].into(),
-        }),
-    };
-    let error = bench
-        .as_registry()
-        .queries
-        .check_query(request)
-        .await
-        .unwrap_err();
-    assert_eq!(
-        (error.code(), reason(&error).as_str()),
-        (Code::Unimplemented, "NOT_IMPLEMENTED")
-    );
     let mut anonymous = QueryServiceClient::new(bench.anonymous());
     let error = anonymous
         .list_queries(pb::ListQueriesRequest::default())
