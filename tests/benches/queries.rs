@@ -119,7 +119,13 @@ pub(crate) async fn run(house: &House) {
             .ours
             .replace("{round}", &turn.to_string());
         let since = Instant::now();
-        assert!(cast.analyst.check(&cast.project_id, &sql).await.unwrap().allowed);
+        assert!(
+            cast.analyst
+                .check(&cast.project_id, sql.as_str())
+                .await
+                .unwrap()
+                .allowed
+        );
         checks.push(since.elapsed());
     }
     say(
@@ -136,7 +142,7 @@ async fn time(client: &Client, project_id: &str, sql: &str) -> (Duration, usize)
         let round = uuid::Uuid::now_v7().as_u128() as u32;
         let since = Instant::now();
         let answer = client
-            .run(project_id, &sql.replace("{round}", &round.to_string()))
+            .run(project_id, sql.replace("{round}", &round.to_string()).as_str())
             .await
             .unwrap();
         all.push(since.elapsed());

@@ -162,12 +162,36 @@ pub struct Query {
     pub project_id: String,
     /// The statement; tables are named dataset.table.
     pub sql: String,
+    /// Value of a parameter $name of the statement, as name=value: a number, true, false, null, or a text, which is
+    /// also how dates are given; in double quotes it is a text whatever it looks like. May be repeated.
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
+    pub parameters: Vec<(String, prost_types::Value)>,
     /// Say whether it may run and what it would touch, without running it.
     #[arg(long)]
     pub check: bool,
     /// How the rows are printed.
     #[arg(long, value_enum, default_value_t = RowFormat::Table)]
     pub format: RowFormat,
+}
+
+fn parameter(written: &str) -> Result<(String, prost_types::Value), String> {
+    use prost_types::value::Kind;
+    let (name, value) = written
+        .split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .ok_or("name=value is expected")?;
+    let kind = match serde_json::from_str(value) {
+        Ok(serde_json::Value::Null) => Kind::NullValue(0),
+        Ok(serde_json::Value::Bool(it)) => Kind::BoolValue(it),
+        // Beyond 2^53 a number would lose digits; as a text it keeps them.
+        Ok(serde_json::Value::Number(it)) => match it.as_f64() {
+            Some(double) if double.abs() <= 9_007_199_254_740_992.0 => Kind::NumberValue(double),
+            _ => Kind::StringValue(value.to_owned()),
+        },
+        Ok(serde_json::Value::String(it)) => Kind::StringValue(it),
+        _ => Kind::StringValue(value.to_owned()),
+    };
+    Ok((name.to_owned(), prost_types::Value { kind: Some(kind) }))
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]

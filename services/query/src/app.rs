@@ -14,8 +14,9 @@ use crate::engine::{DataFusionEngine, Engine};
 use crate::flow::plan_query::Planner;
 use crate::flow::run_query::QueryWork;
 use crate::flow::sweep::sweep_for_ever;
+use crate::observed;
 use crate::peers::Peers;
-use crate::rpc::{Budgets, Queries, QueryJobs};
+use crate::rpc::{Audit, Budgets, Queries, QueryJobs};
 use crate::{Config, RunLimits};
 
 /// What the handlers work with.
@@ -64,6 +65,7 @@ pub async fn open(config: &Config) -> Result<App> {
         planner: planner.clone(),
         runs: config.runs,
     };
+    observed::describe();
     let concurrency = config.engine.concurrency.get();
     let work = QueryWork {
         database: of_worker.clone(),
@@ -84,9 +86,9 @@ pub async fn open(config: &Config) -> Result<App> {
     let limit = config.server.limits.max_message_bytes;
     Ok(App::new(authentication)
         .service(QueryServiceServer::new(Queries(handles.clone())).max_decoding_message_size(limit))
-        .service(QueryJobServiceServer::new(QueryJobs(handles)).max_decoding_message_size(limit))
-        .service(BudgetServiceServer::new(Budgets).max_decoding_message_size(limit))
-        .service(AuditServiceServer::new(Budgets).max_decoding_message_size(limit))
+        .service(QueryJobServiceServer::new(QueryJobs(handles.clone())).max_decoding_message_size(limit))
+        .service(BudgetServiceServer::new(Budgets(handles.clone())).max_decoding_message_size(limit))
+        .service(AuditServiceServer::new(Audit(handles)).max_decoding_message_size(limit))
         .depends_on(
             "database",
             Arc::new(move || {

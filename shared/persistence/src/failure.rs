@@ -248,7 +248,7 @@ fn broken(rule: &str, info: &dyn DatabaseErrorInformation) -> Error {
         );
     }
     match rule {
-        "purge_is_own" => Error::not_found(
+        "purge_is_own" | "table_is_seen" => Error::not_found(
             relation(info.table_name().unwrap_or_default()),
             info.details().unwrap_or_default(),
         ),
@@ -260,7 +260,7 @@ fn broken(rule: &str, info: &dyn DatabaseErrorInformation) -> Error {
         | "job_creator" => Error::permission_denied(info.message()),
         "worker_of_kind" => Error::internal("a pool of another role asked for a worker's door"),
         "release_world_as_checked" => Error::precondition(ErrorReason::WorldChanged, info.message()),
-        "table_version_as_used" => Error::conflict(info.message()),
+        "table_version_as_used" | "release_cached_answer" => Error::conflict(info.message()),
         "upload_chunk_follows" => wrong_offset(info.details()),
         _ if rule.ends_with("_check") => {
             let table = info.table_name().unwrap_or_default();
@@ -289,7 +289,7 @@ fn wrong_offset(detail: Option<&str>) -> Error {
 
 /// The word the API has for a relation.
 fn relation(name: &str) -> &'static str {
-    const KNOWN: [&str; 12] = [
+    const KNOWN: [&str; 13] = [
         "tenant",
         "user",
         "project",
@@ -297,6 +297,7 @@ fn relation(name: &str) -> &'static str {
         "table",
         "query",
         "query_job",
+        "query_approval",
         "import_job",
         "export_job",
         "table_policy",

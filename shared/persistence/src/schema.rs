@@ -199,6 +199,20 @@ diesel::table! {
 }
 
 diesel::table! {
+    budget_ledger (id) {
+        id -> Uuid,
+        tenant_id -> Uuid,
+        table_id -> Uuid,
+        budget_scope -> Text,
+        analyst_tenant_id -> Uuid,
+        query_job_id -> Uuid,
+        kind -> Text,
+        amount -> Double,
+        created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
     export_run (job_id) {
         job_id -> Uuid,
         tenant_id -> Uuid,
@@ -270,6 +284,26 @@ diesel::table! {
         changed_at -> Timestamp,
         tenant_archived -> Bool,
         is_active -> Bool,
+    }
+}
+
+diesel::table! {
+    query_approval (id) {
+        id -> Uuid,
+        tenant_id -> Uuid,
+        table_id -> Uuid,
+        project_id -> Uuid,
+        policy_version -> BigInt,
+        requester_tenant_id -> Uuid,
+        requested_by -> Uuid,
+        query_text -> Text,
+        parameters -> Jsonb,
+        tables -> Jsonb,
+        question -> Text,
+        state -> Text,
+        approver_user_id -> Nullable<Uuid>,
+        created_at -> Timestamp,
+        changed_at -> Timestamp,
     }
 }
 
@@ -391,6 +425,16 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    visible_version (table_id, version) {
+        table_id -> Uuid,
+        version -> BigInt,
+        tenant_id -> Uuid,
+        published_by -> Nullable<Uuid>,
+        created_at -> Timestamp,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     tenant,
     user,
@@ -407,11 +451,13 @@ diesel::allow_tables_to_appear_in_same_query!(
     import_job_history,
     export_job_history,
     backfill_audit,
+    budget_ledger,
     export_run,
     idempotency,
     import_run,
     object_garbage,
     project_participant,
+    query_approval,
     query_result,
     query_run,
     rejected_row,
@@ -420,4 +466,5 @@ diesel::allow_tables_to_appear_in_same_query!(
     table_policy,
     table_version,
     upload_chunk,
+    visible_version,
 );

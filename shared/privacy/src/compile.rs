@@ -10,17 +10,19 @@ use uuid::Uuid;
 
 use crate::catalog::Catalog;
 use crate::limits::Limits;
+use crate::parameter::Parameters;
 use crate::plan::{ScanKey, ScanSource};
 use crate::release::Release;
 use crate::stack::deep;
-use crate::typing::Checked;
+use crate::typing::{Checked, Source};
 use crate::violation::{Violation, ViolationCode};
 use crate::{gate, plan, typing};
 
 /// A query that may run.
 #[derive(Debug, Clone)]
 pub struct Compiled {
-    /// The statement as it was understood: one spelling for all layouts of the same text.
+    /// The statement as it was understood: one spelling for all layouts of the same text, the
+    /// values of parameters in their places.
     pub normalized: String,
     /// Every table that the query reads, each once, in the order of their names.
     pub tables: Vec<TableUse>,
@@ -65,20 +67,31 @@ impl TableUse {
 
 /// Compiles a statement of one caller, on a thread of its own: parser and planner recurse.
 ///
-/// Depends on the statement, schemas and policies alone: no row is read.
+/// Depends on the statement, its parameters, schemas and policies alone: no row is read.
 ///
 /// # Errors
 /// Every violation that was found, in the order of the text.
-pub fn compile(sql: &str, catalog: &Catalog, limits: &Limits) -> Result<Compiled, Vec<Violation>> {
-    deep(|| compile_here(sql, catalog, limits)).unwrap_or_else(|| {
+pub fn compile(
+    sql: &str,
+    parameters: &Parameters,
+    catalog: &Catalog,
+    limits: &Limits,
+) -> Result<Compiled, Vec<Violation>> {
+    deep(|| compile_here(sql, parameters, catalog, limits)).unwrap_or_else(|| {
         // What breaks the planner is not understood.
         let message = "The statement cannot be planned.";
         Err(vec![Violation::new(ViolationCode::InvalidQuery, "plan", message)])
     })
 }
 
-fn compile_here(sql: &str, catalog: &Catalog, limits: &Limits) -> Result<Compiled, Vec<Violation>> {
-    let query = gate::admit(sql, catalog, limits).map_err(crate::violation::Violations::into_sorted)?;
+fn compile_here(
+    sql: &str,
+    parameters: &Parameters,
+    catalog: &Catalog,
+    limits: &Limits,
+) -> Result<Compiled, Vec<Violation>> {
+    let query =
+        gate::admit(sql, parameters, catalog, limits).map_err(crate::violation::Violations::into_sorted)?;
     let normalized = query.to_string();
     let plan = plan::plan(query, catalog, limits).map_err(crate::violation::Violations::into_sorted)?;
     let checked = typing::check(&plan, catalog, limits).map_err(crate::violation::Violations::into_sorted)?;
@@ -115,16 +128,16 @@ fn tables(checked: &Checked<'_>, catalog: &Catalog) -> Vec<TableUse> {
                 }) = scan.source.downcast_ref::<ScanSource>()
                 && let Some(table) = catalog.by_id(*id)
             {
-                let threshold =
-                    checked
-                        .sources
-                        .iter()
-                        .find(|s| s.table.id == *id)
-                        .map(|s| EffectiveThreshold {
-                            min_units: s.policy.threshold.min_units.max(2),
-                            max_share: s.policy.threshold.max_share,
-                            round_to: s.policy.threshold.round_to,
-                        });
+                // A parent's rows, too, are read for what is released of its children's.
+                let of = |s: &Source<'_>| {
+                    s.table.id == *id || s.parents.iter().any(|(parent, _)| parent.id == *id)
+                };
+                let threshold = checked.sources.iter().find(|s| of(s)).map(Source::threshold);
+                let threshold = threshold.map(|asked| EffectiveThreshold {
+                    min_units: asked.min_units.max(2),
+                    max_share: asked.max_share,
+                    round_to: asked.round_to,
+                });
                 let name = table.full_name();
                 found.insert(
                     *id,

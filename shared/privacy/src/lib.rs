@@ -21,6 +21,7 @@
 //! | `plan` | planning, and the one normal form that the types are written for |
 //! | `typing` | the rule of each node, and the rewrite of restricted ones |
 //! | `release` | the two-level rewrite, thresholds, and the values that leave |
+//! | `parameter` | values that stand beside the text |
 //! | `total` | what can be evaluated without failing on a row |
 //! | `stack` | room for what recurses |
 //! | `bind` | real tables in place of the plan's scans |
@@ -36,6 +37,7 @@ mod catalog;
 mod compile;
 mod gate;
 mod limits;
+mod parameter;
 mod plan;
 pub mod policy;
 mod release;
@@ -48,6 +50,7 @@ pub use bind::{BindError, bind, scans};
 pub use catalog::{Catalog, CatalogColumn, CatalogTable};
 pub use compile::{Compiled, EffectiveThreshold, TableUse, compile};
 pub use limits::Limits;
+pub use parameter::{Parameter, Parameters, parameters_from_json};
 pub use plan::ScanKey;
 pub use policy::{Policy, PolicyViolation};
 pub use release::{Release, ReleaseError};

@@ -22,10 +22,11 @@ const CONCATENATED: usize = 16;
 pub(crate) type Days = (i64, i64);
 
 /// The years 1 to 9999: what calendars compute with, and dates are printed of.
-const CALENDAR: Days = (-719_163, 2_932_897);
+pub(crate) const CALENDAR: Days = (-719_163, 2_932_897);
 
 /// The years 1679 to 2260: what DATE_TRUNC counts nanoseconds of, in every unit.
-const NANOSECONDS: Days = (-106286, 106286);
+pub(crate) const NANOSECONDS: Days = (-106_286, 106_286);
+
 /// How the arguments of a function must look for it to be total.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Arguments {
@@ -41,14 +42,19 @@ pub(crate) enum Arguments {
     TrailingAtLeast(&'static [i64]),
     /// Floating-point first argument; all others literals.
     Float,
+    /// A floating-point number, and at most a literal number of decimals.
+    Decimals,
+    /// A literal interval, the moment of UTC that is cut to a multiple of it, and at most a literal to count from.
+    BinOf,
 }
 
-const TOTAL_FUNCTIONS: [(&str, Arguments); 18] = [
+const TOTAL_FUNCTIONS: [(&str, Arguments); 20] = [
     ("btrim", Arguments::Any),
     ("ceil", Arguments::Float),
     ("character_length", Arguments::Any),
     ("coalesce", Arguments::Any),
     ("concat", Arguments::Growing(CONCATENATED)),
+    ("date_bin", Arguments::BinOf),
     ("date_part", Arguments::PartOf),
     ("date_trunc", Arguments::CutTo),
     ("ends_with", Arguments::Any),
@@ -58,6 +64,7 @@ const TOTAL_FUNCTIONS: [(&str, Arguments); 18] = [
     ("lower", Arguments::Growing(1)),
     ("ltrim", Arguments::Any),
     ("nullif", Arguments::Any),
+    ("round", Arguments::Decimals),
     ("rtrim", Arguments::Any),
     ("starts_with", Arguments::Any),
     ("substr", Arguments::TrailingAtLeast(&[1, 0])),
@@ -82,8 +89,20 @@ pub(crate) fn cuttable(moment: Expr, data_type: &DataType, part: &str) -> Option
     cut.then(|| within(moment, data_type, NANOSECONDS))?
 }
 
+/// The moment of which a bin of that literal stride can be taken, or nothing if it cannot be.
+pub(crate) fn binnable(moment: Expr, data_type: &DataType, stride: &Expr) -> Option<Expr> {
+    let Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(stride)), _) = stride else {
+        return None;
+    };
+    let (months, days, nanos) = (stride.months, stride.days, stride.nanoseconds);
+    let of_months = (1..=1200).contains(&months) && days == 0 && nanos == 0;
+    let of_days = months == 0 && (0..=36_525).contains(&days) && nanos >= 0 && (days > 0 || nanos > 0);
+    let good = is_utc(data_type) && (of_months || of_days);
+    good.then(|| within(moment, data_type, NANOSECONDS))?
+}
+
 /// Other zones have hours that some days lack.
-fn is_utc(data_type: &DataType) -> bool {
+pub(crate) fn is_utc(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Timestamp(_, zone) if zone.as_deref().is_none_or(|zone| ["UTC", "+00:00"].contains(&zone)))
 }
 
@@ -176,6 +195,17 @@ pub(crate) fn conversion(from: &DataType, to: &DataType) -> Conversion {
     };
     let moment = |t: &DataType| matches!(t, DataType::Timestamp(_, _));
     let temporal = |t: &DataType| *t == DataType::Date32 || moment(t);
+    if let (DataType::Timestamp(a, _), DataType::Timestamp(b, _)) = (from, to)
+        && a != b
+        && is_utc(from)
+        && is_utc(to)
+    {
+        return match b {
+            TimeUnit::Nanosecond => Conversion::Within(NANOSECONDS),
+            _ if b > a => Conversion::Within(CALENDAR),
+            _ => Conversion::Try,
+        };
+    }
     let total = match (from, to) {
         // Parsers and printers of moments are not total.
         (from, to) if moment(from) && is_string(to) || is_string(from) && moment(to) => false,
@@ -212,7 +242,7 @@ fn is_lossless(from: &DataType, to: &DataType) -> bool {
         | (Float32, Float64)
         | (Date32, DataType::Timestamp(TimeUnit::Second | TimeUnit::Millisecond, None)) => true,
         (whole, Decimal128(precision, scale)) if whole.is_integer() => {
-            i16::from(*precision) - i16::from(*scale) >= integer_digits(whole)
+            i16::from(*precision) - i16::from(*scale) >= i16::from(integer_digits(whole))
         }
         (Decimal128(p1, s1), Decimal128(p2, s2)) => {
             s2 >= s1 && i16::from(*p2) - i16::from(*s2) >= i16::from(*p1) - i16::from(*s1)
@@ -222,7 +252,7 @@ fn is_lossless(from: &DataType, to: &DataType) -> bool {
 }
 
 /// Decimal digits that every value of an integer type fits in.
-fn integer_digits(data_type: &DataType) -> i16 {
+pub(crate) fn integer_digits(data_type: &DataType) -> u8 {
     match data_type {
         DataType::Int8 | DataType::UInt8 => 3,
         DataType::Int16 | DataType::UInt16 => 5,
@@ -278,7 +308,9 @@ mod tests {
             (Date32, millis.clone(), Conversion::Lossless),
             (Date32, nanos.clone(), Conversion::Try),
             (Utf8, nanos.clone(), Conversion::None),
-            (millis, nanos, Conversion::None),
+            (millis.clone(), nanos.clone(), Conversion::Within(NANOSECONDS)),
+            (seconds.clone(), millis.clone(), Conversion::Within(CALENDAR)),
+            (nanos, millis, Conversion::Try),
             (Utf8, DataType::Binary, Conversion::None),
             (Utf8, Date32, Conversion::Try),
             (Date32, Utf8, Conversion::Within(CALENDAR)),

@@ -23,6 +23,8 @@ pub enum ViolationCode {
     UnknownColumn,
     /// The statement means nothing over these tables (types, ambiguity, grouping).
     InvalidQuery,
+    /// A parameter without a value, a value without a place, or one that is not a single value.
+    Parameter,
     /// A literal that cannot be read as the type it is compared with.
     InvalidLiteral,
     /// A column is used for something that its owner's policy does not list.
@@ -59,7 +61,7 @@ pub enum ViolationCode {
 
 impl ViolationCode {
     /// Every code, for documentation and for tests of completeness.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Syntax,
         Self::TooLarge,
         Self::StatementNotAllowed,
@@ -67,6 +69,7 @@ impl ViolationCode {
         Self::UnknownTable,
         Self::UnknownColumn,
         Self::InvalidQuery,
+        Self::Parameter,
         Self::InvalidLiteral,
         Self::ColumnUse,
         Self::ExpressionNotAllowed,
@@ -95,6 +98,7 @@ impl ViolationCode {
             Self::UnknownTable => "UNKNOWN_TABLE",
             Self::UnknownColumn => "UNKNOWN_COLUMN",
             Self::InvalidQuery => "INVALID_QUERY",
+            Self::Parameter => "PARAMETER",
             Self::InvalidLiteral => "INVALID_LITERAL",
             Self::ColumnUse => "COLUMN_USE",
             Self::ExpressionNotAllowed => "EXPRESSION_NOT_ALLOWED",

@@ -7,5 +7,7 @@
 
 pub mod auth;
 pub mod list;
+#[cfg(feature = "planner")]
+pub mod query;
 pub mod seeds;
 pub mod server;

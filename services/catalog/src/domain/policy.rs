@@ -2,7 +2,7 @@
 
 use datacovey_error::{Error, ErrorReason, Result, Violation, Violations};
 use datacovey_privacy::CatalogColumn;
-use datacovey_privacy::policy::{Policy, PolicyViolation};
+use datacovey_privacy::policy::{Policy, PolicyViolation, PrivacyUnit};
 use datacovey_storage::schema::TableSchema;
 use serde_json::Value;
 
@@ -17,10 +17,12 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// Whether the policy can stand for a table of this schema: an error with all violations if not.
-    pub(crate) fn fits(&self, schema: &Value) -> Result<()> {
+    /// Whether the policy can stand for a table of this schema, and of a parent of that one, if it names
+    /// one: an error with all violations if not.
+    pub(crate) fn fits(&self, schema: &Value, parent: Option<&Value>) -> Result<()> {
         let mut found = Violations::new();
         check(&self.policy, schema, &self.at, &mut found);
+        check_parent(&self.policy, schema, parent, &self.at, &mut found);
         // A part that could not be read is missing, and whatever follows from that is no news.
         let known = |it: &Violation| {
             let either = |one: &str, other: &str| one.starts_with(other) || other.starts_with(one);
@@ -75,6 +77,39 @@ pub(crate) fn check(policy: &Policy, schema: &Value, at: &Path, violations: &mut
             add(path, format!("the table's schema says {stored:?} (x-identity)"));
         }
     }
+}
+
+/// Notes what stands against the parent through which the policy finds its units. Whether the parent has a policy
+/// is asked when a query reads it: owners set policies in any order.
+fn check_parent(
+    policy: &Policy,
+    schema: &Value,
+    parent: Option<&Value>,
+    at: &Path,
+    violations: &mut Violations,
+) {
+    let Some((name, key)) = policy.privacy_unit.as_ref().and_then(PrivacyUnit::parent) else {
+        return;
+    };
+    let type_of = |schema: &Value| {
+        let columns = columns(schema).unwrap_or_default();
+        columns
+            .into_iter()
+            .find(|it| it.name == key)
+            .map(|it| it.data_type)
+    };
+    // A key that this table does not have is told already.
+    let Some(own) = type_of(schema) else { return };
+    let why = match parent.map(type_of) {
+        None => format!("you have no other table {name} in this dataset"),
+        Some(None) => format!("the table {name} has no column {key}"),
+        Some(Some(other)) if other != own => {
+            format!("{key} is of type {own} here and of type {other} in {name}")
+        }
+        Some(Some(_)) => return,
+    };
+    let path = at.key("privacy_unit").key("via");
+    violations.push(Violation::new(path, why).of(ErrorReason::InvalidPolicy));
 }
 
 /// The columns of a table, as an import by its schema will make them.
@@ -177,6 +212,38 @@ mod tests {
                 "policy.columns[\"year\"].uses",
                 "policy.threshold.min_units",
             ]
+        );
+    }
+
+    #[test]
+    fn a_parent_is_there_and_has_the_key() {
+        let policy = Policy::from_json(&json!({"privacy_unit": {"via": "fleets.year"}})).unwrap();
+        let with = |parent: Option<&Value>| {
+            let draft = Draft {
+                policy: policy.clone(),
+                at: Path::new("policy"),
+                violations: Vec::new(),
+            };
+            draft.fits(&planes(), parent).err().map(|error| {
+                let violations = error.violations();
+                let told: Vec<_> = violations
+                    .iter()
+                    .map(|it| (it.field.as_str(), it.description.as_str()))
+                    .collect();
+                format!("{told:?}")
+            })
+        };
+        let told = |why: &str| Some(format!("[(\"policy.privacy_unit.via\", \"{why}\")]"));
+        assert_eq!(with(Some(&planes())), None);
+        assert_eq!(with(None), told("you have no other table fleets in this dataset"));
+        let other = |year: Value| json!({"type": "object", "properties": year});
+        assert_eq!(
+            with(Some(&other(json!({"age": {"type": "integer"}})))),
+            told("the table fleets has no column year")
+        );
+        assert_eq!(
+            with(Some(&other(json!({"year": {"type": "string"}})))),
+            told("year is of type Int64 here and of type Utf8 in fleets")
         );
     }
 

@@ -172,7 +172,8 @@ impl TableService for Tables {
         let ctx = ctx(&request)?;
         authorize(&ctx, EditDatasets)?;
         let set = table_policy::parse_set(request.into_inner())?;
-        let (validate_only, fits) = (set.new.validate_only, |schema: &_| set.draft.fits(schema));
+        let validate_only = set.new.validate_only;
+        let fits = |schema: &_, parent: Option<&_>| set.draft.fits(schema, parent);
         let row = self
             .database
             .table_policy_set(&ctx, set.new, set.replay, fits)

@@ -3,6 +3,7 @@
 use datacovey_error::{Result, Violations};
 use datacovey_list::{Binding, Paging};
 use datacovey_persistence::{NewTablePolicy, Replay, TablePolicyRow};
+use datacovey_privacy::policy::PrivacyUnit;
 use datacovey_proto::catalog::v1 as pb;
 use datacovey_types::Ctx;
 use serde_json::{Value, json};
@@ -74,9 +75,13 @@ pub(super) fn parse_set(request: pb::SetTablePolicyRequest) -> Result<Set> {
         // Without a table there is nothing that the policy could fit.
         return field::finish(violations, None);
     };
+    let parent = policy.privacy_unit.as_ref().and_then(PrivacyUnit::parent);
+    let parent = parent.map(|(name, _)| name.to_owned());
     let new = NewTablePolicy {
         table_id,
         policy: stored,
+        // The database holds no name with a NUL in it.
+        parent: parent.filter(|name| !name.contains('\0')),
         expected_version: request.expected_version.map(i64::from),
         validate_only: request.validate_only,
     };

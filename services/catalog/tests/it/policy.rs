@@ -297,6 +297,42 @@ async fn all_violations_come_at_once() {
 }
 
 #[tokio::test]
+async fn a_parent_is_a_table_of_the_same_dataset_and_tenant() {
+    let Planes {
+        suite,
+        mut editor,
+        project,
+        table,
+    } = planes().await;
+    let mut via = by_tail_number();
+    via.privacy_unit = Some(PrivacyUnit {
+        unit: Some(privacy_unit::Unit::Via("fleet.tailnum".to_owned())),
+    });
+    let mut itself = via.clone();
+    itself.privacy_unit = Some(PrivacyUnit {
+        unit: Some(privacy_unit::Unit::Via("planes.tailnum".to_owned())),
+    });
+    let told = vec!["policy.privacy_unit.via".to_owned()];
+    for policy in [via.clone(), itself] {
+        let (_, reason, fields) = refusal(editor.tables.set_table_policy(request(&table, policy)).await);
+        assert_eq!((reason.as_str(), &fields), ("INVALID_POLICY", &told));
+    }
+    let elsewhere = suite.as_admin().dataset(&project, "elsewhere").await;
+    editor.table(&elsewhere, "fleet").await;
+    let (_, _, fields) = refusal(editor.tables.set_table_policy(request(&table, via.clone())).await);
+    assert_eq!(fields, told);
+    let dataset = editor
+        .tables
+        .get_table(datacovey_proto::catalog::v1::GetTableRequest { id: table.clone() })
+        .await
+        .unwrap()
+        .into_inner()
+        .dataset_id;
+    editor.table(&dataset, "fleet").await;
+    assert_eq!(set(&mut editor, request(&table, via)).await.version, 1);
+}
+
+#[tokio::test]
 async fn partners_read_policies_and_owners_set_them() {
     let Planes {
         suite,

@@ -16,7 +16,7 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
-pub use results::{Cell, Outcome, Rows};
+pub use results::{Cell, Outcome, Rows, Statement};
 pub use upload::{ImportOptions, file_format};
 
 /// Progress of a job for people: done, of how many bytes where that is known.

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fmt;
 
 use anyhow::bail;
@@ -68,35 +69,61 @@ pub enum Outcome {
     Refused(Vec<Violation>),
 }
 
+/// What is asked: the text, and the values of its parameters `$name`.
+#[derive(Clone, Debug, Default)]
+pub struct Statement {
+    pub sql: String,
+    pub parameters: BTreeMap<String, prost_types::Value>,
+}
+
+impl From<&str> for Statement {
+    fn from(sql: &str) -> Self {
+        Self {
+            sql: sql.to_owned(),
+            ..Self::default()
+        }
+    }
+}
+
+impl Statement {
+    fn parameters(&self) -> Option<prost_types::Struct> {
+        let fields = self.parameters.clone();
+        (!fields.is_empty()).then_some(prost_types::Struct { fields })
+    }
+}
+
 impl Client {
     /// Checks a query, and runs it where the policies allow it.
-    pub async fn ask(&self, project_id: &str, sql: &str) -> anyhow::Result<Outcome> {
-        let check = self.check(project_id, sql).await?;
+    pub async fn ask(&self, project_id: &str, statement: impl Into<Statement>) -> anyhow::Result<Outcome> {
+        let statement = statement.into();
+        let check = self.check(project_id, statement.clone()).await?;
         if !check.allowed {
             return Ok(Outcome::Refused(check.violations));
         }
-        self.run(project_id, sql).await.map(Outcome::Answered)
+        self.run(project_id, statement).await.map(Outcome::Answered)
     }
 
     pub async fn check(
         &self,
         project_id: &str,
-        sql: &str,
+        statement: impl Into<Statement>,
     ) -> Result<datacovey_proto::query::v1::CheckQueryResponse, tonic::Status> {
+        let statement = statement.into();
         let request = CheckQueryRequest {
             project_id: project_id.to_owned(),
-            query: Some(check_query_request::Query::QueryText(sql.to_owned())),
-            parameters: None,
+            parameters: statement.parameters(),
+            query: Some(check_query_request::Query::QueryText(statement.sql)),
         };
         Ok(self.queries().check_query(request).await?.into_inner())
     }
 
     /// Runs a query to its end and reads what it released.
-    pub async fn run(&self, project_id: &str, sql: &str) -> anyhow::Result<Rows> {
+    pub async fn run(&self, project_id: &str, statement: impl Into<Statement>) -> anyhow::Result<Rows> {
+        let statement = statement.into();
         let request = CreateQueryJobRequest {
             project_id: project_id.to_owned(),
-            query: Some(create_query_job_request::Query::QueryText(sql.to_owned())),
-            parameters: None,
+            parameters: statement.parameters(),
+            query: Some(create_query_job_request::Query::QueryText(statement.sql)),
             request_id: uuid::Uuid::now_v7().to_string(),
         };
         let job = self.query_jobs().create_query_job(request).await?.into_inner();

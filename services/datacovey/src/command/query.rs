@@ -5,13 +5,17 @@ use datacovey_proto::query::v1::Violation;
 use serde_json::{Map, Value};
 
 use crate::cli::{Query, RowFormat};
-use crate::client::{Client, Outcome, Rows};
+use crate::client::{Client, Outcome, Rows, Statement};
 use crate::screen;
 
 pub(super) async fn run(arguments: Query) -> anyhow::Result<()> {
     let client = Client::connect(&arguments.connection.endpoint, &arguments.connection.token).await?;
+    let statement = Statement {
+        sql: arguments.sql,
+        parameters: arguments.parameters.into_iter().collect(),
+    };
     if arguments.check {
-        let check = client.check(&arguments.project_id, &arguments.sql).await?;
+        let check = client.check(&arguments.project_id, statement).await?;
         if !check.allowed {
             return refused(&check.violations);
         }
@@ -24,7 +28,7 @@ pub(super) async fn run(arguments: Query) -> anyhow::Result<()> {
             Ok(())
         });
     }
-    match client.ask(&arguments.project_id, &arguments.sql).await? {
+    match client.ask(&arguments.project_id, statement).await? {
         Outcome::Refused(violations) => refused(&violations),
         Outcome::Answered(rows) => screen::print(|out| write(&rows, arguments.format, out)),
     }

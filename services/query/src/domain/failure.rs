@@ -10,6 +10,8 @@ use super::violation::Violation;
 pub(crate) enum JobFailure {
     /// The statement may not run, as of the lease.
     Refused(Vec<Violation>),
+    /// Budgets of tables do not suffice, and nothing was charged.
+    BudgetSpent(Vec<Violation>),
     /// The creator is archived, or may not query any more.
     CreatorGone,
     /// The project or a table can no longer be queried, or something changed while the query ran.
@@ -23,6 +25,7 @@ impl JobFailure {
     pub(crate) const fn reason(&self) -> ErrorReason {
         match self {
             Self::Refused(_) => ErrorReason::QueryRefused,
+            Self::BudgetSpent(_) => ErrorReason::BudgetSpent,
             Self::CreatorGone => ErrorReason::PermissionDenied,
             Self::WorldChanged => ErrorReason::WorldChanged,
             Self::Failed => ErrorReason::QueryFailed,
@@ -34,9 +37,12 @@ impl JobFailure {
     pub(crate) const fn message(&self) -> &'static str {
         match self {
             Self::Refused(_) => "the query may not run any more; the violations say why",
+            Self::BudgetSpent(_) => {
+                "the budget of a table does not suffice; the violations say which, and when it is full again"
+            }
             Self::CreatorGone => "the user who started the run may not run queries any more",
             Self::WorldChanged => {
-                "participation, a policy or a table changed since the run was started; nothing was \
+                "participation, a policy, an approval or a table changed since the run was started; nothing was \
                  released; run it again"
             }
             Self::Failed => {
@@ -58,10 +64,10 @@ impl JobFailure {
         let code = match self {
             Self::Refused(_) => "INVALID_ARGUMENT",
             Self::CreatorGone => "PERMISSION_DENIED",
-            Self::WorldChanged | Self::Failed => "FAILED_PRECONDITION",
+            Self::BudgetSpent(_) | Self::WorldChanged | Self::Failed => "FAILED_PRECONDITION",
         };
         let mut details = json!({ "code": code, "message": self.message(), "request_id": request_id });
-        if let Self::Refused(violations) = self {
+        if let Self::Refused(violations) | Self::BudgetSpent(violations) = self {
             let position = violations.iter().find_map(|violation| violation.position);
             details["position"] = json!(position);
             details["violations"] = json!(violations);

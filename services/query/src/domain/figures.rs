@@ -135,6 +135,12 @@ pub(crate) fn stages(tables: &[TableSize], releases: bool) -> Value {
     stages.into_iter().enumerate().map(stage).collect()
 }
 
+/// A count as the database holds it.
+#[must_use]
+pub(crate) fn whole(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,6 @@
 //! What requests ask, once parsed.
 
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 /// What a request asks, and where.
@@ -7,6 +8,8 @@ use uuid::Uuid;
 pub(crate) struct Question {
     pub project_id: Option<Uuid>,
     pub source: Source,
+    /// Values of the text's parameters by name, as given.
+    pub parameters: Map<String, Value>,
 }
 
 /// A text of the request's own, or that of a stored query.

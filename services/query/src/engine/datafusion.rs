@@ -20,6 +20,7 @@ use datafusion::execution::object_store::{DefaultObjectStoreRegistry, ObjectStor
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::execution_props::ExecutionProps;
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionConfig;
 use object_store::ObjectStore;
@@ -95,11 +96,20 @@ impl DataFusionEngine {
             .with_target_partitions(self.config.threads.get())
             // Each partition of a sort sets this aside before its first row.
             .with_sort_spill_reservation_bytes(self.job_memory_bytes() / (16 * self.config.threads.get()));
-        config.options_mut().optimizer.prefer_hash_join = limits.hash_joins;
+        let optimizer = &mut config.options_mut().optimizer;
+        optimizer.prefer_hash_join = limits.hash_joins;
+        // Filters made while a plan runs find their column by name (apache/datafusion #25244): over a join whose sides
+        // have columns of one name they drop rows, and with them the counts that thresholds rest on.
+        optimizer.enable_dynamic_filter_pushdown = false;
+        optimizer.enable_join_dynamic_filter_pushdown = false;
+        optimizer.enable_topk_dynamic_filter_pushdown = false;
+        optimizer.enable_aggregate_dynamic_filter_pushdown = false;
         Ok(SessionStateBuilder::new()
             .with_session_id(job_id.to_owned())
             .with_config(config)
             .with_runtime_env(Arc::new(self.runtime_env()?))
+            // What now() and current_date are made constants from; without it they fail.
+            .with_execution_props(ExecutionProps::new().with_query_execution_start_time(chrono::Utc::now()))
             .build())
     }
 

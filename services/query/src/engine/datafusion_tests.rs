@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use arrow::array::{Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datacovey_privacy::{Catalog, CatalogColumn, CatalogTable, Limits, ScanKey, compile};
+use datacovey_privacy::{Catalog, CatalogColumn, CatalogTable, Limits, Parameters, ScanKey, compile};
 use object_store::ObjectStoreExt as _;
 use object_store::memory::InMemory;
 use parquet::arrow::ArrowWriter;
@@ -110,7 +110,9 @@ fn job(sql: &str, schema: SchemaRef, relation: Relation) -> EngineJob {
         analyst: Uuid::nil(),
         tables: vec![table],
     };
-    let plan = compile(sql, &catalog, &Limits::default()).unwrap().top;
+    let plan = compile(sql, &Parameters::new(), &catalog, &Limits::default())
+        .unwrap()
+        .top;
     let relations = HashMap::from([(ScanKey::Table(TABLE), relation)]);
     EngineJob {
         id: "test".to_owned(),

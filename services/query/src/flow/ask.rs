@@ -2,14 +2,17 @@
 
 use datacovey_error::{Error, ErrorReason, Result};
 use datacovey_persistence::{NewQuery, NewQueryJob, QueryJobView, QueryOfJob, Replay};
-use datacovey_privacy::EffectiveThreshold;
 use datacovey_server::current_traceparent;
 use datacovey_types::Ctx;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::plan_query::PlannedQuery;
+use super::approvals::missing_approvals;
+use super::budgets::{Cost, costs, require_budgets};
+use super::cached::earlier_answer;
+use super::planned::PlannedQuery;
 use crate::app::Handles;
+use crate::domain::effective::{EffectivePolicy, effective};
 use crate::domain::figures::size_class_bytes;
 use crate::domain::output::{OutputColumn, columns, result_schema};
 use crate::domain::request::{Question, Source};
@@ -18,13 +21,18 @@ use crate::domain::violation::Violation;
 /// What CheckQuery finds.
 #[derive(Debug, Default)]
 pub(crate) struct Checked {
-    /// Empty if the query may run; then the rest is filled.
+    /// Empty if the query may run.
     pub violations: Vec<Violation>,
+    /// Of a query that may run.
     pub columns: Vec<OutputColumn>,
-    pub tables: Vec<NamedTable>,
+    /// Of a query that may run.
     pub size_class_bytes: u64,
-    /// The strictest of the policies; none where no restricted table is touched.
-    pub threshold: Option<EffectiveThreshold>,
+    /// Of a statement that may run, whether or not approvals or budgets are missing; so is what follows.
+    pub tables: Vec<NamedTable>,
+    /// None where no restricted table is touched.
+    pub policy: Option<EffectivePolicy>,
+    /// None where an earlier answer would be given again.
+    pub costs: Vec<Cost>,
 }
 
 /// A table that a query touches.
@@ -36,10 +44,11 @@ pub(crate) struct NamedTable {
     pub owner: Uuid,
 }
 
-struct Asked {
+/// A text, and the project that it asks of.
+pub(super) struct Asked {
     query_id: Option<Uuid>,
-    project_id: Uuid,
-    text: String,
+    pub project_id: Uuid,
+    pub text: String,
 }
 
 impl Handles {
@@ -49,41 +58,66 @@ impl Handles {
     /// NOT_FOUND, PERMISSION_DENIED or FAILED_PRECONDITION where query or project cannot be queried.
     pub(crate) async fn check_query(&self, ctx: &Ctx, question: &Question) -> Result<Checked> {
         let asked = self.asked(ctx, question).await?;
-        Ok(
-            match self
-                .planner
-                .plan_query(ctx, asked.project_id, &asked.text)
-                .await?
-            {
-                Ok(planned) => checked(&planned),
-                Err(violations) => Checked {
+        let planned = self
+            .planner
+            .plan_query(ctx, asked.project_id, &asked.text, &question.parameters)
+            .await?;
+        let planned = match planned {
+            Ok(planned) => planned,
+            Err(violations) => {
+                return Ok(Checked {
                     violations,
                     ..Checked::default()
-                },
-            },
-        )
+                });
+            }
+        };
+        let mut violations = missing_approvals(&self.database, ctx, &planned).await?;
+        let costs = self.costs(ctx, &planned).await?;
+        violations.extend(costs.iter().filter_map(Cost::violation));
+        Ok(checked(&planned, violations, costs))
+    }
+
+    /// What a run would charge: nothing where an earlier answer would be given again.
+    async fn costs(&self, ctx: &Ctx, planned: &PlannedQuery) -> Result<Vec<Cost>> {
+        let costs = costs(&self.database, ctx, planned).await?;
+        if costs.is_empty() || earlier_answer(&self.database, ctx, planned).await?.is_none() {
+            return Ok(costs);
+        }
+        Ok(Vec::new())
     }
 
     /// Queues a run of a query that may run.
     ///
     /// # Errors
-    /// INVALID_ARGUMENT with every violation where it may not; then there is no job.
+    /// INVALID_ARGUMENT with every violation where it may not, FAILED_PRECONDITION where a budget does not
+    /// suffice; then there is no job.
     pub(crate) async fn create_query_job(
         &self,
         ctx: &Ctx,
         question: &Question,
         replay: Option<Replay>,
     ) -> Result<QueryJobView> {
-        let asked = self.asked(ctx, question).await?;
-        if let Err(violations) = self
-            .planner
-            .plan_query(ctx, asked.project_id, &asked.text)
-            .await?
-        {
-            return Err(refused(violations));
+        // A repeat is answered whatever has become of the world, and of the budgets that the first run used.
+        if let Some(first) = self.database.replayed(ctx, replay.as_ref()).await? {
+            return self.database.query_job_get(ctx, first).await;
         }
+        let asked = self.asked(ctx, question).await?;
+        let planned = self
+            .planner
+            .plan_query(ctx, asked.project_id, &asked.text, &question.parameters)
+            .await?
+            .map_err(refused)?;
+        let missing = missing_approvals(&self.database, ctx, &planned).await?;
+        if !missing.is_empty() {
+            return Err(refused(missing));
+        }
+        require_budgets(&self.costs(ctx, &planned).await?)?;
         // The text as it is now is what runs, whatever becomes of the query.
-        let options = json!({ "query_text": asked.text, "request_id": ctx.request_id });
+        let options = json!({
+            "query_text": asked.text,
+            "parameters": question.parameters,
+            "request_id": ctx.request_id,
+        });
         let query = match asked.query_id {
             Some(id) => QueryOfJob::Stored(id),
             None => QueryOfJob::New(NewQuery {
@@ -101,7 +135,7 @@ impl Handles {
             .await
     }
 
-    async fn asked(&self, ctx: &Ctx, question: &Question) -> Result<Asked> {
+    pub(super) async fn asked(&self, ctx: &Ctx, question: &Question) -> Result<Asked> {
         match (&question.source, question.project_id) {
             (Source::Text(text), Some(project_id)) => Ok(Asked {
                 query_id: None,
@@ -127,28 +161,38 @@ impl Handles {
     }
 }
 
-fn checked(planned: &PlannedQuery) -> Checked {
-    let used = &planned.compiled.tables;
-    let strictest = |a: EffectiveThreshold, b: EffectiveThreshold| EffectiveThreshold {
-        min_units: a.min_units.max(b.min_units),
-        max_share: a.max_share.min(b.max_share),
-        round_to: a.round_to.max(b.round_to),
-    };
-    let tables = planned.tables.iter().zip(used).map(|(read, used)| NamedTable {
-        id: used.table_id,
-        name: used.name.clone(),
+fn checked(planned: &PlannedQuery, violations: Vec<Violation>, costs: Vec<Cost>) -> Checked {
+    let tables = planned.tables.iter().map(|read| NamedTable {
+        id: read.table.id,
+        name: read.name(),
         owner: read.table.owner,
     });
-    Checked {
-        violations: Vec::new(),
-        columns: columns(&result_schema(&planned.compiled.output_schema)),
+    let restricted: Vec<_> = planned
+        .restricted()
+        .map(|(read, policy)| (read.name(), policy))
+        .collect();
+    let policies: Vec<_> = restricted
+        .iter()
+        .map(|(name, policy)| (name.as_str(), *policy))
+        .collect();
+    let checked = Checked {
+        violations,
         tables: tables.collect(),
+        policy: effective(&policies),
+        costs,
+        ..Checked::default()
+    };
+    if !checked.violations.is_empty() {
+        return checked;
+    }
+    Checked {
+        columns: columns(&result_schema(&planned.compiled.output_schema)),
         size_class_bytes: size_class_bytes(&planned.sizes()),
-        threshold: used.iter().filter_map(|used| used.threshold).reduce(strictest),
+        ..checked
     }
 }
 
-fn refused(violations: Vec<Violation>) -> Error {
+pub(super) fn refused(violations: Vec<Violation>) -> Error {
     let told = violations
         .iter()
         .map(|it| datacovey_error::Violation::new("query_text", it.sentence()).because(it.code.clone()));

@@ -1,8 +1,14 @@
 //! What takes more than one store, or a peer.
 
+pub(crate) mod approvals;
 pub(crate) mod ask;
+pub(crate) mod budgets;
+mod cached;
+mod compute;
 pub(crate) mod follow;
+mod keep_result;
 pub(crate) mod plan_query;
+mod planned;
 pub(crate) mod read_results;
 pub(crate) mod run_query;
 pub(crate) mod sweep;

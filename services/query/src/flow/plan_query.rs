@@ -5,17 +5,19 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::datatypes::{Schema, SchemaRef};
 use datacovey_error::{Error, Result};
-use datacovey_privacy::{Catalog, CatalogColumn, CatalogTable, Compiled, Limits, ScanKey, compile};
+use datacovey_privacy::policy::PrivacyUnit;
+use datacovey_privacy::{
+    Catalog, CatalogColumn, CatalogTable, Compiled, Limits, compile, parameters_from_json,
+};
 use datacovey_types::Ctx;
+use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use crate::domain::figures::{TableSize, row_width_bytes};
+use super::planned::{PlannedQuery, ReadTable};
 use crate::domain::text::MAX_TEXT_BYTES;
 use crate::domain::violation::{Position, Violation};
-use crate::engine::Relation;
 use crate::peers::{Peers, PinnedVersion, Project, ProjectTable};
 
 /// Compiles queries of a caller over the tables that it may name.
@@ -29,22 +31,6 @@ pub(crate) struct Planner {
 
 /// How long a statement may take to compile; what legitimate ones take is milliseconds.
 const COMPILE_TIME: Duration = Duration::from_secs(10);
-
-/// A query that may run, and the tables that it reads.
-#[derive(Debug)]
-pub(crate) struct PlannedQuery {
-    pub compiled: Compiled,
-    /// In the order of the compiled tables.
-    pub tables: Vec<ReadTable>,
-}
-
-/// A table that a query reads, at the version that it reads.
-#[derive(Debug)]
-pub(crate) struct ReadTable {
-    pub table: ProjectTable,
-    pub version: PinnedVersion,
-    pub own: bool,
-}
 
 impl Planner {
     #[must_use]
@@ -72,9 +58,20 @@ impl Planner {
         ctx: &Ctx,
         project_id: Uuid,
         text: &str,
+        parameters: &Map<String, Value>,
     ) -> Result<std::result::Result<PlannedQuery, Vec<Violation>>> {
+        let told = |found: Vec<datacovey_privacy::Violation>| {
+            found
+                .into_iter()
+                .map(|it| violation(text, it))
+                .collect::<Vec<_>>()
+        };
+        let parameters = match parameters_from_json(parameters.clone()) {
+            Ok(parameters) => parameters,
+            Err(found) => return Ok(Err(told(found))),
+        };
         let project = self.peers.resolve_project(ctx, project_id).await?;
-        let named = may_be_named(&project, text);
+        let named = with_parents(&project, may_be_named(&project, text));
         let versions = self
             .peers
             .resolve_versions(ctx, &named)
@@ -83,12 +80,17 @@ impl Planner {
         let catalog = catalog(ctx.tenant_id(), &project, &versions);
         let (limits, sql) = (self.limits, text.to_owned());
         let compiled = within(&self.places, COMPILE_TIME, move || {
-            compile(&sql, &catalog, &limits)
+            compile(&sql, &parameters, &catalog, &limits)
         })
         .await?;
         Ok(match compiled {
-            Some(Ok(compiled)) => Ok(PlannedQuery::new(ctx.tenant_id(), compiled, project, versions)?),
-            Some(Err(violations)) => Err(violations.into_iter().map(|it| violation(text, it)).collect()),
+            Some(Ok(compiled)) => Ok(PlannedQuery {
+                project_id,
+                text: text.to_owned(),
+                tables: read_tables(ctx.tenant_id(), &compiled, project, versions)?,
+                compiled,
+            }),
+            Some(Err(found)) => Err(told(found)),
             None => Err(vec![too_long()]),
         })
     }
@@ -125,63 +127,25 @@ fn too_long() -> Violation {
     }
 }
 
-impl PlannedQuery {
-    fn new(
-        analyst: Uuid,
-        compiled: Compiled,
-        project: Project,
-        mut versions: HashMap<Uuid, PinnedVersion>,
-    ) -> Result<Self> {
-        let mut by_id: HashMap<Uuid, ProjectTable> =
-            project.tables.into_iter().map(|it| (it.id, it)).collect();
-        let read = compiled.tables.iter().map(|used| {
-            let found = by_id.remove(&used.table_id).zip(versions.remove(&used.table_id));
-            let (table, version) =
-                found.ok_or_else(|| Error::internal("a plan reads a table that was not pinned"))?;
-            Ok(ReadTable {
-                own: table.owner == analyst,
-                table,
-                version,
-            })
-        });
-        Ok(Self {
-            tables: read.collect::<Result<_>>()?,
-            compiled,
+/// The tables that a compiled query reads, in its order.
+fn read_tables(
+    analyst: Uuid,
+    compiled: &Compiled,
+    project: Project,
+    mut versions: HashMap<Uuid, PinnedVersion>,
+) -> Result<Vec<ReadTable>> {
+    let mut by_id: HashMap<Uuid, ProjectTable> = project.tables.into_iter().map(|it| (it.id, it)).collect();
+    let read = compiled.tables.iter().map(|used| {
+        let found = by_id.remove(&used.table_id).zip(versions.remove(&used.table_id));
+        let (table, version) =
+            found.ok_or_else(|| Error::internal("a plan reads a table that was not pinned"))?;
+        Ok(ReadTable {
+            own: table.owner == analyst,
+            table,
+            version,
         })
-    }
-
-    /// What is public of the sizes of its tables.
-    #[must_use]
-    pub(crate) fn sizes(&self) -> Vec<TableSize> {
-        let size = |it: &ReadTable| TableSize {
-            name: format!("{}.{}", it.table.dataset, it.table.name),
-            own: it.own,
-            rows: it.version.rows,
-            size_bytes: it.version.size_bytes,
-            row_width_bytes: row_width_bytes(&it.schema()),
-        };
-        self.tables.iter().map(size).collect()
-    }
-
-    /// What an engine reads for these scans of its plans.
-    #[must_use]
-    pub(crate) fn relation(&self, key: ScanKey) -> Option<Relation> {
-        let ScanKey::Table(id) = key else { return None };
-        let read = self.tables.iter().find(|it| it.table.id == id)?;
-        Some(Relation::Files {
-            schema: read.schema(),
-            files: read.version.files.clone(),
-        })
-    }
-}
-
-impl ReadTable {
-    fn schema(&self) -> SchemaRef {
-        self.table
-            .schema
-            .as_ref()
-            .map_or_else(|| Schema::empty().into(), |schema| schema.arrow())
-    }
+    });
+    read.collect()
 }
 
 /// The tables whose names occur in the text at all; all others it cannot mean. A name with a quote in
@@ -194,6 +158,30 @@ fn may_be_named(project: &Project, text: &str) -> Vec<Uuid> {
         .filter(occurs)
         .map(|table| table.id)
         .collect()
+}
+
+/// The tables, and those through which policies say whose their rows are: they are read, too, though the text does
+/// not name them.
+fn with_parents(project: &Project, mut tables: Vec<Uuid>) -> Vec<Uuid> {
+    let mut at = 0;
+    while let Some(child) = tables
+        .get(at)
+        .and_then(|id| project.tables.iter().find(|it| it.id == *id))
+    {
+        at += 1;
+        let unit = child
+            .policy
+            .as_ref()
+            .and_then(|policy| policy.privacy_unit.as_ref());
+        let Some((name, _)) = unit.and_then(PrivacyUnit::parent) else {
+            continue;
+        };
+        let is_parent =
+            |it: &&ProjectTable| it.dataset == child.dataset && it.name == name && it.owner == child.owner;
+        let parent = project.tables.iter().find(is_parent).map(|it| it.id);
+        tables.extend(parent.filter(|id| !tables.contains(id)));
+    }
+    tables
 }
 
 /// The transfer service does not find what the catalog has just named.
@@ -251,7 +239,41 @@ fn violation(text: &str, found: datacovey_privacy::Violation) -> Violation {
 
 #[cfg(test)]
 mod tests {
+    use datacovey_privacy::Policy;
+    use datacovey_privacy::policy::Via;
+
     use super::*;
+
+    #[test]
+    fn parents_are_read_though_the_text_does_not_name_them() {
+        let table = |id: u128, name: &str, owner: u128, via: Option<&str>| ProjectTable {
+            id: Uuid::from_u128(id),
+            dataset: "trade".to_owned(),
+            name: name.to_owned(),
+            owner: Uuid::from_u128(owner),
+            schema: None,
+            policy: via.map(|via| Policy {
+                privacy_unit: Some(PrivacyUnit::Via(Via { via: via.to_owned() })),
+                ..Policy::default()
+            }),
+            policy_version: None,
+        };
+        let project = Project {
+            tables: vec![
+                table(1, "orders", 9, Some("items.order_id")),
+                table(2, "items", 9, Some("orders.order_id")),
+                table(3, "notes", 9, Some("items.item_id")),
+                table(4, "other", 8, Some("items.item_id")),
+            ],
+        };
+        let read = |text: &str| {
+            let mut ids = with_parents(&project, may_be_named(&project, text));
+            ids.sort();
+            ids.into_iter().map(|id| id.as_u128()).collect::<Vec<_>>()
+        };
+        assert_eq!(read("SELECT COUNT(*) FROM trade.notes"), [1, 2, 3]);
+        assert_eq!(read("SELECT COUNT(*) FROM trade.other"), [4]);
+    }
 
     #[tokio::test]
     async fn what_takes_too_long_is_given_up_and_keeps_its_place() {

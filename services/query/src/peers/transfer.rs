@@ -19,6 +19,8 @@ const MAX_VERSIONS_BYTES: usize = 64 * 1024 * 1024;
 /// The version of a table that a query reads.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PinnedVersion {
+    /// Versions of one content have the same rows.
+    pub content_version: i64,
     pub rows: u64,
     pub size_bytes: u64,
     pub files: Vec<PinnedFile>,
@@ -67,6 +69,7 @@ fn pin(sent: ResolvedVersion) -> Result<PinnedVersion> {
         })
     });
     Ok(PinnedVersion {
+        content_version: sent.content_version,
         rows: count(sent.rows)?,
         size_bytes: count(sent.size_bytes)?,
         files: files.collect::<Result<_>>()?,

@@ -9,6 +9,8 @@ use datacovey_types::QueryJobStatus;
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value};
 
+use super::budgets::cost;
+use crate::domain::figures::whole;
 use crate::domain::output::OutputColumn;
 use crate::domain::violation::Violation;
 use crate::flow::ask::Checked;
@@ -51,6 +53,15 @@ pub(super) fn query_job(view: QueryJobView) -> pb::QueryJob {
     let text = asked("query_text")
         .and_then(|text| text.as_str())
         .map_or(query_text, ToOwned::to_owned);
+    let parameters = asked("parameters")
+        .and_then(|it| it.as_object())
+        .filter(|it| !it.is_empty())
+        .map(|given| Struct {
+            fields: given
+                .iter()
+                .map(|(name, value)| (name.clone(), json(value.clone())))
+                .collect(),
+        });
     let columns = result
         .as_ref()
         .map(|result| columns(&result.schema))
@@ -88,7 +99,7 @@ pub(super) fn query_job(view: QueryJobView) -> pb::QueryJob {
             .as_ref()
             .map(|run| run.created_by.to_string())
             .unwrap_or_default(),
-        parameters: None,
+        parameters,
         output_schema: columns,
         results_expire_at: result.map(|result| timestamp(result.expires_at)),
         violations,
@@ -121,7 +132,6 @@ pub(super) fn violation(violation: Violation) -> pb::Violation {
 }
 
 pub(super) fn checked(checked: Checked) -> pb::CheckQueryResponse {
-    let whole = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     pb::CheckQueryResponse {
         allowed: checked.violations.is_empty(),
         violations: checked.violations.into_iter().map(violation).collect(),
@@ -136,14 +146,22 @@ pub(super) fn checked(checked: Checked) -> pb::CheckQueryResponse {
             })
             .collect(),
         size_class_bytes: whole(checked.size_class_bytes),
-        effective_policy: checked.threshold.map(|threshold| pb::EffectivePolicy {
-            min_units: whole(threshold.min_units),
-            max_share: threshold.max_share,
-            round_to: whole(threshold.round_to),
-            // A table that asks for approval is refused until approvals are there.
-            approval_required: false,
+        effective_policy: checked.policy.map(|policy| pb::EffectivePolicy {
+            min_units: whole(policy.min_units),
+            max_share: policy.max_share,
+            round_to: whole(policy.round_to),
+            approval_required: policy.approval_required,
+            parts: policy
+                .parts
+                .into_iter()
+                .map(|part| pb::EffectivePart {
+                    part: part.name,
+                    value: Some(json(part.value)),
+                    tables: part.tables,
+                })
+                .collect(),
         }),
-        costs: Vec::new(),
+        costs: checked.costs.iter().map(cost).collect(),
     }
 }
 
@@ -179,6 +197,7 @@ fn violation_code(code: &str) -> pb::ViolationCode {
         "CLAUSE_NOT_SUPPORTED" => Code::UnsupportedClause,
         "UNKNOWN_TABLE" => Code::UnknownTable,
         "UNKNOWN_COLUMN" => Code::UnknownColumn,
+        "PARAMETER" => Code::Parameter,
         "INVALID_QUERY" | "INVALID_LITERAL" => Code::TypeError,
         "COLUMN_USE" => Code::ColumnUse,
         "EXPRESSION_NOT_ALLOWED" => Code::UnsupportedExpression,
@@ -193,6 +212,7 @@ fn violation_code(code: &str) -> pb::ViolationCode {
         "SUBQUERY" => Code::Subquery,
         "BELOW_RELEASE" => Code::BelowRelease,
         "APPROVAL_REQUIRED" => Code::ApprovalMissing,
+        "BUDGET_SPENT" => Code::BudgetSpent,
         "MECHANISM_NOT_AVAILABLE" => Code::Mechanism,
         _ => Code::Unspecified,
     }
@@ -207,14 +227,22 @@ fn json(value: serde_json::Value) -> Value {
         serde_json::Value::Array(values) => Kind::ListValue(ListValue {
             values: values.into_iter().map(json).collect(),
         }),
-        serde_json::Value::Object(fields) => Kind::StructValue(Struct {
-            fields: fields
-                .into_iter()
-                .map(|(key, value)| (key, json(value)))
-                .collect(),
-        }),
+        serde_json::Value::Object(_) => Kind::StructValue(object(value)),
     };
     Value { kind: Some(kind) }
+}
+
+/// The members of an object; none of what is no object.
+pub(super) fn object(value: serde_json::Value) -> Struct {
+    let serde_json::Value::Object(fields) = value else {
+        return Struct::default();
+    };
+    Struct {
+        fields: fields
+            .into_iter()
+            .map(|(key, value)| (key, json(value)))
+            .collect(),
+    }
 }
 
 fn count(value: u32) -> i32 {

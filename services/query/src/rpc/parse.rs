@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use datacovey_error::{Error, Result, Violations};
+use datacovey_error::{Result, Violations};
 use datacovey_list::{Binding, Listing, UpdatableFields, list_request};
 use datacovey_persistence::{
     NewQuery, QUERY_FIELDS, QUERY_HISTORY_FIELDS, QUERY_JOB_FIELDS, QueryChanges, Replay,
@@ -10,9 +10,10 @@ use datacovey_persistence::{
 use datacovey_proto::query::v1 as pb;
 use datacovey_server::field;
 use prost::Message;
-use prost_types::Struct;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::parameters::from_struct;
 use crate::domain::request::{JobFilter, QueryFilter, Question, ReadRequest, ResultFormat, Source};
 use crate::domain::text::check_text;
 
@@ -38,10 +39,9 @@ pub(super) fn check(request: pb::CheckQueryRequest) -> Result<Question> {
         pb::check_query_request::Query::QueryText(text) => Ok(text),
         pb::check_query_request::Query::QueryId(id) => Err(id),
     });
-    let question = take_question(&request.project_id, source, &mut violations);
-    let question = field::finish(violations, question)?;
-    refuse_parameters(request.parameters.as_ref())?;
-    Ok(question)
+    let parameters = from_struct(request.parameters);
+    let question = take_question(&request.project_id, source, parameters, &mut violations);
+    field::finish(violations, question)
 }
 
 pub(super) fn new_job(request: pb::CreateQueryJobRequest) -> Result<(Question, Option<Replay>)> {
@@ -51,10 +51,9 @@ pub(super) fn new_job(request: pb::CreateQueryJobRequest) -> Result<(Question, O
         pb::create_query_job_request::Query::QueryText(text) => Ok(text),
         pb::create_query_job_request::Query::QueryId(id) => Err(id),
     });
-    let question = take_question(&request.project_id, source, &mut violations);
-    let question = field::finish(violations, question)?;
-    refuse_parameters(request.parameters.as_ref())?;
-    Ok((question, replay))
+    let parameters = from_struct(request.parameters);
+    let question = take_question(&request.project_id, source, parameters, &mut violations);
+    field::finish(violations, question.map(|question| (question, replay)))
 }
 
 pub(super) fn list_queries(request: &pb::ListQueriesRequest) -> Result<(QueryFilter, Listing)> {
@@ -217,9 +216,10 @@ pub(super) fn read(request: &pb::ReadResultsRequest) -> Result<ReadRequest> {
     field::finish(violations, request)
 }
 
-fn take_question(
+pub(super) fn take_question(
     project_id: &str,
     source: Option<std::result::Result<String, String>>,
+    parameters: Map<String, Value>,
     violations: &mut Violations,
 ) -> Option<Question> {
     let given = (!project_id.is_empty()).then(|| field::id("project_id", project_id, violations));
@@ -240,26 +240,18 @@ fn take_question(
     Some(Question {
         project_id: given.flatten(),
         source,
+        parameters,
     })
 }
 
 /// The key under which a repeat of the request is answered with the same resource.
-fn take_replay(
+pub(super) fn take_replay(
     method: &'static str,
     request_id: &str,
     request: &impl Message,
     violations: &mut Violations,
 ) -> Option<Replay> {
     Replay::read(method, request_id, &request.encode_to_vec(), violations)
-}
-
-fn refuse_parameters(parameters: Option<&Struct>) -> Result<()> {
-    match parameters {
-        Some(given) if !given.fields.is_empty() => {
-            Err(Error::not_implemented("the field \"parameters\" of a query"))
-        }
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]
@@ -318,7 +310,8 @@ mod tests {
             check(request).unwrap(),
             Question {
                 project_id: None,
-                source: Source::Query(Uuid::nil())
+                source: Source::Query(Uuid::nil()),
+                parameters: Map::new(),
             }
         );
         assert_eq!(fields(check(pb::CheckQueryRequest::default())), ["query"]);

@@ -1,12 +1,13 @@
 use datacovey_auth::authorize;
-use datacovey_error::{Error, Result};
+use datacovey_error::Result;
+use datacovey_persistence::ApprovalDecision;
 use datacovey_proto::query::v1 as pb;
 use datacovey_proto::query::v1::query_service_server::QueryService;
 use datacovey_server::{ctx, field};
-use datacovey_types::Permission;
+use datacovey_types::{Ctx, Permission};
 use tonic::{Request, Response, Status};
 
-use super::{convert, parse};
+use super::{approval, convert, parse};
 use crate::app::Handles;
 
 /// QueryService: the queries of the caller's tenant, and whether they may run.
@@ -155,29 +156,82 @@ impl QueryService for Queries {
 
     async fn request_approval(
         &self,
-        _: Request<pb::RequestApprovalRequest>,
+        request: Request<pb::RequestApprovalRequest>,
     ) -> Result<Response<pb::RequestApprovalResponse>, Status> {
-        Err(Error::not_implemented("RequestApproval").into())
+        let ctx = ctx(&request)?;
+        authorize(&ctx, Permission::Query)?;
+        let (question, replay) = approval::request(request.into_inner())?;
+        let rows = self.0.request_approval(&ctx, &question, replay).await?;
+        let approvals = rows
+            .into_iter()
+            .map(|row| approval::approval(ctx.tenant_id(), row));
+        Ok(Response::new(pb::RequestApprovalResponse {
+            approvals: approvals.collect::<Result<_>>()?,
+        }))
     }
 
     async fn list_approvals(
         &self,
-        _: Request<pb::ListApprovalsRequest>,
+        request: Request<pb::ListApprovalsRequest>,
     ) -> Result<Response<pb::ListApprovalsResponse>, Status> {
-        Err(Error::not_implemented("ListApprovals").into())
+        let ctx = ctx(&request)?;
+        authorize(&ctx, Permission::Read)?;
+        let (project_id, listing) = approval::list(&request.into_inner())?;
+        let database = &self.0.database;
+        let page = database.query_approval_list(&ctx, project_id, &listing).await?;
+        let page = page.try_map(|row| approval::approval(ctx.tenant_id(), row))?;
+        Ok(Response::new(pb::ListApprovalsResponse {
+            approvals: page.rows,
+            next_page_token: page.next_page_token,
+        }))
     }
 
     async fn approve_query(
         &self,
-        _: Request<pb::ApproveQueryRequest>,
+        request: Request<pb::ApproveQueryRequest>,
     ) -> Result<Response<pb::QueryApproval>, Status> {
-        Err(Error::not_implemented("ApproveQuery").into())
+        let ctx = ctx(&request)?;
+        authorize(&ctx, Permission::ManageProjects)?;
+        let request = request.into_inner();
+        let target = parse::target(
+            "ApproveQuery",
+            &request.id,
+            &request.etag,
+            &request.request_id,
+            &request,
+        )?;
+        self.decide(&ctx, target, ApprovalDecision::Approve).await
     }
 
     async fn revoke_approval(
         &self,
-        _: Request<pb::RevokeApprovalRequest>,
+        request: Request<pb::RevokeApprovalRequest>,
     ) -> Result<Response<pb::QueryApproval>, Status> {
-        Err(Error::not_implemented("RevokeApproval").into())
+        let ctx = ctx(&request)?;
+        authorize(&ctx, Permission::ManageProjects)?;
+        let request = request.into_inner();
+        let target = parse::target(
+            "RevokeApproval",
+            &request.id,
+            &request.etag,
+            &request.request_id,
+            &request,
+        )?;
+        self.decide(&ctx, target, ApprovalDecision::Revoke).await
+    }
+}
+
+impl Queries {
+    async fn decide(
+        &self,
+        ctx: &Ctx,
+        target: parse::Target,
+        decision: ApprovalDecision,
+    ) -> Result<Response<pb::QueryApproval>, Status> {
+        let database = &self.0.database;
+        let row = database
+            .query_approval_decide(ctx, target.id, &target.etag, decision, target.replay)
+            .await?;
+        Ok(Response::new(approval::approval(ctx.tenant_id(), row)?))
     }
 }

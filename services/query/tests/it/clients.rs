@@ -1,6 +1,8 @@
 //! Clients of the service, each for one caller.
 
 use datacovey_proto::query::v1 as pb;
+use datacovey_proto::query::v1::audit_service_client::AuditServiceClient;
+use datacovey_proto::query::v1::budget_service_client::BudgetServiceClient;
 use datacovey_proto::query::v1::query_job_service_client::QueryJobServiceClient;
 use datacovey_proto::query::v1::query_service_client::QueryServiceClient;
 use datacovey_proto::query::v1::read_results_response::Part;
@@ -14,6 +16,8 @@ use uuid::Uuid;
 pub(crate) struct Caller {
     pub queries: QueryServiceClient<PeerChannel>,
     pub jobs: QueryJobServiceClient<PeerChannel>,
+    pub budgets: BudgetServiceClient<PeerChannel>,
+    pub audit: AuditServiceClient<PeerChannel>,
     pub project_id: Uuid,
 }
 
@@ -30,9 +34,19 @@ pub(crate) struct Sent {
 impl Caller {
     /// Starts a run of a text.
     pub(crate) async fn start(&self, text: &str) -> Result<pb::QueryJob, Status> {
+        self.start_with(text, None).await
+    }
+
+    /// Starts a run of a text with values of its parameters.
+    pub(crate) async fn start_with(
+        &self,
+        text: &str,
+        parameters: Option<Struct>,
+    ) -> Result<pb::QueryJob, Status> {
         let request = pb::CreateQueryJobRequest {
             project_id: self.project_id.to_string(),
             query: Some(pb::create_query_job_request::Query::QueryText(text.to_owned())),
+            parameters,
             ..pb::CreateQueryJobRequest::default()
         };
         Ok(self.jobs.clone().create_query_job(request).await?.into_inner())
@@ -102,6 +116,57 @@ impl Caller {
             }
         }
         Ok(sent)
+    }
+
+    /// The budgets of a table.
+    pub(crate) async fn budget(&self, table_id: Uuid) -> Vec<pb::Budget> {
+        let request = pb::GetBudgetRequest {
+            table_id: table_id.to_string(),
+        };
+        let mut budgets = self.budgets.clone();
+        budgets.get_budget(request).await.unwrap().into_inner().budgets
+    }
+
+    /// All charges that the caller may see.
+    pub(crate) async fn ledger(&self) -> Vec<pb::LedgerEntry> {
+        let mut budgets = self.budgets.clone();
+        let ledger = budgets.list_ledger(pb::ListLedgerRequest::default()).await;
+        ledger.unwrap().into_inner().entries
+    }
+
+    /// All releases that the caller may see.
+    pub(crate) async fn releases(&self) -> Vec<pb::Release> {
+        let mut audit = self.audit.clone();
+        let releases = audit.list_releases(pb::ListReleasesRequest::default()).await;
+        releases.unwrap().into_inner().releases
+    }
+
+    /// Asks for the approvals that a text needs.
+    pub(crate) async fn ask(&self, text: &str) -> Result<Vec<pb::QueryApproval>, Status> {
+        let request = pb::RequestApprovalRequest {
+            project_id: self.project_id.to_string(),
+            query: Some(pb::request_approval_request::Query::QueryText(text.to_owned())),
+            ..pb::RequestApprovalRequest::default()
+        };
+        let answer = self.queries.clone().request_approval(request).await?;
+        Ok(answer.into_inner().approvals)
+    }
+
+    pub(crate) async fn approve(&self, id: &str, etag: &str) -> Result<pb::QueryApproval, Status> {
+        let request = pb::ApproveQueryRequest {
+            id: id.to_owned(),
+            etag: etag.to_owned(),
+            request_id: String::new(),
+        };
+        Ok(self.queries.clone().approve_query(request).await?.into_inner())
+    }
+
+    pub(crate) async fn revoke(&self, id: &str) -> Result<pb::QueryApproval, Status> {
+        let request = pb::RevokeApprovalRequest {
+            id: id.to_owned(),
+            ..pb::RevokeApprovalRequest::default()
+        };
+        Ok(self.queries.clone().revoke_approval(request).await?.into_inner())
     }
 
     pub(crate) async fn check(&self, text: &str) -> Result<pb::CheckQueryResponse, Status> {

@@ -9,6 +9,8 @@ use datacovey_auth::{InternalSigner, SigningKey, TrustedService};
 use datacovey_persistence::PoolOptions;
 use datacovey_proto::catalog::v1 as policy_pb;
 use datacovey_proto::internal::transfer::v1::TableFile;
+use datacovey_proto::query::v1::audit_service_client::AuditServiceClient;
+use datacovey_proto::query::v1::budget_service_client::BudgetServiceClient;
 use datacovey_proto::query::v1::query_job_service_client::QueryJobServiceClient;
 use datacovey_proto::query::v1::query_service_client::QueryServiceClient;
 use datacovey_query::{Config, EngineConfig, RunLimits, SERVICE, open};
@@ -163,6 +165,8 @@ impl Bench {
         Caller {
             queries: QueryServiceClient::new(self.gateway.on_behalf_of(ctx)),
             jobs: QueryJobServiceClient::new(self.gateway.on_behalf_of(ctx)),
+            budgets: BudgetServiceClient::new(self.gateway.on_behalf_of(ctx)),
+            audit: AuditServiceClient::new(self.gateway.on_behalf_of(ctx)),
             project_id: self.world.project_id,
         }
     }
@@ -180,6 +184,61 @@ impl Bench {
     /// A tenant outside of the project.
     pub(crate) fn as_stranger(&self) -> Caller {
         self.client(&self.stranger.ctx())
+    }
+
+    /// Adds to the policy of the flights, as it is stored and as the catalog sends it: a new version.
+    pub(crate) async fn add_to_policy(
+        &self,
+        part: &str,
+        stored: serde_json::Value,
+        sent: impl FnOnce(&mut policy_pb::Policy),
+    ) {
+        let flights = self.flights();
+        let newest = format!(
+            "SELECT policy FROM table_policy WHERE table_id = '{}' ORDER BY version DESC LIMIT 1",
+            flights.id
+        );
+        let mut policy: serde_json::Value =
+            serde_json::from_str(&self.sql.value(&newest).await.unwrap()).unwrap();
+        policy[part] = stored;
+        let version = self.sql.table_policy(self.alliance, flights.id, &policy).await;
+        let mut tables = self.world.tables.lock().unwrap();
+        sent(tables[0].policy.as_mut().unwrap());
+        tables[0].policy_version = version.try_into().unwrap();
+    }
+
+    /// The alliance gives each tenant so many uses of its flights in a window.
+    pub(crate) async fn allow_uses(&self, uses: i64, window: policy_pb::BudgetWindow) {
+        let name = window
+            .as_str_name()
+            .trim_start_matches("BUDGET_WINDOW_")
+            .to_lowercase();
+        let stored = json!({ "uses": uses, "window": name });
+        self.add_to_policy("access_budget", stored, |policy| {
+            policy.access_budget = Some(policy_pb::AccessBudget {
+                uses,
+                window: window.into(),
+            });
+        })
+        .await;
+    }
+
+    /// The alliance wants to approve each query over its flights.
+    pub(crate) async fn ask_for_approvals(&self) {
+        self.add_to_policy("approval", json!("approved"), |policy| {
+            policy.approval = Some(policy_pb::Approval::Approved.into());
+        })
+        .await;
+    }
+
+    /// The table of the alliance, as the peers know it.
+    pub(crate) fn flights(&self) -> Table {
+        self.world.tables.lock().unwrap()[0].clone()
+    }
+
+    /// New rows of the flights, as far as anybody is told.
+    pub(crate) fn renew_flights(&self) {
+        self.world.tables.lock().unwrap()[0].content_version += 1;
     }
 
     /// A connection that carries no token.
@@ -280,6 +339,7 @@ async fn flights(sql: &Sql, store: &Store, owner: Tenant, analyst: Tenant, proje
             ..policy_pb::Policy::default()
         }),
         policy_version: policy_version.try_into().unwrap(),
+        content_version: 1,
         files: vec![write(store, "flights.parquet", &batch).await],
         unique: vec![],
     }
@@ -322,6 +382,7 @@ async fn planes(sql: &Sql, store: &Store, owner: Tenant, project_id: Uuid) -> Ta
         schema,
         policy: None,
         policy_version: 0,
+        content_version: 1,
         files: vec![write(store, "planes.parquet", &batch).await],
         unique: vec!["tailnum"],
     }

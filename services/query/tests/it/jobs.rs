@@ -70,6 +70,35 @@ async fn own_groups_select_over_a_unique_table() {
 }
 
 #[tokio::test]
+async fn parameters_are_kept_with_the_run() {
+    use prost_types::value::Kind;
+    use prost_types::{ListValue, Struct, Value};
+
+    let bench = Bench::new().await;
+    let values = |kind| Struct {
+        fields: [("origin".to_owned(), Value { kind: Some(kind) })].into(),
+    };
+    let asked = "SELECT count(*) AS n FROM alliance.flights WHERE origin = $origin";
+    let jfk = values(Kind::StringValue("JFK".to_owned()));
+    let caller = bench.as_registry();
+    let job = caller.start_with(asked, Some(jfk.clone())).await.unwrap();
+    assert_eq!(job.parameters, Some(jfk));
+    let job = caller.end(&job.id).await;
+    assert_eq!(job.state(), QueryJobState::Done, "{job:?}");
+    let sent = caller
+        .read(&job.id, pb::ResultFormat::Json, 0, None)
+        .await
+        .unwrap();
+    assert_eq!(number(&sent.rows[0], "n"), 40.0);
+
+    let list = values(Kind::ListValue(ListValue::default()));
+    for wrong in [None, Some(list)] {
+        let refused = caller.start_with(asked, wrong).await.unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::InvalidArgument, "{refused:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_columns_say_what_an_analyst_may_know() {
     let bench = Bench::new().await;
     let job = bench

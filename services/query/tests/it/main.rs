@@ -7,6 +7,10 @@
     reason = "tests"
 )]
 
+mod approvals;
+mod audit;
+mod budgets;
+mod cache;
 mod clients;
 mod fixture;
 mod jobs;

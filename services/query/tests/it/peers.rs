@@ -35,6 +35,7 @@ pub(crate) struct Table {
     pub schema: serde_json::Value,
     pub policy: Option<Policy>,
     pub policy_version: i32,
+    pub content_version: i64,
     pub files: Vec<TableFile>,
     pub unique: Vec<&'static str>,
 }
@@ -113,8 +114,8 @@ impl VersionResolverService for Peer {
             let table = table.ok_or_else(|| Status::from(datacovey_error::Error::not_found("table", &id)))?;
             Ok::<_, Status>(ResolvedVersion {
                 table_id: id,
-                version: 1,
-                content_version: 1,
+                version: table.content_version,
+                content_version: table.content_version,
                 rows: table.files.iter().map(|file| file.rows).sum(),
                 size_bytes: table.files.iter().map(|file| file.size_bytes).sum(),
                 files: table.files.clone(),

@@ -1,11 +1,14 @@
 //! Rows as messages.
 
 use datacovey_error::{Error, Result};
-use datacovey_persistence::{ExportJob, ImportJob, RejectedRowRow, ResolvedVersion};
+use datacovey_persistence::{
+    ExportJob, ImportJob, RejectedRowRow, ResolvedVersion, SeenVersion, TableVersionRow,
+};
 use datacovey_proto::internal::transfer::v1 as internal;
 use datacovey_proto::transfer::v1 as pb;
 use datacovey_types::TransferJobStatus;
 use serde::Deserialize;
+use uuid::Uuid;
 
 use super::field::{signed, timestamp};
 use crate::Limits;
@@ -119,6 +122,42 @@ pub(super) fn rejected_row(row: RejectedRowRow) -> pb::RejectedRow {
         field: row.field.unwrap_or_default(),
         reason: row.reason,
         value: row.value.unwrap_or_default(),
+    }
+}
+
+pub(super) fn seen_version(table_id: Uuid, row: SeenVersion) -> Result<pb::TableVersion> {
+    Ok(pb::TableVersion {
+        table_id: table_id.to_string(),
+        version: row.version,
+        content_version: row.content_version,
+        import_job_id: row.import_job_id.map(|id| id.to_string()).unwrap_or_default(),
+        origin: origin(&row.mode)?.into(),
+        rows: row.rows,
+        size_bytes: row.bytes,
+        created_at: Some(timestamp(row.created_at)),
+        visible_to_others: row.visible,
+    })
+}
+
+pub(super) fn published_version(row: TableVersionRow) -> Result<pb::TableVersion> {
+    let seen = SeenVersion {
+        version: row.version,
+        content_version: row.content_version,
+        import_job_id: row.import_job_id,
+        mode: row.mode,
+        rows: row.rows,
+        bytes: row.bytes,
+        created_at: row.created_at,
+        visible: true,
+    };
+    seen_version(row.table_id, seen)
+}
+
+fn origin(mode: &str) -> Result<pb::VersionOrigin> {
+    match mode {
+        "append" | "empty_only" => Ok(pb::VersionOrigin::Append),
+        "replace" => Ok(pb::VersionOrigin::Replace),
+        other => Err(Error::internal(format!("a version by an unknown mode: {other}"))),
     }
 }
 

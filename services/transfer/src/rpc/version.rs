@@ -2,7 +2,8 @@ use std::collections::HashMap;
 
 use datacovey_auth::authorize;
 use datacovey_error::{Error, Result, Violations};
-use datacovey_persistence::{Database, ResolvedVersion};
+use datacovey_list::{Binding, Paging};
+use datacovey_persistence::{Database, Replay, ResolvedVersion};
 use datacovey_proto::internal::transfer::v1 as internal;
 use datacovey_proto::internal::transfer::v1::version_resolver_service_server::VersionResolverService;
 use datacovey_proto::transfer::v1 as pb;
@@ -12,21 +13,51 @@ use datacovey_types::Permission;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::{field, message};
+use super::{field, message, mutation};
 
 const MAX_TABLES: usize = 1000;
 
 /// VersionService: what tables held.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Versions;
+#[derive(Clone, Debug)]
+pub(crate) struct Versions {
+    database: Database,
+}
+
+impl Versions {
+    pub(crate) const fn new(database: Database) -> Self {
+        Self { database }
+    }
+}
 
 #[tonic::async_trait]
 impl VersionService for Versions {
     async fn list_table_versions(
         &self,
-        _: Request<pb::ListTableVersionsRequest>,
+        request: Request<pb::ListTableVersionsRequest>,
     ) -> Result<Response<pb::ListTableVersionsResponse>, Status> {
-        Err(Error::not_implemented("ListTableVersions").into())
+        let ctx = ctx(&request)?;
+        authorize(&ctx, Permission::Read)?;
+        let (table_id, paging) = parse_list(&request.into_inner())?;
+        let page = self.database.table_version_list(&ctx, table_id, &paging).await?;
+        let page = page.try_map(|row| message::seen_version(table_id, row))?;
+        Ok(Response::new(pb::ListTableVersionsResponse {
+            table_versions: page.rows,
+            next_page_token: page.next_page_token,
+        }))
+    }
+
+    async fn publish_table_version(
+        &self,
+        request: Request<pb::PublishTableVersionRequest>,
+    ) -> Result<Response<pb::TableVersion>, Status> {
+        let ctx = ctx(&request)?;
+        authorize(&ctx, Permission::EditDatasets)?;
+        let (table_id, version, replay) = parse_publish(&request.into_inner())?;
+        let row = self
+            .database
+            .table_version_publish(&ctx, table_id, version, replay)
+            .await?;
+        Ok(Response::new(message::published_version(row)?))
     }
 
     async fn restore_table_version(
@@ -62,6 +93,29 @@ impl VersionResolverService for VersionResolver {
         let versions = in_order(&ids, self.database.versions_resolve(&ctx, &newest).await?)?;
         Ok(Response::new(internal::ResolveVersionsResponse { versions }))
     }
+}
+
+fn parse_list(request: &pb::ListTableVersionsRequest) -> Result<(Uuid, Paging<i64>)> {
+    let mut violations = Violations::new();
+    let table_id = field::id("table_id", &request.table_id, &mut violations);
+    let binding = Binding::new("ListTableVersions").with("table_id", &request.table_id);
+    let paging = Paging::parse(binding, request.page_size, &request.page_token, &mut violations);
+    field::finish(violations, table_id.zip(paging))
+}
+
+fn parse_publish(request: &pb::PublishTableVersionRequest) -> Result<(Uuid, i64, Option<Replay>)> {
+    let mut violations = Violations::new();
+    let replay = mutation::replay(
+        "PublishTableVersion",
+        &request.request_id,
+        request,
+        &mut violations,
+    );
+    let table_id = field::id("table_id", &request.table_id, &mut violations);
+    if request.version < 1 {
+        violations.add("version", "must be at least 1");
+    }
+    field::finish(violations, table_id.map(|id| (id, request.version, replay)))
 }
 
 fn parse(request: &internal::ResolveVersionsRequest) -> Result<Vec<Uuid>> {

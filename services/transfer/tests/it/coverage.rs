@@ -28,7 +28,8 @@ datacovey.transfer.v1.ImportService/ListRejectedRows       - Unauthenticated Inv
 datacovey.transfer.v1.ImportService/Upload                 - Unauthenticated PermissionDenied InvalidArgument  InvalidArgument
 datacovey.transfer.v1.ImportService/WaitImportJob          - Unauthenticated InvalidArgument  InvalidArgument  InvalidArgument
 datacovey.transfer.v1.ImportService/WatchImportJob         - Unauthenticated InvalidArgument  InvalidArgument  InvalidArgument
-datacovey.transfer.v1.VersionService/ListTableVersions     - Unauthenticated Unimplemented    Unimplemented    Unimplemented
+datacovey.transfer.v1.VersionService/ListTableVersions     - Unauthenticated InvalidArgument  InvalidArgument  InvalidArgument
+datacovey.transfer.v1.VersionService/PublishTableVersion   - Unauthenticated PermissionDenied InvalidArgument  InvalidArgument
 datacovey.transfer.v1.VersionService/RestoreTableVersion   - Unauthenticated Unimplemented    Unimplemented    Unimplemented
 ";
 

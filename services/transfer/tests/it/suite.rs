@@ -11,6 +11,7 @@ use datacovey_proto::transfer::v1 as pb;
 use datacovey_proto::transfer::v1::export_service_client::ExportServiceClient;
 use datacovey_proto::transfer::v1::import_service_client::ImportServiceClient;
 use datacovey_proto::transfer::v1::upload_request::Part;
+use datacovey_proto::transfer::v1::version_service_client::VersionServiceClient;
 use datacovey_storage::Store;
 use datacovey_testing::caller::{CallerChannel, Callers, KnownUsers, Served};
 use datacovey_testing::{Sql, Tenant, TestDatabase};
@@ -181,6 +182,7 @@ pub(crate) fn csv_import(table_id: &str) -> pb::CreateImportJobRequest {
 pub(crate) struct Caller {
     pub(crate) imports: ImportServiceClient<CallerChannel>,
     pub(crate) exports: ExportServiceClient<CallerChannel>,
+    pub(crate) versions: VersionServiceClient<CallerChannel>,
     /// As the query service calls on behalf of the user.
     pub(crate) resolver: VersionResolverServiceClient<CallerChannel>,
     pub(crate) public: CallerChannel,
@@ -191,6 +193,7 @@ impl Caller {
         Self {
             imports: ImportServiceClient::new(public.clone()),
             exports: ExportServiceClient::new(public.clone()),
+            versions: VersionServiceClient::new(public.clone()),
             resolver: VersionResolverServiceClient::new(internal),
             public: public.clone(),
         }

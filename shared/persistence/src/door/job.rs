@@ -5,7 +5,7 @@ use datacovey_error::Result;
 use datacovey_types::{Ctx, Principal};
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Jsonb, Nullable, Text, Timestamp, Uuid as SqlUuid};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::principal::principal;
@@ -78,30 +78,6 @@ pub struct ImportCommit {
     pub progress: Option<Value>,
 }
 
-/// What a query wants to release.
-#[derive(Clone, Debug)]
-pub struct Release {
-    /// Every table the query reads, with the version of its policy that the query was checked by
-    /// (none for the analyst's own).
-    pub tables: Vec<(Uuid, Option<i64>)>,
-    pub path: String,
-    pub rows: i64,
-    pub bytes: i64,
-    /// The columns of the result, in order.
-    pub schema: Value,
-    pub cache_key: Option<String>,
-    pub expires_at: NaiveDateTime,
-    /// Columns of `query_job` by name: total_rows, total_bytes_processed, total_slot_ms, cache_hit,
-    /// query_plan, timeline, destination_table; started and ended where they are to be coarser than
-    /// the clock.
-    pub statistics: Value,
-    /// For the owners of the tables.
-    pub normalized_query: String,
-    pub released_groups: i64,
-    /// Told only where all restricted tables of others are of one owner.
-    pub suppressed_groups: Option<i64>,
-}
-
 /// What the worker has deleted since it was last told.
 #[derive(Clone, Debug)]
 pub struct Sweep {
@@ -148,14 +124,6 @@ door! {
         files: Value => Jsonb, progress: Option<Value> => Nullable<Jsonb>,
     }
     "SELECT version FROM commit_import(" .. ") AS version" -> BigInt
-}
-
-door! {
-    ReleaseResult {
-        job_id: Uuid => SqlUuid, worker: String => Text, attempt: i32 => Integer, tables: Value => Jsonb,
-        result: Value => Jsonb, statistics: Value => Jsonb, audit: Value => Jsonb,
-    }
-    "SELECT true FROM release(" .. ")" -> Bool
 }
 
 door! {
@@ -247,38 +215,6 @@ impl Database {
             progress: commit.progress,
         };
         answer(self.fetch_one(ctx, door).await)
-    }
-
-    /// Stores where the result is, writes the audit of its tables' owners and ends the job.
-    ///
-    /// FAILED_PRECONDITION where the job has ended (a cancel won) or is held by another, and with the
-    /// reason WORLD_CHANGED where participants, policies or tables are not as they were checked.
-    pub async fn query_release(&self, ctx: &Ctx, lease: &Lease, release: Release) -> Result<()> {
-        let tables = release
-            .tables
-            .iter()
-            .map(|(table_id, version)| json!({"table_id": table_id, "policy_version": version}))
-            .collect::<Vec<_>>();
-        let outcome = match release.statistics.get("cache_hit") {
-            Some(Value::Bool(true)) => "cached",
-            _ => "released",
-        };
-        let door = ReleaseResult {
-            job_id: lease.job_id,
-            worker: lease.holder.clone(),
-            attempt: lease.attempt,
-            tables: tables.into(),
-            result: json!({
-                "path": release.path, "rows": release.rows, "bytes": release.bytes, "schema": release.schema,
-                "cache_key": release.cache_key, "expires_at": release.expires_at,
-            }),
-            statistics: release.statistics,
-            audit: json!({
-                "normalized_query": release.normalized_query, "outcome": outcome,
-                "released_groups": release.released_groups, "suppressed_groups": release.suppressed_groups,
-            }),
-        };
-        answer(self.fetch_one::<_, bool>(ctx, door).await).map(|_| ())
     }
 
     /// Cleans up after jobs of a kind and answers what to delete next; see [`Sweep`].

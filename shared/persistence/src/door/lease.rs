@@ -10,6 +10,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::JobKind;
+use super::release::{FailedRead, record_failure};
 use crate::failure::Failure;
 use crate::{Conn, Database};
 
@@ -130,31 +131,26 @@ impl Database {
         error: Value,
         details: Option<Value>,
     ) -> Result<()> {
-        let kind = lease.kind;
         self.transaction(ctx, async |conn| {
-            lock_held(lease, conn).await?;
-            sql_query(format!("UPDATE {kind}_run SET error = $2 WHERE job_id = $1"))
-                .bind::<SqlUuid, _>(lease.job_id)
-                .bind::<Jsonb, _>(error.clone())
-                .execute(conn)
-                .await?;
-            match kind {
-                JobKind::Query => {
-                    sql_query("UPDATE query_job SET status = 'ERROR', error_result = $2, error_details = $3 WHERE id = $1")
-                        .bind::<SqlUuid, _>(lease.job_id)
-                        .bind::<Jsonb, _>(error.clone())
-                        .bind::<Nullable<Jsonb>, _>(details.clone())
-                        .execute(conn)
-                        .await?
-                }
-                JobKind::Import | JobKind::Export => {
-                    sql_query(format!("UPDATE {kind}_job SET status = 'failed' WHERE id = $1"))
-                        .bind::<SqlUuid, _>(lease.job_id)
-                        .execute(conn)
-                        .await?
-                }
-            };
-            Ok(())
+            fail(lease, &error, details.as_ref(), conn).await
+        })
+        .await
+    }
+
+    /// The same for a query that may have read: its tables' owners are told what they may know of that.
+    pub async fn query_fail(
+        &self,
+        ctx: &Ctx,
+        lease: &Lease,
+        error: Value,
+        details: Value,
+        read: Option<FailedRead>,
+    ) -> Result<()> {
+        self.transaction(ctx, async |conn| {
+            if let Some(read) = &read {
+                record_failure(lease, read, conn).await?;
+            }
+            fail(lease, &error, Some(&details), conn).await
         })
         .await
     }
@@ -178,6 +174,40 @@ impl Database {
         })
         .await
     }
+}
+
+async fn fail(
+    lease: &Lease,
+    error: &Value,
+    details: Option<&Value>,
+    conn: &mut Conn<'_>,
+) -> Result<(), Failure> {
+    let kind = lease.kind;
+    lock_held(lease, conn).await?;
+    sql_query(format!("UPDATE {kind}_run SET error = $2 WHERE job_id = $1"))
+        .bind::<SqlUuid, _>(lease.job_id)
+        .bind::<Jsonb, _>(error.clone())
+        .execute(conn)
+        .await?;
+    match kind {
+        JobKind::Query => {
+            sql_query(
+                "UPDATE query_job SET status = 'ERROR', error_result = $2, error_details = $3 WHERE id = $1",
+            )
+            .bind::<SqlUuid, _>(lease.job_id)
+            .bind::<Jsonb, _>(error.clone())
+            .bind::<Nullable<Jsonb>, _>(details.cloned())
+            .execute(conn)
+            .await?
+        }
+        JobKind::Import | JobKind::Export => {
+            sql_query(format!("UPDATE {kind}_job SET status = 'failed' WHERE id = $1"))
+                .bind::<SqlUuid, _>(lease.job_id)
+                .execute(conn)
+                .await?
+        }
+    };
+    Ok(())
 }
 
 /// Locks the job's row, which is what every end of a job waits for, and then looks whether the lease

@@ -3,28 +3,33 @@
 //! A door past row-level security checks its own preconditions; what it refuses is a rule by name
 //! (see `failure`). There are no others: a test compares them with the database.
 
+mod budget;
 mod job;
 mod job_queue;
 mod lease;
 pub(crate) mod participant;
 mod principal;
 pub(crate) mod purge;
+mod release;
 mod resolve;
 
 use std::fmt;
 use std::str::FromStr;
 
-pub use job::{Claim, ClaimedJob, ImportCommit, NewFile, Release, Sweep, Swept};
+pub use budget::ShortBudget;
+pub use job::{Claim, ClaimedJob, ImportCommit, NewFile, Sweep, Swept};
 pub use job_queue::JobQueue;
 pub use lease::{Lease, LeaseState};
 pub use participant::{InvitationRow, PartnerName};
+pub use release::{CheckedTable, FailedRead, Release, ReleasedGroups};
 pub use resolve::{ResolvedTable, ResolvedVersion};
 
 /// The doors by name and the roles that may use them.
-pub const DOORS: [(&str, &[crate::DbRole]); 14] = {
+pub const DOORS: [(&str, &[crate::DbRole]); 17] = {
     use crate::DbRole::{Catalog, Identity, Query, QueryWorker, Transfer, TransferWorker};
     [
         ("accept", &[Catalog]),
+        ("charge_access", &[QueryWorker]),
         ("claim_job", &[QueryWorker, TransferWorker]),
         ("commit_import", &[TransferWorker]),
         ("decline", &[Catalog]),
@@ -33,11 +38,13 @@ pub const DOORS: [(&str, &[crate::DbRole]); 14] = {
         ("leave", &[Catalog]),
         ("partner_names", &[Catalog]),
         ("purge", &[Catalog, Identity, Query]),
+        ("record_failure", &[QueryWorker]),
         ("release", &[QueryWorker]),
         ("resolve_principal", &[Identity]),
         ("resolve_project", &[Catalog, Query]),
         ("resolve_versions", &[Transfer]),
         ("sweep", &[QueryWorker, TransferWorker]),
+        ("table_versions_in_sight", &[Transfer]),
     ]
 };
 

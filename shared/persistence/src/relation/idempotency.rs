@@ -1,15 +1,15 @@
 //! Which request made which resource, written in the transaction that made it.
 
-use datacovey_error::{Error, ErrorReason, Violations};
+use datacovey_error::{Error, ErrorReason, Result, Violations};
 use datacovey_types::Ctx;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::Conn;
 use crate::failure::Failure;
 use crate::schema::idempotency;
+use crate::{Conn, Database};
 
 /// The idempotency key of a request: a repeat of it answers with the same resource.
 ///
@@ -119,6 +119,20 @@ impl Replay {
             self.request_id
         );
         Err(Error::precondition(ErrorReason::WrongState, message).into())
+    }
+}
+
+impl Database {
+    /// The resource of the first run where this request is a repeat.
+    ///
+    /// FAILED_PRECONDITION where the key was used for another request.
+    pub async fn replayed(&self, ctx: &Ctx, replay: Option<&Replay>) -> Result<Option<Uuid>> {
+        let Some(replay) = replay else { return Ok(None) };
+        self.transaction(ctx, async |conn| match replay.first(ctx, conn).await? {
+            Some((method, request_hash, first)) => replay.check(&method, &request_hash).map(|()| Some(first)),
+            None => Ok(None),
+        })
+        .await
     }
 }
 

@@ -1,6 +1,7 @@
 //! One module per relation: its rows and the statements over them. SQL lives here, in `door` and in
 //! the migrations, and nowhere else.
 
+mod budget_ledger;
 mod dataset;
 mod export_job;
 mod export_run;
@@ -12,6 +13,7 @@ mod lifecycle;
 mod project;
 mod project_participant;
 mod query;
+mod query_approval;
 mod query_job;
 mod query_result;
 mod query_run;
@@ -26,6 +28,7 @@ mod transfer_fields;
 mod upload_chunk;
 mod user;
 
+pub use budget_ledger::*;
 pub use dataset::*;
 pub use export_job::*;
 pub use export_run::*;
@@ -36,6 +39,7 @@ pub use import_run::*;
 pub use project::*;
 pub use project_participant::*;
 pub use query::*;
+pub use query_approval::*;
 pub use query_job::*;
 pub use query_result::*;
 pub use query_run::*;

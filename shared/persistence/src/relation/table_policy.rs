@@ -34,6 +34,8 @@ pub struct TablePolicyRow {
 pub struct NewTablePolicy {
     pub table_id: Uuid,
     pub policy: Value,
+    /// Name of the table that they take their privacy unit through.
+    pub parent: Option<String>,
     /// The version that these follow, 0 if there is none; none to follow whatever there is.
     pub expected_version: Option<i64>,
     /// Check everything and set nothing.
@@ -100,7 +102,8 @@ impl Database {
     }
 
     /// Sets the rules of a table of the caller's tenant, as a new version. `fits` judges whether they fit
-    /// the table's schema, which does not change meanwhile.
+    /// the table's schema, which does not change meanwhile, and the schema of the parent that they name:
+    /// another live table of the same dataset and tenant.
     ///
     /// ABORTED where another version than the expected one is the newest, ARCHIVED where the table or
     /// anything above it is.
@@ -109,11 +112,12 @@ impl Database {
         ctx: &Ctx,
         new: NewTablePolicy,
         replay: Option<Replay>,
-        fits: impl Fn(&Value) -> Result<()> + Send + Sync,
+        fits: impl Fn(&Value, Option<&Value>) -> Result<()> + Send + Sync,
     ) -> Result<TablePolicyRow> {
         let NewTablePolicy {
             table_id,
             ref policy,
+            ref parent,
             expected_version,
             validate_only,
         } = new;
@@ -134,7 +138,19 @@ impl Database {
                 return first.or_not_found("table_policy", table_id);
             }
             let row = table::lock(table_id, conn).await?;
-            fits(&row.schema)?;
+            let parent: Option<Value> = match parent {
+                None => None,
+                Some(name) => {
+                    let of_dataset = table_::table
+                        .filter(table_::dataset_id.eq(row.dataset_id))
+                        .filter(table_::tenant_id.eq(row.tenant_id))
+                        .filter(table_::name.eq(name))
+                        .filter(table_::id.ne(table_id))
+                        .filter(table_::archived_at.is_null());
+                    of_dataset.select(table_::schema).first(conn).await.optional()?
+                }
+            };
+            fits(&row.schema, parent.as_ref())?;
             let newest = versions()
                 .select(diesel::dsl::max(table_policy::version))
                 .first::<Option<i64>>(conn)

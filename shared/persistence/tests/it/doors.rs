@@ -111,6 +111,18 @@ async fn doors_open_to_their_role_only() {
             "SELECT release(gen_random_uuid(), 'w', 1, '[]', '{}', '{}', '{}')".to_owned(),
         ),
         (
+            "charge_access",
+            "SELECT * FROM charge_access(gen_random_uuid(), 'w', 1, '[]')".to_owned(),
+        ),
+        (
+            "record_failure",
+            "SELECT record_failure(gen_random_uuid(), 'w', 1, '[]', '')".to_owned(),
+        ),
+        (
+            "table_versions_in_sight",
+            "SELECT * FROM table_versions_in_sight(gen_random_uuid(), 1, 1)".to_owned(),
+        ),
+        (
             "sweep",
             "SELECT * FROM sweep('query', '{}', '{}', 1, 1)".to_owned(),
         ),

@@ -1,7 +1,9 @@
 //! Walls and doors of the database, in raw SQL as every role, and the ways of this crate to it.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod approvals;
 mod backfill;
+mod budgets;
 mod contract;
 mod doors;
 mod errors;
@@ -22,6 +24,7 @@ mod store;
 mod tls;
 mod transactions;
 mod upgrade;
+mod visibility;
 mod walls;
 mod world;
 mod writes;

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use datacovey_error::ErrorReason;
-use datacovey_persistence::{DbRole, JobKind, Release, Sweep, Swept, utc_now};
+use datacovey_persistence::{
+    CheckedTable, DbRole, FailedRead, JobKind, Release, ReleasedGroups, Sweep, Swept, utc_now,
+};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -11,19 +13,28 @@ use crate::leases::claimed;
 use crate::refusal::breaks;
 use crate::world::World;
 
-fn flights_release(world: &World, policy_version: Option<i64>) -> Release {
+pub(crate) fn flights_release(world: &World, policy_version: Option<i64>) -> Release {
     Release {
-        tables: vec![(world.flights, policy_version)],
+        tables: vec![CheckedTable {
+            table_id: world.flights,
+            policy_version,
+            uses: 1,
+        }],
         path: "result/x".to_owned(),
         rows: 3,
         bytes: 100,
         schema: json!([{"name": "n"}]),
         cache_key: Some("k".to_owned()),
+        cached_from: None,
+        question: "0".repeat(64),
         expires_at: utc_now() + Duration::from_secs(3600),
-        statistics: json!({"total_rows": 3, "cache_hit": false, "query_plan": [{"name": "scan"}]}),
+        statistics: json!({"total_rows": 3, "query_plan": [{"name": "scan"}]}),
         normalized_query: "SELECT count(*) FROM air.flights".to_owned(),
-        released_groups: 3,
-        suppressed_groups: Some(2),
+        releases: vec![ReleasedGroups {
+            tables: vec![world.flights],
+            released: 3,
+            suppressed: 2,
+        }],
     }
 }
 
@@ -264,7 +275,12 @@ async fn what_was_suppressed_is_not_told_where_owners_are_several() {
     world.admin.query_job(world.stranger, query).await;
     let job = claimed(&worker, JobKind::Query).await;
     let mut release = flights_release(&world, Some(1));
-    release.tables.push((world.planes, Some(1)));
+    release.tables.push(CheckedTable {
+        table_id: world.planes,
+        policy_version: Some(1),
+        uses: 1,
+    });
+    release.releases[0].tables.push(world.planes);
     worker
         .query_release(&job.ctx(), &job.lease, release)
         .await
@@ -277,4 +293,198 @@ async fn what_was_suppressed_is_not_told_where_owners_are_several() {
         let told = "SELECT released_groups, coalesce(suppressed_groups::text, '-') FROM release_audit";
         assert_eq!(sql.rows(told).await.unwrap(), [["3", "-"]]);
     }
+}
+
+#[tokio::test]
+async fn each_owner_is_told_of_the_releases_that_read_its_tables() {
+    let world = World::new().await;
+    let worker = world.database.open(DbRole::QueryWorker).await;
+    world.admin.participant(world.project, world.stranger.id).await;
+    world
+        .admin
+        .table_policy(world.registry, world.planes, &json!({"privacy_unit": "tailnum"}))
+        .await;
+    let query = world
+        .admin
+        .query(world.stranger.id, world.project, "SELECT of both, apart")
+        .await;
+    world.admin.query_job(world.stranger, query).await;
+    let job = claimed(&worker, JobKind::Query).await;
+    let mut release = flights_release(&world, Some(1));
+    release.tables.push(CheckedTable {
+        table_id: world.planes,
+        policy_version: Some(1),
+        uses: 1,
+    });
+    release.releases.push(ReleasedGroups {
+        tables: vec![world.planes],
+        released: 7,
+        suppressed: 5,
+    });
+    worker
+        .query_release(&job.ctx(), &job.lease, release)
+        .await
+        .unwrap();
+    for (owner, told) in [(world.airline, ["3", "2"]), (world.registry, ["7", "5"])] {
+        let sql = world
+            .database
+            .sql_for("datacovey_query", owner.id, owner.admin)
+            .await;
+        let rows = sql
+            .rows("SELECT released_groups, suppressed_groups FROM release_audit")
+            .await;
+        assert_eq!(rows.unwrap(), [told]);
+    }
+}
+
+#[tokio::test]
+async fn rows_of_the_analyst_are_no_business_of_an_owners() {
+    let world = World::new().await;
+    let worker = world.database.open(DbRole::QueryWorker).await;
+    world.admin.query_job(world.registry, world.query).await;
+    let job = claimed(&worker, JobKind::Query).await;
+    let mut release = flights_release(&world, Some(1));
+    release.tables.push(CheckedTable {
+        table_id: world.planes,
+        policy_version: None,
+        uses: 1,
+    });
+    release.releases[0].tables.push(world.planes);
+    worker
+        .query_release(&job.ctx(), &job.lease, release)
+        .await
+        .unwrap();
+    let told = "SELECT released_groups, coalesce(suppressed_groups::text, '-') FROM release_audit";
+    let owner = world.airline_as("datacovey_query").await;
+    assert_eq!(owner.rows(told).await.unwrap(), [["3", "-"]]);
+}
+
+#[tokio::test]
+async fn an_earlier_answer_is_given_again_to_its_tenant_alone_and_for_no_longer() {
+    let world = World::new().await;
+    let worker = world.database.open(DbRole::QueryWorker).await;
+    let first = world.admin.query_job(world.registry, world.query).await;
+    let job = claimed(&worker, JobKind::Query).await;
+    let release = flights_release(&world, Some(1));
+    worker
+        .query_release(&job.ctx(), &job.lease, release.clone())
+        .await
+        .unwrap();
+
+    world.admin.query_job(world.registry, world.query).await;
+    let job = claimed(&worker, JobKind::Query).await;
+    let again = || Release {
+        cached_from: Some(first),
+        releases: Vec::new(),
+        ..release.clone()
+    };
+    let later = Release {
+        expires_at: release.expires_at + Duration::from_secs(1),
+        ..again()
+    };
+    let other = Release {
+        cache_key: Some("other".to_owned()),
+        ..again()
+    };
+    for wrong in [later, other] {
+        let refused = worker
+            .query_release(&job.ctx(), &job.lease, wrong)
+            .await
+            .unwrap_err();
+        assert_eq!(refused.reason(), ErrorReason::Conflict);
+    }
+    worker
+        .query_release(&job.ctx(), &job.lease, again())
+        .await
+        .unwrap();
+    let owner = world.airline_as("datacovey_query").await;
+    let audit = "SELECT outcome, released_groups, suppressed_groups FROM release_audit ORDER BY created_at";
+    let told = owner.rows(audit).await.unwrap();
+    assert_eq!(told, [["released", "3", "2"], ["cached", "3", "2"]]);
+
+    // The answer of another tenant is none.
+    world.admin.participant(world.project, world.stranger.id).await;
+    let query = world
+        .admin
+        .query(world.stranger.id, world.project, "SELECT 1")
+        .await;
+    world.admin.query_job(world.stranger, query).await;
+    let job = claimed(&worker, JobKind::Query).await;
+    let refused = worker
+        .query_release(&job.ctx(), &job.lease, again())
+        .await
+        .unwrap_err();
+    assert_eq!(refused.reason(), ErrorReason::Conflict);
+}
+
+#[tokio::test]
+async fn nothing_is_released_that_was_not_charged() {
+    let world = World::new().await;
+    let worker = world.database.open(DbRole::QueryWorker).await;
+    let policy = json!({"privacy_unit": "tailnum", "access_budget": {"uses": 9, "window": "ever"}});
+    world
+        .admin
+        .table_policy(world.airline, world.flights, &policy)
+        .await;
+    world.admin.query_job(world.registry, world.query).await;
+    let job = claimed(&worker, JobKind::Query).await;
+    let mut release = flights_release(&world, Some(2));
+    let refused = worker
+        .query_release(&job.ctx(), &job.lease, release.clone())
+        .await
+        .unwrap_err();
+    assert_eq!(refused.reason(), ErrorReason::WorldChanged);
+    worker
+        .access_charge(&job.ctx(), &job.lease, &release.tables)
+        .await
+        .unwrap();
+    release.tables[0].uses = 2;
+    let refused = worker
+        .query_release(&job.ctx(), &job.lease, release.clone())
+        .await
+        .unwrap_err();
+    assert_eq!(refused.reason(), ErrorReason::WorldChanged);
+    release.tables[0].uses = 1;
+    worker
+        .query_release(&job.ctx(), &job.lease, release)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_failure_is_told_to_an_owner_whose_tables_are_all_that_was_read() {
+    let world = World::new().await;
+    let worker = world.database.open(DbRole::QueryWorker).await;
+    let flights = flights_release(&world, Some(1)).tables;
+    let planes = CheckedTable {
+        table_id: world.planes,
+        policy_version: None,
+        uses: 0,
+    };
+    for tables in [[flights.clone(), vec![planes]].concat(), flights] {
+        world.admin.query_job(world.registry, world.query).await;
+        let job = claimed(&worker, JobKind::Query).await;
+        let read = FailedRead {
+            tables,
+            normalized_query: "SELECT 1".to_owned(),
+        };
+        let error = json!({"reason": "QUERY_FAILED"});
+        worker
+            .query_fail(
+                &job.ctx(),
+                &job.lease,
+                error.clone(),
+                json!({}),
+                Some(read.clone()),
+            )
+            .await
+            .unwrap();
+        let again = worker
+            .query_fail(&job.ctx(), &job.lease, error, json!({}), Some(read))
+            .await;
+        assert_eq!(again.unwrap_err().reason(), ErrorReason::WrongState);
+    }
+    let owner = world.airline_as("datacovey_query").await;
+    let audit = "SELECT outcome, released_groups, coalesce(suppressed_groups::text, '-') FROM release_audit";
+    assert_eq!(owner.rows(audit).await.unwrap(), [["failed", "0", "-"]]);
 }

@@ -40,6 +40,7 @@ fn diesel_type(sql: &str) -> &'static str {
         "bigint" => "BigInt",
         "integer" => "Integer",
         "boolean" => "Bool",
+        "double precision" => "Double",
         "bytea" => "Binary",
         "text[]" => "Array<Text>",
         other => panic!("no column is of type {other} yet"),

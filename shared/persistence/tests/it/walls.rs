@@ -167,6 +167,8 @@ async fn a_relation_is_closed_to_services_it_is_no_business_of() {
         ),
         ("query_result", &["datacovey_query", "datacovey_query_worker"]),
         ("release_audit", &["datacovey_query"]),
+        ("budget_ledger", &["datacovey_query"]),
+        ("query_approval", &["datacovey_query", "datacovey_query_worker"]),
         ("import_run", &["datacovey_transfer", "datacovey_transfer_worker"]),
         ("export_run", &["datacovey_transfer", "datacovey_transfer_worker"]),
         (
@@ -185,6 +187,7 @@ async fn a_relation_is_closed_to_services_it_is_no_business_of() {
                 "datacovey_transfer_worker",
             ],
         ),
+        ("visible_version", &["datacovey_transfer"]),
         ("table_file", &["datacovey_transfer", "datacovey_transfer_worker"]),
         (
             "table_policy",

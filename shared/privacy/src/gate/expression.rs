@@ -237,9 +237,18 @@ impl Gate<'_> {
         let words = self.name(name);
         let name = words.join(".").to_lowercase();
         if !self.functions.contains(&name) {
-            let message = format!("There is no function {name}.");
+            let message = format!("There is no function {name}, or none with these arguments.");
+            let violation = Violation::new(ViolationCode::InvalidQuery, "plan", message).at(at);
+            self.violations.push(match super::dialect::instead_of(&name) {
+                Some(instead) => violation.rewrite(instead),
+                None => violation,
+            });
+        }
+        if super::dialect::cuts_to_sunday(function) {
+            let message = "Weeks begin on Monday here, not on Sunday.";
+            let violation = Violation::new(ViolationCode::InvalidQuery, "plan", message).at(at);
             self.violations
-                .push(Violation::new(ViolationCode::InvalidQuery, "plan", message).at(at));
+                .push(violation.rewrite("DATE_TRUNC(moment, ISOWEEK)"));
         }
         self.unsupported_if(*uses_odbc_syntax, "ODBC syntax", at);
         self.unsupported_if(

@@ -5,6 +5,8 @@
 //! apart **without `..`**: a field that a new version of the parser adds does not compile until somebody has decided
 //! about it. Kinds of nodes are an allow-list. Nothing here decides about privacy; the typing of the plan does.
 
+mod bind;
+mod dialect;
 mod expression;
 mod query;
 mod relation;
@@ -19,6 +21,7 @@ use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, Tokenizer};
 
 use crate::catalog::Catalog;
 use crate::limits::Limits;
+use crate::parameter::{Parameter, Parameters};
 use crate::violation::{Position, Violation, ViolationCode, Violations};
 
 pub(crate) use relation::unknown_table;
@@ -27,8 +30,16 @@ pub(crate) use relation::unknown_table;
 const RESERVED_PREFIX: &str = "__";
 
 /// The one SELECT that a text holds, after every part of it passed the gate.
-pub(crate) fn admit(sql: &str, catalog: &Catalog, limits: &Limits) -> Result<Query, Violations> {
-    let query = single_query(parse(sql, limits)?)?;
+pub(crate) fn admit(
+    sql: &str,
+    parameters: &Parameters,
+    catalog: &Catalog,
+    limits: &Limits,
+) -> Result<Query, Violations> {
+    let values: usize = parameters.values().map(Parameter::len).sum();
+    let mut query = single_query(parse(sql, values, limits)?)?;
+    bind::bind(&mut query, parameters)?;
+    dialect::translate(&mut query);
     let mut gate = Gate::new(catalog, limits);
     gate.query(&query);
     if gate.violations.is_empty() {
@@ -38,11 +49,12 @@ pub(crate) fn admit(sql: &str, catalog: &Catalog, limits: &Limits) -> Result<Que
     }
 }
 
-fn parse(sql: &str, limits: &Limits) -> Result<Vec<Statement>, Violations> {
-    if sql.len() > limits.text_bytes {
+/// The text and the values of its parameters are one statement.
+fn parse(sql: &str, values: usize, limits: &Limits) -> Result<Vec<Statement>, Violations> {
+    let bytes = sql.len().saturating_add(values);
+    if bytes > limits.text_bytes {
         return Err(too_large(format!(
-            "The text has {} bytes; at most {} are read.",
-            sql.len(),
+            "The text has {bytes} bytes; at most {} are read.",
             limits.text_bytes
         )));
     }

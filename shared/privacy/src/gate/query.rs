@@ -1,10 +1,10 @@
 //! Queries: WITH, set operations, SELECT, VALUES, ORDER BY, LIMIT.
 
 use datafusion::sql::sqlparser::ast::{
-    Cte, Distinct, Expr, GroupByExpr, LimitClause, NamedWindowDefinition, NamedWindowExpr, Offset, OrderBy,
-    OrderByExpr, OrderByKind, Parens, Query, Select, SelectFlavor, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Spanned, TableAlias, Value, Values,
-    WildcardAdditionalOptions, With,
+    Cte, Distinct, ExceptSelectItem, Expr, GroupByExpr, LimitClause, NamedWindowDefinition, NamedWindowExpr,
+    Offset, OrderBy, OrderByExpr, OrderByKind, OrderByOptions, Parens, Query, Select, SelectFlavor,
+    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Spanned, TableAlias,
+    TableAliasColumnDef, Value, Values, WildcardAdditionalOptions, With,
 };
 
 use super::{Gate, position};
@@ -79,13 +79,9 @@ impl Gate<'_> {
             at,
         } = alias;
         self.identifier(name);
-        for column in columns {
-            self.identifier(&column.name);
-            self.unsupported_if(
-                column.data_type.is_some(),
-                "A type in an alias",
-                position(column.name.span),
-            );
+        for TableAliasColumnDef { name, data_type } in columns {
+            self.identifier(name);
+            self.unsupported_if(data_type.is_some(), "A type in an alias", position(name.span));
         }
         self.unsupported_if(at.is_some(), "AT in an alias", position(name.span));
     }
@@ -259,7 +255,16 @@ impl Gate<'_> {
         } = options;
         self.unsupported_if(opt_ilike.is_some(), "ILIKE after *", at);
         self.unsupported_if(opt_exclude.is_some(), "EXCLUDE after *", at);
-        self.unsupported_if(opt_except.is_some(), "EXCEPT after *", at);
+        if let Some(ExceptSelectItem {
+            first_element,
+            additional_elements,
+        }) = opt_except
+        {
+            self.identifier(first_element);
+            additional_elements
+                .iter()
+                .for_each(|column| self.identifier(column));
+        }
         self.unsupported_if(opt_replace.is_some(), "REPLACE after *", at);
         self.unsupported_if(opt_rename.is_some(), "RENAME after *", at);
         self.unsupported_if(opt_alias.is_some(), "An alias of *", at);
@@ -290,7 +295,10 @@ impl Gate<'_> {
     pub(super) fn order_by_expressions(&mut self, expressions: &[OrderByExpr]) {
         for OrderByExpr {
             expr,
-            options: _,
+            options: OrderByOptions {
+                asc: _,
+                nulls_first: _,
+            },
             with_fill,
         } in expressions
         {

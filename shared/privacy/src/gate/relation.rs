@@ -126,13 +126,26 @@ impl Gate<'_> {
 
     fn join_operator(&mut self, operator: &JoinOperator, at: Option<Position>) {
         match operator {
+            JoinOperator::Right(constraint)
+            | JoinOperator::RightOuter(constraint)
+            | JoinOperator::FullOuter(constraint) => {
+                // The planner takes the left one of the two columns, which is not there in every row.
+                let merges = matches!(constraint, JoinConstraint::Using(_) | JoinConstraint::Natural);
+                if merges {
+                    let message = "RIGHT and FULL joins with USING or NATURAL are not supported.";
+                    let violation = Violation::new(ViolationCode::ClauseNotSupported, "H15", message);
+                    self.violations.push(
+                        violation
+                            .at(at)
+                            .rewrite("ON a.key = b.key, and COALESCE(a.key, b.key)"),
+                    );
+                }
+                self.join_constraint(constraint);
+            }
             JoinOperator::Join(constraint)
             | JoinOperator::Inner(constraint)
             | JoinOperator::Left(constraint)
             | JoinOperator::LeftOuter(constraint)
-            | JoinOperator::Right(constraint)
-            | JoinOperator::RightOuter(constraint)
-            | JoinOperator::FullOuter(constraint)
             | JoinOperator::LeftSemi(constraint)
             | JoinOperator::RightSemi(constraint)
             | JoinOperator::LeftAnti(constraint)

@@ -5,7 +5,7 @@ fn codes(sql: &str) -> Vec<String> {
         analyst: uuid::Uuid::nil(),
         tables: Vec::new(),
     };
-    match admit(sql, &catalog, &Limits::default()) {
+    match admit(sql, &Parameters::new(), &catalog, &Limits::default()) {
         Ok(_) => Vec::new(),
         Err(found) => found.into_sorted().iter().map(|v| v.code.to_string()).collect(),
     }
@@ -33,7 +33,7 @@ fn every_violation_is_told_at_once_with_its_place() {
         tables: Vec::new(),
     };
     let sql = "SELECT __x\nFROM a.b TABLESAMPLE (10)\nFOR UPDATE";
-    let found = admit(sql, &catalog, &Limits::default())
+    let found = admit(sql, &Parameters::new(), &catalog, &Limits::default())
         .unwrap_err()
         .into_sorted();
     let seen: Vec<_> = found

@@ -145,7 +145,7 @@ fn schema(error: &SchemaError, at: Option<Position>, catalog: &Catalog) -> Viola
 /// A hidden column is told as one that does not exist.
 fn unknown_column(field: &Column, at: Option<Position>, catalog: &Catalog) -> Violation {
     let mut message = format!(
-        "There is no column {} that you may use here; names are case sensitive.",
+        "There is no column {} that you may use here; names are case sensitive, and texts stand in single quotes.",
         field.name
     );
     let restricted = catalog

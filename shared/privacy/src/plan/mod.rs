@@ -2,9 +2,10 @@
 //!
 //! The planner sees the tables that the caller may query and nothing else: no table functions, no variables, no
 //! information schema; of a restricted table it sees the columns that are not hidden. The plan is then brought, by
-//! four named rules, to the one form that the typing rules are written for. The full optimizer runs only after the
+//! a few named rules, to the one form that the typing rules are written for. The full optimizer runs only after the
 //! rewrite: it changes kinds of joins, nests aggregates and drops inputs in ways that would mislead the types.
 
+mod absent;
 mod failure;
 mod functions;
 mod presence;
@@ -19,7 +20,9 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::decorrelate_predicate_subquery::DecorrelatePredicateSubquery;
 use datafusion::optimizer::eliminate_cross_join::EliminateCrossJoin;
+use datafusion::optimizer::eliminate_outer_join::EliminateOuterJoin;
 use datafusion::optimizer::extract_equijoin_predicate::ExtractEquijoinPredicate;
+use datafusion::optimizer::optimize_unions::OptimizeUnions;
 use datafusion::optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggregate;
 use datafusion::optimizer::{Analyzer, Optimizer, OptimizerContext};
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
@@ -78,13 +81,16 @@ fn bounded(plan: &LogicalPlan, limits: &Limits) -> Result<(), Violations> {
     Err(Violation::new(ViolationCode::TooLarge, "limits", message).into())
 }
 
-/// EXISTS and IN become semi and anti joins, ON conditions equality pairs, comma joins inner joins, DISTINCT a
-/// grouping. One pass: a second could undo what typing relies on.
+/// EXISTS and IN become semi and anti joins, ON conditions equality pairs, outer joins whose other side must be absent
+/// or present anti and inner joins, comma joins inner joins, DISTINCT a grouping. One pass: a second could undo what typing relies on.
 fn normal_form(plan: LogicalPlan, config: Arc<ConfigOptions>) -> Result<LogicalPlan, DataFusionError> {
     let optimizer = Optimizer::with_rules(vec![
         Arc::new(DecorrelatePredicateSubquery::new()),
         Arc::new(ExtractEquijoinPredicate::new()),
+        Arc::new(absent::AbsentKeyToAntiJoin),
+        Arc::new(EliminateOuterJoin::new()),
         Arc::new(EliminateCrossJoin::new()),
+        Arc::new(OptimizeUnions::new()),
         Arc::new(ReplaceDistinctWithAggregate::new()),
     ]);
     let context = OptimizerContext::new_with_config_options(config)

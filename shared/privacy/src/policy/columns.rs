@@ -3,10 +3,10 @@
 use arrow::datatypes::DataType;
 
 use super::validate::Check;
-use super::{ColumnPolicy, ColumnUse, Step};
+use super::{CalendarStep, ColumnPolicy, ColumnUse, Step};
 
 /// Precision that a measure is summed at leaves room for this many decimals.
-const MAX_SCALE: u8 = 10;
+pub(crate) const MAX_SCALE: u8 = 10;
 
 /// Beyond it a floating-point number is no whole number's own.
 const MAX_BOUND: f64 = 1e15;
@@ -48,11 +48,29 @@ impl Check<'_> {
                 at(".step"),
                 "only a dimension has a step",
             );
-            if let Some(Step::Number(step)) = part.step {
-                self.require(step.is_finite() && step > 0.0, at(".step"), "must be above 0");
-            }
+            self.step(at(".step"), part, &column.data_type);
             let few = part.min_units.is_some_and(|k| k < 2);
             self.require(!few, at(".min_units"), "must be 2 or more");
+        }
+    }
+
+    fn step(&mut self, at: String, part: &ColumnPolicy, data_type: &DataType) {
+        let dated = matches!(data_type, DataType::Date32 | DataType::Timestamp(_, _));
+        match part.step {
+            None => {}
+            Some(Step::Number(step)) => {
+                self.require(step.is_finite() && step > 0.0, at.clone(), "must be above 0");
+                let message = format!("a {data_type} has no steps of a number");
+                self.require(data_type.is_numeric(), at, message);
+            }
+            Some(Step::Calendar(CalendarStep::Hour | CalendarStep::Day))
+                if *data_type == DataType::Date32 =>
+            {
+                self.refuse(at, "a date is no finer than a day");
+            }
+            Some(Step::Calendar(_)) => {
+                self.require(dated, at, format!("a {data_type} has no steps of the calendar"));
+            }
         }
     }
 

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-pub(crate) use columns::{is_dimension_type, is_key_type, is_measure_type};
+pub(crate) use columns::{MAX_SCALE, is_dimension_type, is_key_type, is_measure_type};
 pub use noise::{AccessBudget, DifferentialPrivacy, EpsilonBudget, Window};
 pub use validate::PolicyViolation;
 
@@ -73,12 +73,30 @@ pub enum PrivacyUnit {
     Via(Via),
 }
 
+impl PrivacyUnit {
+    /// The parent's name and its key, where the unit is found in a parent.
+    pub fn parent(&self) -> Option<(&str, &str)> {
+        match self {
+            Self::Column(_) => None,
+            Self::Via(via) => via.split(),
+        }
+    }
+}
+
 /// The parent that a child table takes its unit from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Via {
-    /// `table.column` of the same owner, unique there; a column of the same name is in this table.
+    /// `table.column` of the same owner and dataset; a column of the same name is in this table.
     pub via: String,
+}
+
+impl Via {
+    /// The parent's name and its key.
+    pub(crate) fn split(&self) -> Option<(&str, &str)> {
+        let parts = self.via.split_once('.')?;
+        (!parts.0.is_empty() && !parts.1.is_empty()).then_some(parts)
+    }
 }
 
 /// What one column may be used for.
@@ -342,14 +360,6 @@ impl Policy {
     pub fn to_json(&self) -> Value {
         // Every key of a policy is a string and every number finite or null, so there is nothing to fail.
         serde_json::to_value(self).unwrap_or(Value::Null)
-    }
-
-    /// The finest scale that a measure's values are summed at.
-    pub(crate) fn scale(&self, column: &str) -> u8 {
-        self.columns
-            .get(column)
-            .and_then(|c| c.scale)
-            .unwrap_or(DEFAULT_SCALE)
     }
 }
 

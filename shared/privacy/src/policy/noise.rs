@@ -1,7 +1,7 @@
 //! Parts of a policy that are charged for: noise and uses.
 //!
-//! They are read and validated, so that owners can set them; a table that has one answers nobody but its owner
-//! until the mechanism that keeps it is there.
+//! A table whose policy asks for noise answers nobody but its owner until there is a mechanism that adds it; uses are
+//! charged by who runs a compiled query.
 
 use serde::{Deserialize, Serialize};
 

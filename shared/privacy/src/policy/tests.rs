@@ -197,3 +197,61 @@ fn single_contradictions() {
     let via = json!({"privacy_unit": {"via": "orders.age"}});
     assert_eq!(refused(&via), Vec::<String>::new());
 }
+
+#[test]
+fn steps_are_those_of_the_columns_type() {
+    let schema = [
+        ("email", DataType::Utf8),
+        ("day", DataType::Date32),
+        (
+            "at",
+            DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None),
+        ),
+        ("size", DataType::Int64),
+        ("city", DataType::Utf8),
+    ]
+    .map(|(name, data_type)| CatalogColumn::new(name, data_type));
+    for (column, uses, step, good) in [
+        ("at", json!(["dimension"]), json!("hour"), true),
+        ("day", json!(["dimension"]), json!("week"), true),
+        ("size", json!(["dimension"]), json!(10), true),
+        ("day", json!(["dimension"]), json!("day"), false),
+        ("day", json!(["dimension"]), json!(7), false),
+        ("size", json!(["dimension"]), json!("month"), false),
+        ("size", json!(["dimension"]), json!(-1), false),
+        ("size", json!(["dimension", "measure"]), json!(10), true),
+        ("city", json!(["dimension"]), json!(10), false),
+        ("city", json!(["dimension"]), json!("year"), false),
+    ] {
+        let policy = json!({"privacy_unit": "email", "columns": {column: {"use": uses, "step": step}}});
+        let found = Policy::from_json(&policy).unwrap().validate(&schema);
+        let fields: Vec<_> = found.iter().map(|v| v.field.as_str()).collect();
+        let expected = [format!("columns.{column}.step")];
+        assert_eq!(fields, if good { &[][..] } else { &expected[..] }, "{policy}");
+    }
+}
+
+#[test]
+fn a_parent_is_named_by_its_table_and_a_key_that_this_table_has() {
+    for (via, message) in [
+        ("orders.age", None),
+        ("orders", Some("give table.column")),
+        (".age", Some("give table.column")),
+        ("orders.order_id", Some("the table has no column order_id")),
+        ("orders.seen", Some("seen is of type Boolean, which is no key")),
+    ] {
+        let policy = Policy::from_json(&json!({"privacy_unit": {"via": via}})).unwrap();
+        let found: Vec<_> = policy
+            .validate(&schema())
+            .into_iter()
+            .map(|v| v.message)
+            .collect();
+        assert_eq!(
+            found,
+            message.map(str::to_owned).into_iter().collect::<Vec<_>>(),
+            "{via}"
+        );
+        let parts = policy.privacy_unit.as_ref().and_then(PrivacyUnit::parent);
+        assert_eq!(parts.is_some(), message != Some("give table.column"), "{via}");
+    }
+}

@@ -113,9 +113,15 @@ impl Check<'_> {
             ),
             Some(PrivacyUnit::Column(name)) => self.unit_column(name),
             Some(PrivacyUnit::Via(via)) => {
-                let good = matches!(via.via.split_once('.'), Some((table, column))
-                    if !table.is_empty() && !column.is_empty() && self.column(column).is_some());
-                self.require(good, "privacy_unit.via", "give table.column; this table must have a column of that name");
+                let field = "privacy_unit.via";
+                match via.split().map(|(_, key)| (key, self.column(key))) {
+                    None => self.refuse(field, "give table.column"),
+                    Some((key, None)) => self.refuse(field, format!("the table has no column {key}")),
+                    Some((key, Some(column))) => {
+                        let message = format!("{key} is of type {}, which is no key", column.data_type);
+                        self.require(is_key_type(&column.data_type), field, message);
+                    }
+                }
             }
         }
     }

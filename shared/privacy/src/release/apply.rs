@@ -84,14 +84,30 @@ fn kept(release: &Release, rows: &RecordBatch) -> Result<BooleanArray, ReleaseEr
     for row in 0..rows.num_rows() {
         let mut passes = true;
         for check in &release.checks {
-            passes &= match *check {
-                Check::AtLeast { column, min } => at_least(number(column, row)?, min),
+            passes &= match check {
+                Check::AtLeast { column, min } => at_least(number(*column, row)?, *min),
                 Check::NoneOrAtLeast { column, min } => {
-                    let units = number(column, row)?;
-                    units.raw == i256::ZERO || at_least(units, min)
+                    let units = number(*column, row)?;
+                    units.raw == i256::ZERO || at_least(units, *min)
+                }
+                Check::Some { columns } => {
+                    let mut some = false;
+                    for column in columns {
+                        some |= number(*column, row)?.raw > i256::ZERO;
+                    }
+                    some
+                }
+                Check::NoneOrEach { columns } => {
+                    let (mut none, mut each) = (true, true);
+                    for (column, min) in columns {
+                        let units = number(*column, row)?;
+                        none &= units.raw == i256::ZERO;
+                        each &= at_least(units, *min);
+                    }
+                    none || each
                 }
                 Check::Share { largest, total, max } => {
-                    number(largest, row)?.to_f64() <= max * number(total, row)?.to_f64()
+                    number(*largest, row)?.to_f64() <= max * number(*total, row)?.to_f64()
                 }
             };
         }

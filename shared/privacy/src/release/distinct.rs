@@ -12,7 +12,7 @@ use datafusion::logical_expr::{Expr, JoinType, LogicalPlan, LogicalPlanBuilder, 
 use super::rewrite::{Builder, beside};
 use super::{Argument, Check, Value};
 use crate::policy::ColumnUse;
-use crate::typing::SourceId;
+use crate::typing::{Presence, SourceId};
 
 /// A relation of one row a group that stands beside the second level.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ enum Kind {
 
 pub(super) fn beyond_units(
     builder: &mut Builder<'_, '_>,
-    (class, unit): (SourceId, &Expr),
+    (class, unit, presence): (SourceId, &Expr, Presence),
     value: &Value,
     argument: &Argument,
     column: Expr,
@@ -77,7 +77,9 @@ pub(super) fn beyond_units(
     let total_name = builder.new_metric();
     let total = at(builder);
     let max = builder.max_share(class);
-    builder.checks.push(Check::Share { largest, total, max });
+    if presence != Presence::Never {
+        builder.checks.push(Check::Share { largest, total, max });
+    }
     let kind = Kind::Others {
         count: name,
         largest: largest_name,
@@ -95,6 +97,8 @@ pub(super) fn beyond_units(
 impl Extra {
     /// The relation over the rows of the release.
     pub(super) fn plan(&self, base: &LogicalPlan, keys: &[Expr]) -> Result<LogicalPlan> {
+        // A unit that is absent is none.
+        let present = self.unit.clone().is_not_null();
         let there = self.column.clone().is_not_null();
         let there = self
             .filter
@@ -105,6 +109,7 @@ impl Extra {
         let rows = LogicalPlanBuilder::from(base.clone()).filter(there)?;
         let pairs = rows
             .clone()
+            .filter(present)?
             .aggregate(with(&[self.unit.clone(), self.column.clone()]), none())?;
         match &self.kind {
             Kind::Dimension { count: name, min } => {
@@ -135,7 +140,12 @@ impl Extra {
                 let number = values
                     .aggregate(keys.to_vec(), [count(lit(1_i64)).alias(name)])?
                     .build()?;
-                beside(number, shares, keys.len(), JoinType::Inner)
+                beside(
+                    number,
+                    shares,
+                    &(0..keys.len()).collect::<Vec<_>>(),
+                    JoinType::Inner,
+                )
             }
         }
     }

@@ -6,11 +6,11 @@
 
 use arrow::datatypes::DataType;
 use datafusion::functions_aggregate::expr_fn::{count, max, sum};
+use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::expr_fn::{col, when};
 use datafusion::logical_expr::{Cast, Expr, TryCast, lit};
 
 use super::Argument;
-use crate::policy::Policy;
 
 /// Digits that a measure has room for: with a sum's 38 digits that leaves 10^10 rows.
 const MEASURE_DIGITS: u8 = 28;
@@ -44,6 +44,12 @@ impl Columns {
         format!("{}{index}", self.prefix)
     }
 
+    /// What these aggregates give for one row, under their names; nothing if one is not known.
+    pub(super) fn of_one_row(&self) -> Option<Vec<Expr>> {
+        let named = |(i, e): (usize, &Expr)| Some(of_one_row(e)?.alias(self.name(i)));
+        self.exprs.iter().enumerate().map(named).collect()
+    }
+
     /// All of them, under their names.
     pub(super) fn aliased(&self) -> Vec<Expr> {
         self.exprs
@@ -54,10 +60,45 @@ impl Columns {
     }
 }
 
+/// What an aggregate gives for a group of one row. Sums have fewer digits then, and as many decimals.
+fn of_one_row(aggregate: &Expr) -> Option<Expr> {
+    let Expr::AggregateFunction(AggregateFunction { func, params }) = aggregate else {
+        return None;
+    };
+    let plain = !params.distinct && params.filter.is_none() && params.order_by.is_empty();
+    let ([argument], true) = (params.args.as_slice(), plain) else {
+        return None;
+    };
+    match (func.name(), argument) {
+        ("sum", argument) => Some(argument.clone()),
+        ("count", Expr::Literal(value, _)) if !value.is_null() => Some(lit(1_i64)),
+        ("count", argument) => {
+            let there = match argument {
+                Expr::Case(case) if case.expr.is_none() && case.else_expr.is_none() => {
+                    match case.when_then_expr.as_slice() {
+                        [(when, then)] if matches!(&**then, Expr::Literal(value, _) if !value.is_null()) => {
+                            (**when).clone()
+                        }
+                        _ => argument.clone().is_not_null(),
+                    }
+                }
+                _ => argument.clone().is_not_null(),
+            };
+            when(there, lit(1_i64)).otherwise(lit(0_i64)).ok()
+        }
+        _ => None,
+    }
+}
+
 /// A measure as an exact number.
-pub(super) fn exact(argument: &Expr, data_type: &DataType, scale: u8) -> Expr {
+pub(crate) fn exact(argument: &Expr, data_type: &DataType, scale: u8) -> Expr {
     let argument = Box::new(argument.clone());
     match data_type {
+        // A product can be wider than what is summed; such a value is NULL, too.
+        DataType::Decimal128(digits, scale) if *digits > MEASURE_DIGITS => Expr::TryCast(TryCast::new(
+            argument,
+            DataType::Decimal128(MEASURE_DIGITS, *scale),
+        )),
         DataType::Decimal128(_, scale) => {
             Expr::Cast(Cast::new(argument, DataType::Decimal128(MEASURE_DIGITS, *scale)))
         }
@@ -80,12 +121,11 @@ pub(super) fn exact_scale(data_type: &DataType, scale: u8) -> i8 {
 }
 
 /// A measure's distance from a public pivot, with room for its square.
-pub(super) fn centered(argument: &Argument, value: &Expr, policy: &Policy) -> Expr {
-    let scale = exact_scale(&argument.data_type, policy.scale(&argument.name));
+pub(super) fn centered(argument: &Argument, value: &Expr) -> Expr {
+    let scale = exact_scale(&argument.data_type, argument.scale());
     let wide = DataType::Decimal256(MEASURE_DIGITS + 2, scale);
     let value = Expr::Cast(Cast::new(Box::new(value.clone()), wide.clone()));
-    let bounds = policy.columns.get(&argument.name).and_then(|c| c.bounds);
-    match bounds {
+    match argument.bounds() {
         Some([low, high]) => value - Expr::Cast(Cast::new(Box::new(lit(((low + high) / 2.0).round())), wide)),
         None => value,
     }

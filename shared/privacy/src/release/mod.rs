@@ -8,22 +8,29 @@
 //!
 //! A group that fails is absent, as if it did not exist; nothing tells how many failed.
 
+mod absence;
 mod apply;
 mod distinct;
 mod levels;
+mod list;
 mod number;
 mod output;
 mod rewrite;
 mod values;
+mod venn;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::logical_expr::{Expr, LogicalPlan};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::typing::{ColumnType, Lineage, Restricted, SourceId};
+use crate::plan::RESERVED;
+use crate::policy::DEFAULT_SCALE;
+use crate::typing::{ColumnType, Component, Lineage, Restricted, SourceId};
 
 pub use apply::ReleaseError;
+pub(crate) use levels::exact;
+pub(crate) use list::list;
 pub(crate) use rewrite::build;
 
 /// One release of a compiled query: what the engine computes, and what may leave of it.
@@ -65,12 +72,16 @@ impl Release {
 }
 
 /// A condition on a group. Columns are positions in the engine's rows.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Check {
     /// So many units.
     AtLeast { column: usize, min: i64 },
     /// No unit, or so many: two values of one row must not differ by a few.
     NoneOrAtLeast { column: usize, min: i64 },
+    /// Some unit in one of these columns.
+    Some { columns: Vec<usize> },
+    /// No unit in any of these columns, or so many in each: a side of a join is not there, or both its parts are.
+    NoneOrEach { columns: Vec<(usize, i64)> },
     /// The largest contribution of one unit, against the total of all contributions without their signs.
     Share { largest: usize, total: usize, max: f64 },
 }
@@ -106,18 +117,50 @@ pub(crate) struct Value {
     /// Nothing for COUNT(*).
     pub(crate) argument: Option<Argument>,
     pub(crate) filter: Option<Expr>,
+    /// What it adds up.
+    pub(crate) component: Component,
     /// Restricted columns that it depends on, beside those that the rows do.
     pub(crate) lineage: Lineage,
 }
 
-/// The bare column that an aggregate takes.
+/// What an aggregate takes of each row.
 #[derive(Debug, Clone)]
 pub(crate) struct Argument {
     pub(crate) expr: Expr,
     pub(crate) column: ColumnType,
-    pub(crate) source: SourceId,
-    pub(crate) name: String,
     pub(crate) data_type: DataType,
+    /// The products that are added up in it, if several; each is checked as if it were released (H8).
+    pub(crate) products: Vec<Expr>,
+}
+
+impl Argument {
+    pub(crate) fn new(expr: Expr, column: ColumnType, data_type: DataType, products: Vec<Expr>) -> Self {
+        Self {
+            expr,
+            column,
+            data_type,
+            products,
+        }
+    }
+
+    /// Whether it descends from a column of this source, marks of what it depends on aside.
+    fn is_of(&self, source: SourceId) -> bool {
+        let mut stored = self
+            .column
+            .lineage
+            .iter()
+            .filter(|(_, name)| !name.starts_with(RESERVED));
+        stored.any(|(of, _)| *of == source)
+    }
+
+    /// Decimals that it is taken with, if it is a floating-point number.
+    fn scale(&self) -> u8 {
+        self.column.measure.as_ref().map_or(DEFAULT_SCALE, |m| m.scale)
+    }
+
+    fn bounds(&self) -> Option<[f64; 2]> {
+        self.column.measure.as_ref()?.bounds
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,6 +177,10 @@ pub(crate) enum ValueKind {
 #[derive(Debug, Clone)]
 pub(crate) struct Group {
     pub(crate) expr: Expr,
+    /// Restricted columns that it descends from, and marks of what decided it.
+    pub(crate) lineage: Lineage,
+    /// The branch of a union that it tells.
+    pub(crate) fixes: Option<usize>,
 }
 
 /// What is to be released.
@@ -142,6 +189,8 @@ pub(crate) struct Question<'r> {
     pub(crate) number: usize,
     pub(crate) rows: &'r Restricted,
     pub(crate) classes: BTreeMap<SourceId, Vec<SourceId>>,
+    /// Classes of which no unit is in two rows.
+    pub(crate) alone: BTreeSet<SourceId>,
     pub(crate) groups: Vec<Group>,
     pub(crate) values: Vec<Value>,
     /// What decided which rows are in which group.

@@ -8,9 +8,10 @@ use datafusion::functions_aggregate::expr_fn::sum;
 use datafusion::logical_expr::{Expr, lit};
 
 use super::distinct::{Extra, beyond_units};
-use super::levels::{centered, conditional, count_where, exact, shares, units_where};
+use super::levels::{centered, conditional, count_where, exact, shares};
 use super::rewrite::{Builder, Levels};
 use super::{Argument, Check, Output, Value, ValueKind};
+use crate::typing::{Component, Kind, Lineage, Presence};
 
 /// What a value counts or sums, at the first level.
 pub(super) struct Parts {
@@ -18,6 +19,18 @@ pub(super) struct Parts {
     pub(super) inclusion: Expr,
     /// Rows that contribute something.
     support: Expr,
+    /// Position, in the engine's rows, of the number of units that do.
+    pub(super) supported: usize,
+}
+
+impl Parts {
+    fn of(rows: Expr) -> Self {
+        Self {
+            inclusion: rows.clone(),
+            support: rows,
+            supported: 0,
+        }
+    }
 }
 
 impl Builder<'_, '_> {
@@ -30,75 +43,85 @@ impl Builder<'_, '_> {
         extras: &mut Vec<Extra>,
     ) -> Result<(Parts, Option<Output>)> {
         let filter = value.filter.as_ref().map(|f| self.base.add(f.clone()));
+        let filter = match (self.kept.clone(), filter) {
+            (Some(kept), Some(filter)) => Some(kept.and(filter)),
+            (kept, filter) => kept.or(filter),
+        };
         let filter = filter.as_ref();
         let argument = value
             .argument
             .as_ref()
             .map(|a| (a, self.base.add(a.expr.clone())));
-        let (parts, output) = match (value.kind, argument) {
+        let (mut parts, output) = match (value.kind, argument) {
             (ValueKind::CountDistinct, Some((argument, column))) => {
                 let rows = level.first.add(count_where(Some(&present(&column, filter)))?);
-                let parts = Parts {
-                    inclusion: rows.clone(),
-                    support: rows,
-                };
+                let parts = Parts::of(rows);
                 let output = self.count_distinct(level, value, (argument, column), filter, &parts, extras)?;
                 (parts, output)
             }
             (_, None) => {
                 let rows = level.first.add(count_where(filter)?);
-                let parts = Parts {
-                    inclusion: rows.clone(),
-                    support: rows.clone(),
-                };
+                let parts = Parts::of(rows.clone());
                 let count = self.additive(level, &rows, false)?;
                 (parts, Some(Output::Count { count }))
             }
             (ValueKind::Count, Some((_, column))) => {
                 let rows = level.first.add(count_where(Some(&present(&column, filter)))?);
-                let parts = Parts {
-                    inclusion: rows.clone(),
-                    support: rows.clone(),
-                };
+                let parts = Parts::of(rows.clone());
                 let count = self.additive(level, &rows, false)?;
                 (parts, Some(Output::Count { count }))
             }
             (kind, Some((argument, column))) => {
-                let (parts, output) = self.measure(level, kind, (argument, &column), filter, to)?;
+                let (parts, output) =
+                    self.measure(level, kind, (argument, &column), (filter, &value.lineage), to)?;
                 (parts, Some(output))
             }
         };
-        let supported = units_where(parts.support.clone().gt(lit(0_i64)))?;
+        let supported = level.units_where(Some(parts.support.clone().gt(lit(0_i64))))?;
         let supported = self.metric(&mut level.second, supported);
         let min = self.min_units(level.class, &value.lineage);
-        self.push_check(Check::AtLeast {
-            column: supported,
-            min,
-        });
+        parts.supported = supported;
+        // A union's rows that count are of one branch or of another.
+        let united = self.question.rows.absence.branches.is_some();
+        let of_class = |argument: &Argument| {
+            let mut sources = self.question.classes[&level.class].iter();
+            !united && sources.any(|source| argument.is_of(*source))
+        };
+        let check = if value.argument.as_ref().is_some_and(of_class) {
+            Check::AtLeast {
+                column: supported,
+                min,
+            }
+        } else {
+            level.enough(supported, min)
+        };
+        self.push_check(level, check);
         Ok((parts, output))
     }
 
-    fn push_check(&mut self, check: Check) {
-        if !self.checks.contains(&check) {
+    /// Of those who are absent nothing is asked here.
+    fn push_check(&mut self, level: &Levels, check: Check) {
+        if level.presence != Presence::Never && !self.checks.contains(&check) {
             self.checks.push(check);
         }
     }
 
     /// The total of a per-unit number, no unit having more than its share (H10).
     fn additive(&mut self, level: &mut Levels, number: &Expr, signed: bool) -> Result<usize> {
-        let (largest, total) = shares(number, signed)?;
+        let of_units = level.of_units(number)?;
+        let (largest, total) = shares(&of_units, signed)?;
         let largest = self.metric(&mut level.second, largest);
         let all = self.metric(&mut level.second, total);
-        self.push_check(Check::Share {
-            largest,
-            total: all,
-            max: self.max_share(level.class),
-        });
-        Ok(if signed {
-            self.metric(&mut level.second, sum(number.clone()))
-        } else {
-            all
-        })
+        let max = self.max_share(level.class);
+        self.push_check(
+            level,
+            Check::Share {
+                largest,
+                total: all,
+                max,
+            },
+        );
+        Ok(self.metric(&mut level.second, sum(number.clone())))
     }
 
     /// Sums, averages and variances. A unit supports them with a value that is not zero (H7).
@@ -107,17 +130,27 @@ impl Builder<'_, '_> {
         level: &mut Levels,
         kind: ValueKind,
         (argument, column): (&Argument, &Expr),
-        filter: Option<&Expr>,
+        (filter, lineage): (Option<&Expr>, &Lineage),
         to: &DataType,
     ) -> Result<(Parts, Output)> {
-        let policy = self.policies[argument.source];
-        let value = exact(column, &argument.data_type, policy.scale(&argument.name));
-        let rows = level.first.add(count_where(Some(&present(&value, filter)))?);
+        let value = exact(column, &argument.data_type, argument.scale());
+        let there = present(&value, filter);
+        let rows = level.first.add(count_where(Some(&there))?);
         let nonzero = conjunction(value.clone().not_eq(lit(0_i64)), filter);
         let support = level.first.add(count_where(Some(&nonzero))?);
+        for product in &argument.products {
+            self.product(level, product, &there, lineage)?;
+        }
+        // A unit's count of nothing is 0, not NULL: it is in a sum of counts by what it adds (H7).
+        let counts = argument
+            .column
+            .measure
+            .as_ref()
+            .is_some_and(|m| m.component == Component::Rows);
         let parts = Parts {
-            inclusion: rows.clone(),
+            inclusion: if counts { support.clone() } else { rows.clone() },
             support,
+            ..Parts::of(rows.clone())
         };
         let output = match kind {
             ValueKind::Sum => {
@@ -140,7 +173,7 @@ impl Builder<'_, '_> {
                 }
             }
             _ => {
-                let distance = centered(argument, &value, policy);
+                let distance = centered(argument, &value);
                 let total = level.first.add(sum(conditional(filter, distance.clone())?));
                 let squared = level
                     .first
@@ -167,6 +200,20 @@ impl Builder<'_, '_> {
         Ok((parts, output))
     }
 
+    /// One of the products in a sum, which must be able to stand alone (H8).
+    fn product(&mut self, level: &mut Levels, product: &Expr, there: &Expr, lineage: &Lineage) -> Result<()> {
+        let product = self.base.add(product.clone());
+        let nonzero = there.clone().and(product.clone().not_eq(lit(0_i64)));
+        let support = level.first.add(count_where(Some(&nonzero))?);
+        let supported = level.units_where(Some(support.gt(lit(0_i64))))?;
+        let column = self.metric(&mut level.second, supported);
+        let min = self.min_units(level.class, lineage);
+        self.push_check(level, Check::AtLeast { column, min });
+        let total = level.first.add(sum(conditional(Some(there), product)?));
+        self.additive(level, &total, true)?;
+        Ok(())
+    }
+
     fn count_distinct(
         &mut self,
         level: &mut Levels,
@@ -178,17 +225,24 @@ impl Builder<'_, '_> {
     ) -> Result<Option<Output>> {
         if self.question.rows.is_unit_of(&argument.column, level.class) {
             // Distinct units: each counts once, so no unit has more than one share of them.
-            let one = units_where(parts.inclusion.clone().gt(lit(0_i64)))?;
+            let one = level.units_where(Some(parts.inclusion.clone().gt(lit(0_i64))))?;
             let count = self.metric(&mut level.second, one);
             #[expect(
                 clippy::cast_possible_truncation,
                 reason = "a share is above 0, and a threshold is no larger than i64"
             )]
             let min = (1.0 / self.max_share(level.class)).ceil().min(1e15) as i64;
-            self.push_check(Check::AtLeast { column: count, min });
+            self.push_check(level, Check::AtLeast { column: count, min });
             return Ok(Some(Output::Count { count }));
         }
-        let extra = beyond_units(self, (level.class, &level.unit), value, argument, column, filter);
+        let extra = beyond_units(
+            self,
+            (level.class, &level.unit, level.presence),
+            value,
+            argument,
+            column,
+            filter,
+        );
         let output = extra.count.map(|count| Output::Count { count });
         extras.push(extra);
         Ok(output)
@@ -204,10 +258,11 @@ impl Builder<'_, '_> {
                     continue;
                 }
                 let apart = one.clone().gt(lit(0_i64)).and(other.clone().eq(lit(0_i64)));
-                let column = self.metric(&mut level.second, units_where(apart)?);
+                let apart = level.units_where(Some(apart))?;
+                let column = self.metric(&mut level.second, apart);
                 let lineage: BTreeSet<_> = v.lineage.union(&w.lineage).cloned().collect();
                 let min = self.min_units(level.class, &lineage);
-                self.push_check(Check::NoneOrAtLeast { column, min });
+                self.push_check(level, Check::NoneOrAtLeast { column, min });
             }
         }
         Ok(())
@@ -217,9 +272,18 @@ impl Builder<'_, '_> {
 /// Not COUNT(*) with the average of a column: a few NULLs would empty every table. But where their conditions differ:
 /// an average tells how many it is of, to who knows what it is an average of.
 fn comparable(v: &Value, w: &Value) -> bool {
-    let counts = |value: &Value| matches!(value.kind, ValueKind::Count | ValueKind::CountDistinct);
-    let column = |value: &Value| value.argument.as_ref().map(|a| a.expr.clone());
-    v.filter != w.filter || (counts(v) && counts(w)) || (!counts(v) && !counts(w) && column(v) == column(w))
+    let conditional = |value: &Value| {
+        value.argument.as_ref().is_some_and(|a| {
+            let of_units = a.column.measure.as_ref().is_some_and(|m| m.conditional);
+            of_units || value.kind == ValueKind::Count && a.column.kind == Kind::Derived
+        })
+    };
+    let same = match (&v.component, &w.component) {
+        (Component::Rows, Component::Rows) => true,
+        (Component::Measures(a), Component::Measures(b)) => !a.is_disjoint(b),
+        _ => false,
+    };
+    v.filter != w.filter || conditional(v) || conditional(w) || same
 }
 
 /// Where an argument is there, and the condition holds.

@@ -1,13 +1,14 @@
 //! Aggregates over restricted rows: one row a unit, or the release.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan};
+use datafusion::logical_expr::{Aggregate, Expr};
 
 use super::Typer;
+use super::coarse;
 use super::expression::{Place, bare_column};
-use super::types::{ColumnType, Kind, Restricted, Scope, Typed, named};
+use super::keys::is_unique;
+use super::types::{ColumnType, Kind, Restricted, Scope, SourceId, Typed};
 use crate::plan::column_position;
 use crate::policy::{ColumnUse, JoinCondition};
 use crate::release::{Group, Question, Released, Value};
@@ -15,13 +16,14 @@ use crate::total;
 use crate::violation::{Violation, ViolationCode};
 
 /// A checked group key.
-struct Key {
-    expr: Expr,
-    column: ColumnType,
+pub(super) struct Key {
+    pub(super) expr: Expr,
+    pub(super) column: ColumnType,
 }
 
 impl Typer<'_> {
     pub(super) fn aggregate(&mut self, aggregate: &Aggregate, mut rows: Restricted) -> Option<Typed> {
+        let aggregate = &without_repetition(aggregate);
         let columns = std::mem::take(&mut rows.columns);
         let scope = Scope {
             schema: aggregate.input.schema(),
@@ -32,14 +34,22 @@ impl Typer<'_> {
             .iter()
             .map(|e| self.group_key(e, &scope))
             .collect();
-        let per_unit = rows.classes().keys().all(|class| {
+        let per_unit = rows.is_per_unit(|class| {
             keys.iter()
                 .flatten()
-                .any(|key| rows.is_unit_of(&key.column, *class))
+                .any(|key| rows.is_unit_of(&key.column, class))
         });
         let keys = keys.into_iter().collect::<Option<Vec<_>>>();
+        if rows.absence.branches.is_some() {
+            let by_key = |keys: &Vec<Key>| keys.iter().any(|key| key.column.is(ColumnUse::Join));
+            if per_unit {
+                return self.presence_relation(aggregate, rows, keys?, &scope);
+            } else if keys.as_ref().is_some_and(by_key) {
+                return self.refuse_union_of_others();
+            }
+        }
         if per_unit {
-            return self.per_unit(aggregate, rows, keys?);
+            return self.per_unit(aggregate, rows, &scope, keys?);
         }
         let released_keys = keys.as_ref().is_none_or(|keys| self.releasable(keys));
         let values: Vec<Option<Value>> = aggregate
@@ -53,7 +63,27 @@ impl Typer<'_> {
         if !released_keys || !conditions {
             return None;
         }
-        self.release(aggregate, rows, keys, values)
+        let alone = self.alone(&rows, &columns);
+        self.release(aggregate, (rows, alone), keys, values)
+    }
+
+    /// The classes of which no unit is in two rows: proven of the pinned files, or by a grouping below (H11).
+    fn alone(&self, rows: &Restricted, columns: &[ColumnType]) -> BTreeSet<SourceId> {
+        let mut alone = BTreeSet::new();
+        if !rows.absence.is_empty() {
+            return alone;
+        }
+        for (class, sources) in rows.classes() {
+            let hidden = sources.iter().filter_map(|source| rows.unit(*source));
+            let hidden = hidden.filter_map(|unit| rows.plan.schema().maybe_index_of_column(&unit));
+            let visible = columns.iter().enumerate();
+            let visible = visible.filter(|(_, column)| rows.is_unit_of(column, class));
+            let unit: BTreeSet<usize> = hidden.chain(visible.map(|(index, _)| index)).collect();
+            if is_unique(&rows.plan, &unit, self.catalog) {
+                alone.insert(class);
+            }
+        }
+        alone
     }
 
     fn group_key(&mut self, expr: &Expr, scope: &Scope<'_>) -> Option<Key> {
@@ -76,55 +106,17 @@ impl Typer<'_> {
         })
     }
 
-    /// One row a unit, and dimensions: still rows of individuals, so still restricted.
-    fn per_unit(&mut self, aggregate: &Aggregate, mut rows: Restricted, keys: Vec<Key>) -> Option<Typed> {
-        if !aggregate.aggr_expr.is_empty() {
-            let message =
-                "Aggregates for each individual are not supported; an aggregate is grouped by dimensions.";
-            let violation = Violation::new(ViolationCode::AggregateNotAllowed, "aggregate", message);
-            self.violations
-                .push(violation.rewrite("GROUP BY dimensions, or SELECT DISTINCT of the join column"));
-            return None;
-        }
-        for key in &keys {
-            // A value repeated as often as it differs is a SUM(DISTINCT) in disguise.
-            if key.column.is(ColumnUse::Measure) && !key.column.is(ColumnUse::Dimension) {
-                self.refuse_key_column(&key.column, &key.expr);
-                return None;
-            }
-        }
-        let mut group = Vec::with_capacity(keys.len() + rows.sources.len());
-        for (index, key) in keys.into_iter().enumerate() {
-            group.push(named(key.expr, &aggregate.schema, index));
-            // How many rows a unit has depends, from here on, on what was distinguished (H20).
-            rows.control.extend(key.column.lineage.iter().cloned());
-            rows.columns.push(key.column);
-        }
-        group.extend(rows.units().into_iter().map(Expr::Column));
-        let grouped = Aggregate::try_new(Arc::new(rows.plan), group, Vec::new());
-        rows.plan = LogicalPlan::Aggregate(self.built(grouped)?);
-        Some(Typed::Restricted(Box::new(rows)))
-    }
-
     /// What is grouped by leaves as it is.
     fn releasable(&mut self, keys: &[Key]) -> bool {
         let mut good = true;
         for key in keys {
             let identifying = key.column.is(ColumnUse::Join) || !key.column.units.is_empty();
-            let stepped = match &key.column.kind {
-                Kind::Stored(source, name) => self
-                    .source(*source)
-                    .policy
-                    .columns
-                    .get(name)
-                    .is_some_and(|p| p.step.is_some()),
-                _ => false,
-            };
             let dimension = match key.column.kind {
                 Kind::Stored(_, _) => key.column.is(ColumnUse::Dimension),
-                Kind::Derived | Kind::Open | Kind::Literal => true,
+                Kind::Derived => !key.column.only_measured(),
+                Kind::Open | Kind::Literal => true,
             };
-            if identifying || stepped || !dimension {
+            if identifying || key.column.step.is_some() || !dimension {
                 self.refuse_key_column(&key.column, &key.expr);
                 good = false;
             }
@@ -132,20 +124,29 @@ impl Typer<'_> {
         good
     }
 
-    fn refuse_key_column(&mut self, column: &ColumnType, expr: &Expr) {
+    pub(super) fn refuse_key_column(&mut self, column: &ColumnType, expr: &Expr) {
+        let at = expr.column_refs().into_iter().find_map(column_position);
         let Kind::Stored(source, name) = &column.kind else {
+            let message = if column.step.is_some() {
+                "What is computed of a dimension with a least step can be grouped by in such steps only."
+            } else {
+                "What is computed of measures is a measure, and cannot be grouped by."
+            };
+            let violation = Violation::new(ViolationCode::ColumnUse, "aggregate", message).at(at);
+            self.violations.push(violation.rewrite("GROUP BY a dimension"));
             return;
         };
         let info = self.source(*source);
         let table = info.table.full_name();
+        let part = info.policy.columns.get(name);
+        let coarser = part.and_then(|part| coarse::form(name, part));
         let why = if column.is(ColumnUse::Join) {
             "is a join column: it identifies individuals"
-        } else if column.is(ColumnUse::Measure) {
-            "is a measure"
+        } else if column.step.is_some() {
+            "may be used in steps only"
         } else {
-            "has a least step, which is not supported yet"
+            "is a measure"
         };
-        let at = expr.column_refs().into_iter().find_map(column_position);
         let dimensions = info
             .policy
             .columns
@@ -158,14 +159,15 @@ impl Typer<'_> {
             format!("{name} of {table} {why}, and cannot be grouped by."),
         );
         let violation = violation.table(table).column(name).at(at);
-        self.violations.push(match dimensions.as_slice() {
-            [] => violation.rewrite("the aggregate without GROUP BY"),
-            names => violation.rewrite(format!("GROUP BY {}", names.join(", "))),
+        self.violations.push(match (coarser, dimensions.as_slice()) {
+            (Some(form), _) => violation.rewrite(format!("GROUP BY {form}")),
+            (None, []) => violation.rewrite("the aggregate without GROUP BY"),
+            (None, names) => violation.rewrite(format!("GROUP BY {}", names.join(", "))),
         });
     }
 
     /// Whether each source was joined as its owner demands.
-    fn conditions(&mut self, rows: &Restricted) -> bool {
+    pub(super) fn conditions(&mut self, rows: &Restricted) -> bool {
         let mut good = true;
         for (source, state) in &rows.sources {
             let info = self.source(*source);
@@ -197,20 +199,11 @@ impl Typer<'_> {
     fn release(
         &mut self,
         aggregate: &Aggregate,
-        rows: Restricted,
+        (rows, alone): (Restricted, BTreeSet<SourceId>),
         keys: Vec<Key>,
         values: Vec<Value>,
     ) -> Option<Typed> {
-        let number = self.releases.len();
-        if number >= self.limits.releases || values.len() > self.limits.values_per_release {
-            let message = format!(
-                "A statement releases at most {} times, {} values each.",
-                self.limits.releases, self.limits.values_per_release
-            );
-            self.violations
-                .push(Violation::new(ViolationCode::TooLarge, "limits", message));
-            return None;
-        }
+        let number = self.release_number(values.len())?;
         let mut control = rows.control.clone();
         control.extend(keys.iter().flat_map(|key| key.column.lineage.iter().cloned()));
         let classes: BTreeMap<_, _> = rows.classes();
@@ -226,13 +219,18 @@ impl Typer<'_> {
                 } else {
                     key.expr
                 };
-                Group { expr }
+                Group {
+                    expr,
+                    lineage: key.column.lineage,
+                    fixes: key.column.fixes,
+                }
             })
             .collect();
         let question = Question {
             number,
             rows: &rows,
             classes,
+            alone,
             groups,
             values,
             control,
@@ -241,4 +239,16 @@ impl Typer<'_> {
         self.releases.push(release);
         Some(Typed::Released(plan))
     }
+}
+
+/// What is grouped by twice is one key: the planner gives it one field.
+fn without_repetition(aggregate: &Aggregate) -> Aggregate {
+    let mut aggregate = aggregate.clone();
+    let mut seen: Vec<Expr> = Vec::with_capacity(aggregate.group_expr.len());
+    aggregate.group_expr.retain(|key| {
+        let new = !seen.contains(key);
+        seen.push(key.clone());
+        new
+    });
+    aggregate
 }

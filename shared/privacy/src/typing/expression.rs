@@ -5,6 +5,7 @@ use datafusion::logical_expr::expr::{Between, Case, InList, Like};
 use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, TryCast};
 
 use super::Typer;
+use super::coarse::{self, coarse};
 use super::types::{ColumnType, Kind, Lineage, Scope};
 use crate::plan::column_position;
 use crate::policy::ColumnUse;
@@ -71,13 +72,16 @@ impl Typer<'_> {
         Some(Total { expr, lineage })
     }
 
-    fn rewrite(
+    pub(super) fn rewrite(
         &mut self,
         expr: &Expr,
         scope: &Scope<'_>,
         place: Place,
         lineage: &mut Lineage,
     ) -> Option<Expr> {
+        if let Some(form) = coarse(expr, scope) {
+            return self.coarsened(expr, form, scope, place, lineage);
+        }
         let mut part = |typer: &mut Self, e: &Expr| typer.rewrite(e, scope, place, lineage);
         match expr {
             Expr::Alias(alias) => part(self, &alias.expr),
@@ -232,44 +236,53 @@ impl Typer<'_> {
 
     /// Whether a column may be read where it stands.
     fn may_use(&mut self, column: &Column, found: &ColumnType, place: Place) -> bool {
-        let Kind::Stored(source, name) = &found.kind else {
-            return true;
-        };
-        let info = self.source(*source);
-        let (policy, table) = (info.policy, info.table.full_name());
-        let part = policy.columns.get(name);
-        let measured =
-            place == Place::Where && found.is(ColumnUse::Measure) && part.is_some_and(|p| p.filter);
-        let at = column_position(column);
-        if found.is(ColumnUse::Dimension) || measured {
-            if part.is_some_and(|p| p.step.is_some()) {
-                let message = format!("{name} may be used in steps only, which are not supported yet.");
-                let violation = Violation::new(ViolationCode::MechanismNotAvailable, place.rule(), message);
-                self.violations.push(violation.table(table).column(name).at(at));
-                return false;
-            }
+        if matches!(found.kind, Kind::Open | Kind::Literal) {
             return true;
         }
-        let (message, rewrite) = if found.is(ColumnUse::Measure) {
+        let filtered = place == Place::Where && found.measure.as_ref().is_some_and(|m| m.filter);
+        if (found.is(ColumnUse::Dimension) || filtered) && found.step.is_none() {
+            return true;
+        }
+        let (name, of_table, stored) = match &found.kind {
+            Kind::Stored(source, name) => {
+                let info = self.source(*source);
+                let part = info.policy.columns.get(name);
+                let table = info.table.full_name();
+                (name, format!(" of {table}"), Some((table, part)))
+            }
+            _ => (&column.name, String::new(), None),
+        };
+        let coarser = stored.as_ref().and_then(|(_, part)| coarse::form(name, (*part)?));
+        let (message, rewrite) = if found.step.is_some() {
+            (
+                format!("{name}{of_table} may be used in steps only."),
+                coarser.unwrap_or_else(|| format!("date_trunc('month', {name})")),
+            )
+        } else if found.is(ColumnUse::Measure) {
             (
                 format!(
-                    "{name} is a measure of {table}: it may be aggregated, not {}.",
+                    "{name} is a measure{of_table}: it may be aggregated, not {}.",
                     place.describe()
                 ),
-                format!("an aggregate of the bare column, such as SUM({name})"),
+                coarser.unwrap_or_else(|| format!("an aggregate of the bare column, such as SUM({name})")),
             )
         } else {
             (
                 format!(
-                    "{name} is a join column of {table}: it identifies individuals and may not be {}.",
+                    "{name} is a join column{of_table}: it identifies individuals and may not be {}.",
                     place.describe()
                 ),
                 format!("an equality with another table's join column, or COUNT(DISTINCT {name})"),
             )
         };
-        let violation = Violation::new(ViolationCode::ColumnUse, place.rule(), message);
-        self.violations
-            .push(violation.table(table).column(name).at(at).rewrite(rewrite));
+        let violation = Violation::new(ViolationCode::ColumnUse, place.rule(), message)
+            .column(name)
+            .at(column_position(column))
+            .rewrite(rewrite);
+        self.violations.push(match stored {
+            Some((table, _)) => violation.table(table),
+            None => violation,
+        });
         false
     }
 }

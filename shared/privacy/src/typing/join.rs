@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Typer;
+use super::absence::Absence;
 use super::origin::{identity, origins};
+use super::outer::Keeps;
 use super::pairs::Pairs;
 use super::types::{ColumnType, Lineage, Restricted, SourceState, Typed};
 use crate::policy::JoinKind;
@@ -24,6 +26,7 @@ pub(super) struct Side<'p> {
     /// Empty for an open side.
     pub(super) sources: BTreeMap<usize, SourceState>,
     pub(super) control: Lineage,
+    pub(super) absence: Absence,
 }
 
 impl<'p> Side<'p> {
@@ -33,6 +36,7 @@ impl<'p> Side<'p> {
             columns,
             sources,
             control,
+            absence,
         } = rows;
         Self {
             original,
@@ -40,6 +44,7 @@ impl<'p> Side<'p> {
             columns,
             sources,
             control,
+            absence,
         }
     }
 
@@ -55,12 +60,14 @@ impl<'p> Side<'p> {
             columns,
             sources,
             control,
+            absence,
         } = self;
         Restricted {
             plan,
             columns,
             sources,
             control,
+            absence,
         }
     }
 }
@@ -101,13 +108,25 @@ impl<'a> Typer<'a> {
                 let pairs = self.pairs(join, &left, &right)?.swapped();
                 self.semi_join(join, right, left, pairs)
             }
-            JoinType::Left if !left.is_open() && right.is_open() => {
+            JoinType::Left => {
                 let pairs = self.pairs(join, &left, &right)?;
-                self.look_up(join, left, right, pairs, true)
+                self.kept_join(join, left, right, pairs)
             }
-            JoinType::Right if left.is_open() && !right.is_open() => {
+            JoinType::Right => {
                 let pairs = self.pairs(join, &left, &right)?.swapped();
-                self.look_up(join, right, left, pairs, true)
+                self.kept_join(join, right, left, pairs)
+            }
+            JoinType::Full => {
+                let pairs = self.pairs(join, &left, &right)?;
+                self.outer_join(join, left, right, pairs, Keeps::Both)
+            }
+            JoinType::LeftAnti => {
+                let pairs = self.pairs(join, &left, &right)?;
+                self.outer_join(join, left, right, pairs, Keeps::OnlyUnmatched)
+            }
+            JoinType::RightAnti => {
+                let pairs = self.pairs(join, &left, &right)?.swapped();
+                self.outer_join(join, right, left, pairs, Keeps::OnlyUnmatched)
             }
             JoinType::LeftMark | JoinType::RightMark => {
                 let message = "IN or EXISTS over another tenant's table must be a condition of WHERE of its own, not part of OR.";
@@ -117,19 +136,15 @@ impl<'a> Typer<'a> {
                 );
                 None
             }
-            _ => self.refuse_absence(),
         }
     }
 
-    /// Who is missing from a table is as personal as who is in it (H5): against an own list, one row short of the
-    /// whole, the count of what is absent tells about that one row.
-    pub(super) fn refuse_absence<T>(&mut self) -> Option<T> {
-        let message = "Outer joins, NOT IN, NOT EXISTS and EXCEPT reveal who is absent from a table, and are not supported over other tenants' rows.";
-        let violation = Violation::new(ViolationCode::Absence, "H5", message);
-        self.violations.push(violation.rewrite(
-            "an inner join, or IN (SELECT …); a total and an overlap, subtracted above both aggregates",
-        ));
-        None
+    /// The pairs have the side that is kept on their left.
+    fn kept_join(&mut self, join: &Join, kept: Side<'_>, other: Side<'_>, pairs: Pairs) -> Option<Typed> {
+        if pairs.identity.is_empty() && !kept.is_open() && other.is_open() {
+            return self.look_up(join, kept, other, pairs, true);
+        }
+        self.outer_join(join, kept, other, pairs, Keeps::Left)
     }
 
     fn open_side<'p>(&mut self, original: &'p LogicalPlan, plan: &LogicalPlan) -> Option<Side<'p>> {
@@ -146,6 +161,7 @@ impl<'a> Typer<'a> {
             columns,
             sources: BTreeMap::new(),
             control: Lineage::new(),
+            absence: Absence::default(),
         })
     }
 
@@ -157,6 +173,9 @@ impl<'a> Typer<'a> {
                 (true, false) => self.look_up(join, right, left, pairs.swapped(), false),
                 _ => self.refuse_without_key(&left, &right),
             };
+        }
+        if left.absence.branches.is_some() || right.absence.branches.is_some() {
+            return self.refuse_union_in_join();
         }
         let partners = self.may_meet(&left, &right, &pairs, JoinKind::Inner);
         let unique = self.open_is_unique(&left, &right, &pairs, true);
@@ -179,6 +198,8 @@ impl<'a> Typer<'a> {
             rows.merge_classes(&same);
             rows.columns[l].units.clone_from(&same);
             rows.columns[left_width + r].units = same;
+            let by_key = self.same_by_key(&rows.columns[l], &rows.columns[left_width + r]);
+            rows.merge_classes(&by_key);
         }
         self.at_most_twice(&rows)?;
         Some(Typed::Restricted(Box::new(rows)))
@@ -194,6 +215,15 @@ impl<'a> Typer<'a> {
         join_type: JoinType,
     ) -> Option<Restricted> {
         let plan = self.join_plan(left.plan, right.plan, pairs, join_type)?;
+        // Only a look-up takes a union.
+        let branches = left.absence.branches.clone().or(right.absence.branches.clone());
+        let mut absence = left.absence;
+        absence.branches = branches;
+        absence.own_rows = false;
+        absence.joined_with(&right.sources.keys().copied().collect());
+        let mut others = right.absence;
+        others.joined_with(&left.sources.keys().copied().collect());
+        absence.matches.extend(others.matches);
         let mut sources = left.sources;
         sources.extend(right.sources);
         for (source, column) in &pairs.joined {
@@ -211,12 +241,13 @@ impl<'a> Typer<'a> {
             columns,
             sources,
             control,
+            absence,
         };
         let visible = join
             .schema
             .columns()
             .into_iter()
-            .chain(rows.units())
+            .chain(rows.hidden())
             .map(Expr::Column)
             .collect();
         let ordered = Projection::try_new(visible, Arc::new(rows.plan));

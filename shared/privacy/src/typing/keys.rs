@@ -49,10 +49,13 @@ fn keys(plan: &LogicalPlan, catalog: &Catalog) -> Vec<Key> {
             let input = projection.input.schema();
             let from: Vec<Option<usize>> = projection.expr.iter().map(|e| position(e, input)).collect();
             let moved = |old: &usize| from.iter().position(|f| *f == Some(*old));
-            keys(&projection.input, catalog)
-                .iter()
-                .filter_map(|key| key.iter().map(moved).collect())
-                .collect()
+            let all = keys(&projection.input, catalog);
+            // One column may stand in several places, and be the key in each.
+            let single = all.iter().filter(|key| key.len() == 1).flatten();
+            let single = single.flat_map(|old| (0..from.len()).filter(|i| from[*i] == Some(*old)));
+            let several = all.iter().filter(|key| key.len() > 1);
+            let several = several.filter_map(|key| key.iter().map(moved).collect());
+            single.map(|index| Key::from([index])).chain(several).collect()
         }
         LogicalPlan::Aggregate(aggregate) => {
             let input = aggregate.input.schema();

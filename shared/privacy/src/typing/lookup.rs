@@ -24,9 +24,6 @@ impl Typer<'_> {
         pairs: Pairs,
         outer: bool,
     ) -> Option<Typed> {
-        if outer && !pairs.identity.is_empty() {
-            return self.refuse_absence();
-        }
         let keys: Option<BTreeSet<usize>> = pairs.dimension.iter().map(|pair| pair.right.0).collect();
         let keys = match keys {
             Some(keys) if !keys.is_empty() => keys,
@@ -47,7 +44,7 @@ impl Typer<'_> {
             return None;
         }
         for column in &mut table.columns {
-            *column = ColumnType::open(pairs.lineage.clone(), None);
+            *column = ColumnType::looked_up(pairs.lineage.clone());
         }
         let join_type = if outer { JoinType::Left } else { JoinType::Inner };
         // The original's order of sides; the columns of both are put back into it.

@@ -5,21 +5,36 @@
 //! statement selected. Each rule stands in one place, with the leak it closes; a node without a rule is refused.
 //! The walk goes on after a violation, on the parts that it does not concern, so that all are told at once.
 
+mod absence;
 mod aggregate;
+mod argument;
+mod arithmetic;
+mod case;
+mod coarse;
+mod decimal;
 mod expression;
 mod free;
 mod join;
 mod keys;
+mod list;
 mod lookup;
+mod moment;
 mod operation;
 mod origin;
+mod outer;
 mod pairs;
+mod parent;
 mod partner;
 mod prepared;
+mod presence;
 mod rows;
 mod scan;
 mod semi;
 mod types;
+mod union;
+mod unit_sum;
+mod unit_value;
+mod units;
 mod value;
 
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -31,8 +46,9 @@ use crate::limits::Limits;
 use crate::release::Release;
 use crate::violation::{Violation, ViolationCode, Violations};
 
+pub(crate) use absence::{Absence, Branches, Match, branch_name};
 use types::Typed;
-pub(crate) use types::{ColumnType, Lineage, Restricted, Source, SourceId};
+pub(crate) use types::{ColumnType, Component, Kind, Lineage, Presence, Restricted, Source, SourceId};
 
 /// The walk's state.
 pub(crate) struct Typer<'a> {
@@ -40,6 +56,10 @@ pub(crate) struct Typer<'a> {
     pub(crate) limits: &'a Limits,
     pub(crate) sources: Vec<Source<'a>>,
     pub(crate) releases: Vec<Release>,
+    /// Outer and anti joins met so far.
+    pub(crate) matches: usize,
+    /// Branches of unions met so far.
+    pub(crate) branches: usize,
     pub(crate) violations: Violations,
 }
 
@@ -62,11 +82,17 @@ pub(crate) fn check<'a>(
         limits,
         sources: Vec::new(),
         releases: Vec::new(),
+        matches: 0,
+        branches: 0,
         violations: Violations::default(),
     };
     let top = match typer.node(plan) {
         Some(Typed::Open(plan)) => Some(plan),
         Some(Typed::Released(plan)) => typer.ordered(plan),
+        Some(Typed::Restricted(rows)) if rows.absence.own_rows => {
+            let listed = typer.list(&rows, plan.schema());
+            listed.and_then(|listed| typer.ordered(listed))
+        }
         Some(Typed::Restricted(rows)) => {
             typer.refuse_rows(&rows);
             None
@@ -117,12 +143,19 @@ impl<'a> Typer<'a> {
         if inputs.iter().all(|input| !matches!(input, Typed::Restricted(_))) {
             return self.free(plan, inputs);
         }
-        if inputs.len() > 1 {
-            return self.refuse_union();
+        if let LogicalPlan::Union(union) = plan {
+            return self.union(union, inputs);
         }
         let Some(Typed::Restricted(rows)) = inputs.pop() else {
             return None;
         };
+        // What comes first among own rows that overlap is a matter of the caller.
+        if let (LogicalPlan::Sort(_) | LogicalPlan::Limit(_), [input]) = (plan, plan.inputs().as_slice())
+            && rows.absence.own_rows
+        {
+            let listed = self.list(&rows, input.schema())?;
+            return self.free(plan, vec![Typed::Released(listed)]);
+        }
         match plan {
             LogicalPlan::SubqueryAlias(alias) => self.alias(alias, *rows),
             LogicalPlan::Projection(projection) => self.projection(projection, *rows),
@@ -138,6 +171,21 @@ impl<'a> Typer<'a> {
         }
     }
 
+    /// The number of one more release of so many values, unless there are too many.
+    fn release_number(&mut self, values: usize) -> Option<usize> {
+        let number = self.releases.len();
+        if number < self.limits.releases && values <= self.limits.values_per_release {
+            return Some(number);
+        }
+        let message = format!(
+            "A statement releases at most {} times, {} values each.",
+            self.limits.releases, self.limits.values_per_release
+        );
+        self.violations
+            .push(Violation::new(ViolationCode::TooLarge, "limits", message));
+        None
+    }
+
     pub(crate) fn source(&self, source: SourceId) -> Source<'a> {
         self.sources[source].clone()
     }
@@ -145,10 +193,12 @@ impl<'a> Typer<'a> {
     /// A union below a release counts caller-made rows together with others' (H4): a total that is one larger with
     /// `UNION ALL SELECT 'alice'` than without tells whether alice is there.
     fn refuse_union(&mut self) -> Option<Typed> {
-        let message = "A union cannot take rows of another tenant's table.";
+        let message =
+            "A union cannot take rows of another tenant's table together with own or released ones.";
         let violation = Violation::new(ViolationCode::SetOperation, "H4", message);
         self.violations.push(violation.rewrite(
-            "an aggregate of each side alone, the results combined above: SELECT (SELECT COUNT(*) FROM a) + (SELECT COUNT(*) FROM b)",
+            "an aggregate of each side alone, the results combined above; a total reach is that of both less the overlap: SELECT (SELECT \
+             COUNT(*) FROM own) + (SELECT COUNT(*) FROM b) - (SELECT COUNT(*) FROM b WHERE b.key IN (SELECT key FROM own))",
         ));
         None
     }

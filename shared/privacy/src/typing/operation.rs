@@ -7,6 +7,7 @@ use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, Operator, 
 
 use super::Typer;
 use super::expression::first_position;
+use super::moment::moved;
 use super::types::{Lineage, Scope};
 use crate::total::{self, Arguments, Conversion};
 use crate::violation::{Violation, ViolationCode};
@@ -47,8 +48,22 @@ impl Typer<'_> {
                     right_before.get_type(scope.schema).ok()?,
                 );
                 let result = original.get_type(scope.schema).ok()?;
+                if matches!(types.1, DataType::Interval(_)) || types.0 == DataType::Date32 {
+                    let moved = moved(op, (left, right), (&types.0, &types.1));
+                    if moved.is_none() {
+                        self.refuse_expression(
+                            original,
+                            "This computation with a date or moment",
+                            "a date minus a date, or plus or minus a literal INTERVAL of up to a century (a year for nanoseconds)",
+                        );
+                    }
+                    return moved;
+                }
                 if types.0.is_floating() && types.1.is_floating() && op != Operator::Modulo {
                     return Some(plain(left, right));
+                }
+                if let Some(exact) = decimals(op, (&left, &types.0), (&right, &types.1)) {
+                    return Some(Expr::TryCast(TryCast::new(Box::new(exact), result)));
                 }
                 // Products of these do not fit the decimals that hold all others.
                 let wide = op == Operator::Multiply && result == DataType::UInt64;
@@ -192,6 +207,32 @@ impl Typer<'_> {
     }
 }
 
+/// Sums and products that have a decimal in them, where all their digits fit.
+fn decimals(op: Operator, left: (&Expr, &DataType), right: (&Expr, &DataType)) -> Option<Expr> {
+    let digits = |t: &DataType| match t {
+        DataType::Decimal128(digits, scale) => Some((*digits, u8::try_from(*scale).ok()?)),
+        whole if whole.is_integer() => Some((total::integer_digits(whole), 0)),
+        _ => None,
+    };
+    if left.1.is_integer() && right.1.is_integer() {
+        return None;
+    }
+    let ((d1, s1), (d2, s2)) = (digits(left.1)?, digits(right.1)?);
+    let needed = match op {
+        Operator::Multiply => d1.checked_add(d2)?,
+        Operator::Plus | Operator::Minus => (d1 - s1).max(d2 - s2) + s1.max(s2) + 1,
+        _ => return None,
+    };
+    let exact = |e: &Expr, (digits, scale): (u8, u8)| {
+        let to = DataType::Decimal128(digits, scale.cast_signed());
+        Box::new(Expr::Cast(Cast::new(Box::new(e.clone()), to)))
+    };
+    (needed <= 38).then(|| {
+        let (left, right) = (exact(left.0, (d1, s1)), exact(right.0, (d2, s2)));
+        Expr::BinaryExpr(BinaryExpr::new(left, op, right))
+    })
+}
+
 /// The arguments with which a function cannot fail; nothing if there are none.
 fn total_arguments(
     rule: Arguments,
@@ -219,6 +260,22 @@ fn total_arguments(
             return Some(vec![lit(part), moment?]);
         }
         Arguments::Float => type_of(0).is_some_and(|t| t.is_floating()) && args.iter().skip(1).all(literal),
+        Arguments::Decimals => {
+            let few = |arg: &Expr| matches!(arg, Expr::Literal(value, _) if whole(value).is_some_and(|d| d.abs() <= 15));
+            type_of(0).is_some_and(|t| t.is_floating()) && args.len() <= 2 && args.iter().skip(1).all(few)
+        }
+        Arguments::BinOf => {
+            let mut args = args.into_iter();
+            let (stride, moment) = (args.next()?, args.next()?);
+            let from: Vec<Expr> = args.collect();
+            let dated = from.len() <= 1
+                && from
+                    .iter()
+                    .all(|e| matches!(e, Expr::Literal(value, _) if !value.is_null()));
+            let moment = total::binnable(moment, &type_of(1)?, &stride)?;
+            let all = [stride, moment].into_iter().chain(from).collect();
+            return dated.then_some(all);
+        }
         Arguments::TrailingAtLeast(least) => args.iter().skip(1).enumerate().all(|(i, arg)| match arg {
             Expr::Literal(value, _) => whole(value).zip(least.get(i)).is_some_and(|(v, l)| v >= *l),
             _ => false,

@@ -14,7 +14,7 @@ use crate::total;
 use crate::violation::{Violation, ViolationCode};
 
 /// A join's conditions, checked and total.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Pairs {
     /// Equalities of join columns of one identity and type: positions on both sides, and the expressions.
     pub(super) identity: Vec<Pair>,
@@ -71,7 +71,7 @@ impl Typer<'_> {
             columns: &right.columns,
         };
         // Joined as if it were `=`, it would mean something else than it says.
-        if join.null_equality == NullEquality::NullEqualsNull && !is_intersection(join) {
+        if join.null_equality == NullEquality::NullEqualsNull && !is_set_operation(join) {
             let (l, r) = join.on.first()?;
             return self.refuse_key(
                 "IS NOT DISTINCT FROM cannot join other tenants' rows: NULL matches nothing.",
@@ -99,6 +99,8 @@ impl Typer<'_> {
             let schema = self.built(join.left.schema().join(join.right.schema()))?;
             good &= self.residual(filter, &schema, left, right, &mut pairs).is_some();
         }
+        let selects = join.on.first().map(|(l, _)| l).or(join.filter.as_ref());
+        good &= !selects.is_some_and(|condition| self.refuse_selection(&pairs.lineage, condition));
         good.then_some(pairs)
     }
 
@@ -239,13 +241,20 @@ impl Typer<'_> {
     }
 }
 
-/// INTERSECT: a semi join of distinct rows by all columns.
-fn is_intersection(join: &Join) -> bool {
-    let distinct = match join.left.as_ref() {
+/// INTERSECT or EXCEPT: a semi or anti join of distinct rows by all columns. Rows of another such join are distinct.
+fn is_set_operation(join: &Join) -> bool {
+    let mut left = join.left.as_ref();
+    while let LogicalPlan::SubqueryAlias(alias) = left {
+        left = &alias.input;
+    }
+    let distinct = match left {
         LogicalPlan::Aggregate(aggregate) => aggregate.aggr_expr.is_empty(),
+        LogicalPlan::Join(inner) => is_set_operation(inner),
         _ => false,
     };
     let sides = [join.left.schema(), join.right.schema()];
     let by_all = sides.iter().all(|side| side.fields().len() == join.on.len());
-    distinct && by_all && join.filter.is_none() && join.join_type == JoinType::LeftSemi
+    let kind = matches!(join.join_type, JoinType::LeftSemi | JoinType::LeftAnti);
+    let nulls = join.null_equality == NullEquality::NullEqualsNull;
+    distinct && nulls && by_all && join.filter.is_none() && kind
 }

@@ -55,7 +55,7 @@ impl Typer<'_> {
             .collect()
     }
 
-    fn admits(&mut self, source: usize, others: &BTreeSet<Uuid>, kind: JoinKind) {
+    pub(super) fn admits(&mut self, source: usize, others: &BTreeSet<Uuid>, kind: JoinKind) {
         let info = self.source(source);
         let (table, joins) = (info.table.full_name(), &info.policy.joins);
         let mut refuse = |message: String| {

@@ -1,15 +1,16 @@
 //! Alias, projection and filter over restricted rows.
 
 use datafusion::logical_expr::utils::split_conjunction;
-use datafusion::logical_expr::{Expr, Filter, LogicalPlan, Projection, SubqueryAlias};
+use datafusion::logical_expr::{
+    Expr, ExprSchemable, Filter, LogicalPlan, Projection, SubqueryAlias, TryCast,
+};
 use std::sync::Arc;
 
 use super::Typer;
+use super::coarse::computes_measures;
 use super::expression::{Place, bare_column};
-use super::types::{ColumnType, Kind, Restricted, Scope, Typed, named};
-use crate::plan::column_position;
-use crate::policy::{ColumnUse, Expressions};
-use crate::violation::{Violation, ViolationCode};
+use super::types::{ColumnType, Restricted, Scope, Typed, named};
+use crate::policy::ColumnUse;
 
 impl Typer<'_> {
     pub(super) fn alias(&mut self, alias: &SubqueryAlias, mut rows: Restricted) -> Option<Typed> {
@@ -36,7 +37,7 @@ impl Typer<'_> {
         if exprs.len() < projection.expr.len() {
             return None;
         }
-        exprs.extend(rows.units().into_iter().map(Expr::Column));
+        exprs.extend(rows.hidden().into_iter().map(Expr::Column));
         let projection = Projection::try_new(exprs, Arc::new(rows.plan));
         rows.plan = LogicalPlan::Projection(self.built(projection)?);
         Some(Typed::Restricted(Box::new(rows)))
@@ -46,8 +47,8 @@ impl Typer<'_> {
         if let Some(column) = bare_column(expr, scope) {
             return Some((expr.clone().unalias(), scope.column(column)?.clone()));
         }
-        if self.refuse_computed_measure(expr, scope) {
-            return None;
+        if computes_measures(expr, scope) {
+            return self.computed_measure(expr, scope);
         }
         let total = self.total(expr, scope, Place::Select)?;
         let literal = matches!(total.expr, Expr::Literal(_, _));
@@ -59,41 +60,11 @@ impl Typer<'_> {
         Some((total.expr, column))
     }
 
-    /// Arithmetic over measures can single out a value (H8): it needs a level of its own.
-    fn refuse_computed_measure(&mut self, expr: &Expr, scope: &Scope<'_>) -> bool {
-        let mut refused = false;
-        for column in expr.column_refs() {
-            let Some(ColumnType {
-                kind: Kind::Stored(source, name),
-                uses,
-                ..
-            }) = scope.column(column)
-            else {
-                continue;
-            };
-            if uses.contains(&ColumnUse::Measure) && !uses.contains(&ColumnUse::Dimension) {
-                let table = self.source(*source).table.full_name();
-                let arithmetic = self.source(*source).policy.expressions >= Expressions::Arithmetic;
-                let why = if arithmetic {
-                    "is not supported yet"
-                } else {
-                    "is not among what its policy allows"
-                };
-                let message = format!(
-                    "Computing with {name}, a measure of {table}, {why}: aggregates take bare columns."
-                );
-                let violation = Violation::new(ViolationCode::ExpressionNotAllowed, "H8", message)
-                    .table(table)
-                    .column(name)
-                    .at(column_position(column))
-                    .rewrite(format!(
-                        "SUM({name}) or another aggregate, computed with above it"
-                    ));
-                self.violations.push(violation);
-                refused = true;
-            }
-        }
-        refused
+    /// A product of measures, where their owner lets them be computed with (H8): still a measure.
+    fn computed_measure(&mut self, expr: &Expr, scope: &Scope<'_>) -> Option<(Expr, ColumnType)> {
+        let (product, _, column) = self.measured(expr, scope)?;
+        let to = expr.get_type(scope.schema).ok()?;
+        Some((Expr::TryCast(TryCast::new(Box::new(product), to)), column))
     }
 
     /// Conditions over dimensions. What a row was kept for is control lineage: a column's own threshold holds for
@@ -108,6 +79,7 @@ impl Typer<'_> {
         let mut refused = false;
         for condition in split_conjunction(&filter.predicate) {
             match self.condition(condition, &scope) {
+                Some((_, lineage)) if self.refuse_selection(&lineage, condition) => refused = true,
                 Some((expr, lineage)) => {
                     rows.control.extend(lineage);
                     kept.push(expr);

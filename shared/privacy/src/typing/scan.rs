@@ -5,13 +5,14 @@ use datafusion::common::{Column, TableReference};
 use datafusion::logical_expr::expr_fn::when;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan, lit};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::Typer;
-use super::types::{ColumnType, Lineage, Restricted, Source, SourceState, Typed, unit_name};
+use super::absence::Absence;
+use super::parent::WithUnit;
+use super::types::{ColumnType, Lineage, Restricted, SourceState, Typed, unit_name};
 use crate::catalog::{Access, CatalogTable};
-use crate::plan::{ScanKey, ScanSource, table_fields, visible_columns};
-use crate::policy::{Approval, Policy, PrivacyUnit};
+use crate::plan::{ScanKey, ScanSource, visible_columns};
+use crate::policy::{Policy, PrivacyUnit};
 use crate::violation::{Violation, ViolationCode};
 
 impl<'a> Typer<'a> {
@@ -44,16 +45,16 @@ impl<'a> Typer<'a> {
         table: &'a CatalogTable,
         policy: &'a Policy,
     ) -> Option<Typed> {
-        let unit = self.unit_column(table, policy)?;
-        let source = self.sources.len();
-        self.sources.push(Source { table, policy });
-
-        let stored = ScanSource {
-            key: ScanKey::Table(table.id),
-            schema: table_fields(table),
+        if !self.available(table, policy) {
+            return None;
+        }
+        let (WithUnit { plan, unit }, source) = self.with_unit(name, table, policy)?;
+        let own_unit = match &policy.privacy_unit {
+            Some(PrivacyUnit::Column(column)) => Some(column),
+            _ => None,
         };
-        let scan = LogicalPlanBuilder::scan(name.clone(), Arc::new(stored), None);
-        let unit_expr = Expr::Column(Column::new(Some(name.clone()), unit));
+        self.sources.push(source);
+        let source = self.sources.len() - 1;
         let mut fields = Vec::new();
         let mut columns = Vec::new();
         for column in visible_columns(table, policy) {
@@ -65,16 +66,13 @@ impl<'a> Typer<'a> {
                     .alias_qualified(Some(name.clone()), &column.name),
                 None => value,
             });
-            columns.push(ColumnType::stored(
-                source,
-                &column.name,
-                part,
-                column.name == unit,
-            ));
+            let is_unit = own_unit == Some(&column.name);
+            columns.push(ColumnType::stored(source, &column.name, part, is_unit));
         }
-        fields.push(unit_expr.clone().alias(unit_name(source)));
+        fields.push(unit.clone().alias(unit_name(source)));
         // Rows without a unit belong to nobody whom a threshold could count (H12).
-        let plan = scan.and_then(|b| b.filter(unit_expr.is_not_null())?.project(fields)?.build());
+        let plan = LogicalPlanBuilder::from(plan).filter(unit.is_not_null());
+        let plan = plan.and_then(|b| b.project(fields)?.build());
         let plan = self.built(plan)?;
         let state = SourceState {
             class: source,
@@ -86,51 +84,24 @@ impl<'a> Typer<'a> {
             columns,
             sources,
             control: Lineage::new(),
+            absence: Absence::default(),
         })))
     }
 
-    /// The unit's column; or why the table cannot be queried by others, although its policy names the caller.
-    fn unit_column(&mut self, table: &'a CatalogTable, policy: &'a Policy) -> Option<&'a str> {
+    /// Whether a table can be queried by others at all, although its policy names the caller. Approvals and access
+    /// budgets are kept by who runs what compiles here: they need no plan.
+    pub(super) fn available(&mut self, table: &CatalogTable, policy: &Policy) -> bool {
         let name = table.full_name();
+        let before = self.violations.len();
         let mut missing = |what: &str| {
             let message = format!("The policy of {name} asks for {what}, which is not available yet.");
             self.violations
                 .push(Violation::new(ViolationCode::MechanismNotAvailable, "scan", message).table(&name));
         };
-        let mut available = true;
         if policy.differential_privacy.is_some() {
             missing("noise");
-            available = false;
         }
-        if policy.access_budget.is_some() {
-            missing("an access budget");
-            available = false;
-        }
-        if policy.approval == Approval::Approved {
-            let message = format!("{name} answers only queries that its owner approved.");
-            self.violations
-                .push(Violation::new(ViolationCode::ApprovalRequired, "scan", message).table(&name));
-            available = false;
-        }
-        match &policy.privacy_unit {
-            Some(PrivacyUnit::Column(column)) if available && table.column(column).is_some() => Some(column),
-            Some(PrivacyUnit::Column(_)) if !available => None,
-            Some(PrivacyUnit::Column(_)) | None => {
-                // The schema has changed under the policy: without a unit nothing can be counted.
-                let message = format!("The policy of {name} names no column that holds its privacy unit.");
-                self.violations
-                    .push(Violation::new(ViolationCode::MechanismNotAvailable, "scan", message).table(&name));
-                None
-            }
-            Some(PrivacyUnit::Via(_)) => {
-                let message = format!(
-                    "The policy of {name} takes its unit from another table, which is not available yet."
-                );
-                self.violations
-                    .push(Violation::new(ViolationCode::MechanismNotAvailable, "scan", message).table(&name));
-                None
-            }
-        }
+        self.violations.len() == before
     }
 }
 

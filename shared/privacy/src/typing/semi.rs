@@ -21,6 +21,13 @@ impl Typer<'_> {
         other: Side<'_>,
         pairs: Pairs,
     ) -> Option<Typed> {
+        let union = kept.absence.branches.is_some() && !pairs.identity.is_empty();
+        if union || other.absence.branches.is_some() {
+            return self.refuse_union_in_join();
+        }
+        if !other.absence.is_empty() {
+            return self.refuse_nested_absence();
+        }
         if pairs.identity.is_empty() && (!other.is_open() || pairs.dimension.is_empty()) {
             return self.refuse_without_key(&kept, &other);
         }
@@ -31,16 +38,22 @@ impl Typer<'_> {
             return None;
         }
         if other.is_open() {
-            self.select_by_list(kept, other, &pairs)
+            self.select_by_list(kept, other, &pairs, JoinType::LeftSemi)
         } else {
             self.select_by_rows(join, kept, other, &pairs)
         }
     }
 
     /// Restricted rows, filtered by a list of the caller's own.
-    fn select_by_list(&mut self, kept: Side<'_>, other: Side<'_>, pairs: &Pairs) -> Option<Typed> {
+    pub(super) fn select_by_list(
+        &mut self,
+        kept: Side<'_>,
+        other: Side<'_>,
+        pairs: &Pairs,
+        join_type: JoinType,
+    ) -> Option<Typed> {
         let mut rows = kept.into_rows();
-        rows.plan = self.join_plan(rows.plan, other.plan, pairs, JoinType::LeftSemi)?;
+        rows.plan = self.join_plan(rows.plan, other.plan, pairs, join_type)?;
         rows.control.extend(pairs.lineage.iter().cloned());
         mark_joined(&mut rows, pairs);
         Some(Typed::Restricted(Box::new(rows)))
@@ -56,12 +69,13 @@ impl Typer<'_> {
         pairs: &Pairs,
     ) -> Option<Typed> {
         let matched = self.matched_units(&other, pairs)?;
+        let own_rows = kept.is_open() || kept.absence.own_rows;
         for (k, o) in pairs.identity_columns() {
             equate(&mut kept, k, &mut other, o);
         }
         let width = kept.columns.len();
         let mut rows = kept.into_rows();
-        let units_before = rows.units();
+        let hidden_before = rows.hidden();
         let Side {
             plan,
             columns: other_columns,
@@ -75,7 +89,7 @@ impl Typer<'_> {
             .columns()
             .into_iter()
             .take(width)
-            .chain(units_before)
+            .chain(hidden_before)
             .map(Expr::Column);
         let added = matched
             .iter()
@@ -86,6 +100,8 @@ impl Typer<'_> {
             join.schema.fields().len() == width,
             "a semi join gives the columns of the kept side"
         );
+        rows.absence.own_rows = own_rows;
+        rows.absence.joined_with(&sources.keys().copied().collect());
         rows.sources.extend(sources);
         rows.control.extend(control);
         rows.control.extend(pairs.lineage.iter().cloned());
@@ -104,7 +120,7 @@ impl Typer<'_> {
     }
 
     /// For each source of the matched side, the key on the kept side that is its unit.
-    fn matched_units(&mut self, other: &Side<'_>, pairs: &Pairs) -> Option<Vec<(usize, Expr)>> {
+    pub(super) fn matched_units(&mut self, other: &Side<'_>, pairs: &Pairs) -> Option<Vec<(usize, Expr)>> {
         let mut matched = Vec::new();
         for (source, state) in &other.sources {
             let class = state.class;
@@ -117,7 +133,8 @@ impl Typer<'_> {
             });
             let Some(pair) = pair else {
                 let table = self.source(*source).table.full_name();
-                let message = format!("IN, EXISTS and INTERSECT over {table} must compare its privacy unit.");
+                let message =
+                    format!("IN, EXISTS, INTERSECT and EXCEPT over {table} must compare its privacy unit.");
                 let violation = Violation::new(ViolationCode::JoinKey, "H11", message).table(table);
                 self.violations.push(violation.rewrite("an inner join"));
                 return None;
@@ -128,7 +145,7 @@ impl Typer<'_> {
     }
 }
 
-fn mark_joined(rows: &mut Restricted, pairs: &Pairs) {
+pub(super) fn mark_joined(rows: &mut Restricted, pairs: &Pairs) {
     for (source, column) in &pairs.joined {
         if let Some(state) = rows.sources.get_mut(source) {
             state.joined.insert(column.clone());

@@ -5,15 +5,31 @@ use std::collections::{BTreeMap, BTreeSet};
 use datafusion::common::{Column, DFSchema, DFSchemaRef};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 
+use super::absence::Absence;
 use crate::catalog::CatalogTable;
 use crate::plan::RESERVED;
-use crate::policy::{ColumnPolicy, ColumnUse, Policy};
+use crate::policy::{ColumnPolicy, ColumnUse, DEFAULT_SCALE, Policy, Step, Threshold};
 
 /// One occurrence of a restricted table in the statement.
 #[derive(Debug, Clone)]
 pub(crate) struct Source<'a> {
     pub(crate) table: &'a CatalogTable,
     pub(crate) policy: &'a Policy,
+    /// The tables that its unit was found through, each with its policy; none where the unit is a column of its own.
+    pub(crate) parents: Vec<(&'a CatalogTable, &'a Policy)>,
+}
+
+impl Source<'_> {
+    /// What its owner asks of released values: of the table, and of those that say whose its rows are.
+    pub(crate) fn threshold(&self) -> Threshold {
+        let parents = self.parents.iter().map(|(_, policy)| policy.threshold);
+        let strictest = |a: Threshold, b: Threshold| Threshold {
+            min_units: a.min_units.max(b.min_units),
+            max_share: a.max_share.min(b.max_share),
+            round_to: a.round_to.max(b.round_to),
+        };
+        parents.fold(self.policy.threshold, strictest)
+    }
 }
 
 /// Number of a [`Source`], in the order of scans.
@@ -36,7 +52,8 @@ pub(crate) enum Typed {
 /// A node whose rows belong to units.
 #[derive(Debug, Clone)]
 pub(crate) struct Restricted {
-    /// The rewritten plan: the fields of the original node in their order, then one hidden unit column a source.
+    /// The rewritten plan: the fields of the original node in their order, then the hidden columns: the unit of each
+    /// source, and what of [`Absence`] is a column.
     pub(crate) plan: LogicalPlan,
     /// A type for each field of the original node.
     pub(crate) columns: Vec<ColumnType>,
@@ -44,6 +61,8 @@ pub(crate) struct Restricted {
     pub(crate) sources: BTreeMap<SourceId, SourceState>,
     /// What decided which rows exist.
     pub(crate) control: Lineage,
+    /// What is known of rows that another side does not have.
+    pub(crate) absence: Absence,
 }
 
 /// What is known of a source at a node.
@@ -53,6 +72,20 @@ pub(crate) struct SourceState {
     pub(crate) class: SourceId,
     /// Join columns by which it was joined.
     pub(crate) joined: BTreeSet<String>,
+    /// In which rows its unit is there.
+    pub(crate) presence: Presence,
+}
+
+/// In which rows of a node the unit of a source is there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// In every row.
+    #[default]
+    Always,
+    /// In some: the others are of the other side of an outer join, or of another branch of a union.
+    Sometimes,
+    /// In no row that is kept: it decided, by having no match, that they are there.
+    Never,
 }
 
 impl Restricted {
@@ -66,12 +99,11 @@ impl Restricted {
             .map(Column::from)
     }
 
-    /// The hidden columns, in the order of sources.
-    pub(crate) fn units(&self) -> Vec<Column> {
-        self.sources
-            .keys()
-            .filter_map(|source| self.unit(*source))
-            .collect()
+    /// The hidden columns: units in the order of sources, then matches.
+    pub(crate) fn hidden(&self) -> Vec<Column> {
+        let units = self.sources.keys().filter_map(|source| self.unit(*source));
+        let matches = self.absence.columns(self.plan.schema());
+        units.chain(matches).collect()
     }
 
     /// The classes of units, each with its sources.
@@ -81,6 +113,22 @@ impl Restricted {
             classes.entry(state.class).or_default().push(*source);
         }
         classes
+    }
+
+    /// Presence of the units of a class.
+    pub(crate) fn presence(&self, class: SourceId) -> Presence {
+        let members = self.sources.values().filter(|state| state.class == class);
+        members
+            .map(|state| state.presence)
+            .find(|presence| *presence != Presence::Always)
+            .unwrap_or_default()
+    }
+
+    /// Whether each row that is kept is one of every individual, where the keys hold those of these classes.
+    pub(crate) fn is_per_unit(&self, holds: impl Fn(SourceId) -> bool) -> bool {
+        let mut classes = self.classes();
+        classes.retain(|class, _| self.presence(*class) != Presence::Never);
+        !classes.is_empty() && classes.keys().all(|class| holds(*class))
     }
 
     /// Whether a column holds, in every row, the unit of that class.
@@ -138,9 +186,72 @@ pub(crate) struct ColumnType {
     pub(crate) identity: Option<String>,
     /// Sources whose unit it holds.
     pub(crate) units: BTreeSet<SourceId>,
-    /// Restricted columns that its values descend from.
+    /// Restricted columns that its values descend from, and marks of what they depend on.
     pub(crate) lineage: Lineage,
+    /// The finest steps in which a dimension may be used; nothing where its values may be.
+    pub(crate) step: Option<Step>,
+    /// What there is to know of a measure.
+    pub(crate) measure: Option<Measure>,
+    /// The branch of a union that it tells: one value for who is in that branch, another for all others.
+    pub(crate) fixes: Option<usize>,
 }
+
+/// A number that aggregates take.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Measure {
+    /// Whose rows or columns it counts or adds up.
+    pub(crate) sources: BTreeSet<SourceId>,
+    /// Decimals kept of it, where it is a floating-point number.
+    pub(crate) scale: u8,
+    /// Its range, as its owner gives it.
+    pub(crate) bounds: Option<[f64; 2]>,
+    /// Whether rows may be filtered by it.
+    pub(crate) filter: bool,
+    /// Width of the bins by which it may be grouped.
+    pub(crate) bins: Option<f64>,
+    /// Number of stored measures that are multiplied in it.
+    pub(crate) degree: usize,
+    /// What it adds up.
+    pub(crate) component: Component,
+    /// Whether a condition decided what of a unit is in it.
+    pub(crate) conditional: bool,
+}
+
+impl Measure {
+    /// A column that is one measure in some rows, and another in others: what either owner asks holds of it.
+    pub(super) fn united(self, other: Self) -> Self {
+        let component = match (self.component, other.component) {
+            (Component::Measures(mut one), Component::Measures(other)) => {
+                one.extend(other);
+                Component::Measures(one)
+            }
+            _ => Component::Rows,
+        };
+        let bounds = self.bounds.zip(other.bounds);
+        Self {
+            sources: self.sources.union(&other.sources).copied().collect(),
+            scale: self.scale.min(other.scale),
+            bounds: bounds.map(|([a, b], [c, d])| [a.min(c), b.max(d)]),
+            filter: self.filter && other.filter,
+            bins: self.bins.filter(|_| self.bins == other.bins),
+            degree: self.degree.max(other.degree),
+            component,
+            conditional: self.conditional || other.conditional,
+        }
+    }
+}
+
+/// What a value adds up. Two values of one row that add up the same thing must not differ by a few units (H13).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Component {
+    /// Rows, or distinct values.
+    Rows,
+    /// These products of measures.
+    Measures(BTreeSet<Product>),
+}
+
+/// Stored measures that are multiplied, in order.
+pub(crate) type Product = Vec<(SourceId, String)>;
 
 impl ColumnType {
     pub(crate) fn stored(source: SourceId, name: &str, part: &ColumnPolicy, is_unit: bool) -> Self {
@@ -154,6 +265,18 @@ impl ColumnType {
                 BTreeSet::new()
             },
             lineage: BTreeSet::from([(source, name.to_owned())]),
+            step: part.step.clone(),
+            measure: part.uses.contains(&ColumnUse::Measure).then(|| Measure {
+                sources: BTreeSet::from([source]),
+                scale: part.scale.unwrap_or(DEFAULT_SCALE),
+                bounds: part.bounds,
+                filter: part.filter,
+                bins: part.bins,
+                degree: 1,
+                component: Component::Measures(BTreeSet::from([vec![(source, name.to_owned())]])),
+                conditional: false,
+            }),
+            fixes: None,
         }
     }
 
@@ -162,20 +285,43 @@ impl ColumnType {
         Self {
             kind: Kind::Derived,
             uses,
-            identity: None,
-            units: BTreeSet::new(),
             lineage,
+            ..Self::literal()
         }
+    }
+
+    /// A number computed from measures, of the same unit.
+    pub(crate) fn measured(lineage: Lineage, measure: Measure) -> Self {
+        Self {
+            kind: Kind::Derived,
+            uses: BTreeSet::from([ColumnUse::Measure]),
+            lineage,
+            measure: Some(measure),
+            ..Self::literal()
+        }
+    }
+
+    /// The same column where its rows may be missing, or its value stand without the unit that it is.
+    pub(crate) fn detached(mut self, mark: &Lineage) -> Self {
+        self.lineage.extend(mark.iter().cloned());
+        self
     }
 
     /// A column of an open table. `lineage` is what decided which of its rows stands beside a restricted one.
     pub(crate) fn open(lineage: Lineage, identity: Option<String>) -> Self {
         Self {
             kind: Kind::Open,
-            uses: BTreeSet::new(),
             identity,
-            units: BTreeSet::new(),
             lineage,
+            ..Self::literal()
+        }
+    }
+
+    /// A column of an open table in which a dimension was looked up: a function of the dimension.
+    pub(crate) fn looked_up(lineage: Lineage) -> Self {
+        Self {
+            uses: BTreeSet::from([ColumnUse::Dimension]),
+            ..Self::open(lineage, None)
         }
     }
 
@@ -186,7 +332,15 @@ impl ColumnType {
             identity: None,
             units: BTreeSet::new(),
             lineage: Lineage::new(),
+            step: None,
+            measure: None,
+            fixes: None,
         }
+    }
+
+    /// Whether it may be aggregated, and never grouped or filtered by.
+    pub(crate) fn only_measured(&self) -> bool {
+        self.is(ColumnUse::Measure) && !self.is(ColumnUse::Dimension)
     }
 
     pub(crate) fn is(&self, column_use: ColumnUse) -> bool {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datacovey_privacy::{BindError, Limits, ScanKey, ViolationCode, bind, compile, scans};
+use datacovey_privacy::{BindError, Limits, Parameters, ScanKey, ViolationCode, bind, compile, scans};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::datasource::empty::EmptyTable;
 
@@ -54,6 +54,27 @@ fn tables_schema_and_thresholds_are_told() {
     assert_eq!(
         scans(&compiled.top).into_iter().collect::<Vec<_>>(),
         vec![ScanKey::Released(0)]
+    );
+}
+
+#[test]
+fn parents_are_among_the_tables_and_their_thresholds_hold() {
+    let told = |table: &str| {
+        let compiled = check(&world(), C, &format!("SELECT COUNT(*) FROM trade.{table}")).unwrap();
+        compiled
+            .tables
+            .iter()
+            .map(|t| (t.name.clone(), t.policy_version, t.threshold.map(|k| k.min_units)))
+            .collect::<Vec<_>>()
+    };
+    let table = |name: &str, min_units| (format!("trade.{name}"), Some(7), Some(min_units));
+    assert_eq!(
+        told("notes"),
+        [table("items", 3), table("notes", 3), table("orders", 3)]
+    );
+    assert_eq!(
+        told("ruled"),
+        ["items", "orders", "ruled", "strict"].map(|name| table(name, 1000))
     );
 }
 
@@ -157,7 +178,7 @@ fn statements_that_expand_without_end_are_refused() {
         );
     }
     sql += " SELECT * FROM a13";
-    let violations = compile(&sql, &world().catalog(C), &Limits::default()).unwrap_err();
+    let violations = compile(&sql, &Parameters::new(), &world().catalog(C), &Limits::default()).unwrap_err();
     assert_eq!(
         violations.iter().map(|v| v.code).collect::<Vec<_>>(),
         vec![ViolationCode::TooLarge]
@@ -195,7 +216,7 @@ fn the_largest_statements_that_pass_need_no_larger_stack() {
     ];
     let run = move || {
         for sql in statements {
-            let compiled = compile(&sql, &world().catalog(C), &limits);
+            let compiled = compile(&sql, &Parameters::new(), &world().catalog(C), &limits);
             if let Ok(compiled) = &compiled {
                 // What callers do with a plan recurses, too.
                 for plan in compiled

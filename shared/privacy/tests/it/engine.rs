@@ -1,8 +1,8 @@
 //! Runs compiled queries, and plain SQL to compare with.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use datacovey_privacy::{Compiled, Limits, ScanKey, Violation, bind, compile};
+use datacovey_privacy::{Compiled, Limits, Parameters, ScanKey, Violation, bind, compile};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::catalog::{MemorySchemaProvider, TableProvider};
@@ -15,12 +15,29 @@ use uuid::Uuid;
 use crate::world::World;
 
 pub(crate) fn check(world: &World, analyst: Uuid, sql: &str) -> Result<Compiled, Vec<Violation>> {
-    compile(sql, &world.catalog(analyst), &Limits::default())
+    compile(
+        sql,
+        &Parameters::new(),
+        &world.catalog(analyst),
+        &Limits::default(),
+    )
+}
+
+/// Engines are costly to set up; this one has no tables.
+fn engine() -> &'static SessionContext {
+    static ENGINE: LazyLock<SessionContext> = LazyLock::new(session);
+    &ENGINE
 }
 
 fn session() -> SessionContext {
     let mut config = SessionConfig::new().with_target_partitions(2);
     config.options_mut().sql_parser.enable_ident_normalization = false;
+    // As the query service sets them: such filters find their column by name alone.
+    let optimizer = &mut config.options_mut().optimizer;
+    optimizer.enable_dynamic_filter_pushdown = false;
+    optimizer.enable_join_dynamic_filter_pushdown = false;
+    optimizer.enable_topk_dynamic_filter_pushdown = false;
+    optimizer.enable_aggregate_dynamic_filter_pushdown = false;
     SessionContext::new_with_config(config)
 }
 
@@ -30,7 +47,7 @@ async fn execute(session: &SessionContext, plan: LogicalPlan) -> Result<Vec<Reco
 
 /// The rows of a compiled query, as text.
 pub(crate) async fn run(world: &World, compiled: &Compiled) -> Result<Vec<Vec<String>>, DataFusionError> {
-    let session = session();
+    let session = engine();
     let table = |id: Uuid| {
         let (_, rows) = world.tables.iter().find(|(table, _)| table.id == id)?;
         MemTable::try_new(rows.schema(), vec![vec![rows.clone()]])
@@ -43,7 +60,7 @@ pub(crate) async fn run(world: &World, compiled: &Compiled) -> Result<Vec<Vec<St
             ScanKey::Table(id) => table(id),
             ScanKey::Released(_) => None,
         });
-        let rows = execute(&session, plan.unwrap()).await?;
+        let rows = execute(session, plan.unwrap()).await?;
         let rows = release.apply(&rows).unwrap();
         released.push(Arc::new(MemTable::try_new(release.schema(), vec![vec![rows]])?));
     }
@@ -51,12 +68,30 @@ pub(crate) async fn run(world: &World, compiled: &Compiled) -> Result<Vec<Vec<St
         ScanKey::Table(id) => table(id),
         ScanKey::Released(number) => released.get(number).cloned(),
     });
-    Ok(lines(&execute(&session, top.unwrap()).await?))
+    Ok(lines(&execute(session, top.unwrap()).await?))
 }
 
 /// The rows of plain SQL over the raw tables.
 pub(crate) async fn plain(world: &World, sql: &str) -> Vec<Vec<String>> {
-    let session = session();
+    Plain::new(world).rows(sql).await
+}
+
+/// Plain SQL over the raw tables of a world.
+pub(crate) struct Plain(SessionContext);
+
+impl Plain {
+    pub(crate) fn new(world: &World) -> Self {
+        let session = session();
+        register(&session, world);
+        Self(session)
+    }
+
+    pub(crate) async fn rows(&self, sql: &str) -> Vec<Vec<String>> {
+        lines(&self.0.sql(sql).await.unwrap().collect().await.unwrap())
+    }
+}
+
+fn register(session: &SessionContext, world: &World) {
     for (table, rows) in &world.tables {
         let catalog = session.catalog("datafusion").unwrap();
         if catalog.schema(&table.dataset).is_none() {
@@ -70,7 +105,6 @@ pub(crate) async fn plain(world: &World, sql: &str) -> Vec<Vec<String>> {
             .register_table(table.name.clone(), Arc::new(provider))
             .unwrap();
     }
-    lines(&session.sql(sql).await.unwrap().collect().await.unwrap())
 }
 
 fn lines(batches: &[RecordBatch]) -> Vec<Vec<String>> {

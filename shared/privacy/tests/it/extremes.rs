@@ -80,8 +80,9 @@ pub(crate) fn visits(world: &mut World) {
         "columns": {
             "email": {"use": ["join"], "identity": "email"},
             "day": uses("dimension"), "at": uses("dimension"), "seen": uses("dimension"),
-            "doses": uses("dimension"), "number": uses("dimension"), "note": uses("dimension"),
+            "doses": {"use": ["dimension", "measure"]}, "number": {"use": ["dimension", "measure"]}, "note": uses("dimension"),
         },
+        "expressions": "arithmetic",
         "threshold": {"min_units": 3},
         "analysts": [A, C],
     });
@@ -131,6 +132,14 @@ async fn what_is_let_pass_fails_on_no_row() {
             expressions.push(format!("CAST({moment} AS {to})"));
         }
     }
+    for interval in ["1 month", "99 years", "-300 days", "1 second"] {
+        for moment in ["day", "at", "seen", "CAST(seen AS TIMESTAMP)"] {
+            expressions.push(format!("{moment} + INTERVAL '{interval}'"));
+            expressions.push(format!("date_trunc('week', {moment} - INTERVAL '{interval}')"));
+            expressions.push(format!("date_bin(INTERVAL '{interval}', {moment})"));
+            expressions.push(format!("day - CAST({moment} AS DATE)"));
+        }
+    }
     for number in ["number", "doses", "CAST(number AS DOUBLE)"] {
         for operator in ["+", "-", "*", "/", "%"] {
             expressions.push(format!("{number} {operator} {number}"));
@@ -150,6 +159,10 @@ async fn what_is_let_pass_fails_on_no_row() {
             expressions.push(format!("CAST({number} AS {to})"));
         }
         expressions.push(format!("-{number}"));
+        expressions.push(format!("round(CAST({number} AS DOUBLE), 15)"));
+        expressions.push(format!(
+            "CAST({number} AS DECIMAL(38, 0)) * 7 - CAST({number} AS DECIMAL(20, 2))"
+        ));
         expressions.push(format!("nullif(greatest({number}, 1), least({number}, 2))"));
     }
     for function in ["upper", "lower", "btrim", "ltrim", "rtrim", "character_length"] {
@@ -190,4 +203,59 @@ async fn what_is_let_pass_fails_on_no_row() {
         }
     }
     assert!(passed >= 80, "only {passed} were let pass");
+}
+
+/// The same of what is aggregated, over all rows and for each individual.
+#[tokio::test]
+async fn what_is_aggregated_fails_on_no_row() {
+    let world = world();
+    let mut passed = 0;
+    for aggregate in [
+        "SUM(number)",
+        "SUM(doses)",
+        "AVG(number)",
+        "AVG(doses)",
+        "SUM(number * number)",
+        "SUM(number * doses)",
+        "SUM(doses * doses)",
+        "SUM(number * 999999999999999 - doses)",
+        "SUM(-number)",
+        "AVG(number * 0.000001)",
+        "VAR_POP(number)",
+        "STDDEV(doses)",
+        "COUNT(DISTINCT note)",
+        "MIN(number)",
+        "MAX(doses)",
+        "MIN(day)",
+        "MAX(at)",
+        "last_value(note ORDER BY seen, day)",
+        "bool_and(number > 0)",
+    ] {
+        for sql in [
+            format!("SELECT {aggregate} AS v, COUNT(*) AS n FROM clinic.visits"),
+            format!(
+                "SELECT COUNT(v) AS n FROM (SELECT email, {aggregate} AS v FROM clinic.visits GROUP BY email) t"
+            ),
+            format!(
+                "SELECT v, COUNT(*) AS n FROM (SELECT email, {aggregate} AS v FROM clinic.visits GROUP BY email) t GROUP BY v"
+            ),
+            format!(
+                "SELECT SUM(v) AS s FROM (SELECT email, {aggregate} AS v FROM clinic.visits GROUP BY email) t"
+            ),
+            format!(
+                "SELECT AVG(v) AS s FROM (SELECT email, {aggregate} AS v FROM clinic.visits GROUP BY email) t"
+            ),
+            format!(
+                "SELECT SUM(v * v) AS s FROM (SELECT email, {aggregate} AS v FROM clinic.visits GROUP BY email) t"
+            ),
+        ] {
+            if let Ok(compiled) = check(&world, C, &sql) {
+                passed += 1;
+                run(&world, &compiled)
+                    .await
+                    .unwrap_or_else(|e| panic!("{sql}\n{e}"));
+            }
+        }
+    }
+    assert!(passed >= 50, "only {passed} were let pass");
 }

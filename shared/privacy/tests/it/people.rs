@@ -164,8 +164,6 @@ pub(crate) fn locked(world: &mut World) {
         &["email"],
         base(json!({"aggregates": ["count"]})),
     );
-    let stepped = json!({"columns": {"email": {"use": ["join"], "identity": "email"}, "city": {"use": ["dimension"], "step": 5.0}}});
-    world.add(A, "locked.stepped", column(), &["email"], base(stepped));
 }
 
 /// What an analyst could lead from one table to another with, and a table at the other end.
@@ -220,5 +218,8 @@ pub(crate) fn bridges(world: &mut World) {
         "threshold": {"min_units": 3, "round_to": 10},
         "analysts": [C],
     });
+    let mut computed = policy.clone();
+    computed["expressions"] = json!("arithmetic");
+    world.add(B, "telco.points", columns.clone(), &["email"], Some(computed));
     world.add(B, "shop.members", columns, &["email"], Some(policy));
 }

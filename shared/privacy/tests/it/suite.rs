@@ -158,10 +158,36 @@ async fn run_files(folder: &str, at_least: usize) {
 
 #[tokio::test]
 async fn attacks_fail() {
-    run_files("attacks", 60).await;
+    run_files("attacks", 300).await;
 }
 
 #[tokio::test]
 async fn legitimate_queries_are_answered() {
-    run_files("legitimate", 30).await;
+    run_files("legitimate", 110).await;
+}
+
+#[test]
+fn rules_are_held_where_they_are_said_to_be() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/suite");
+    let read =
+        |file: &str| std::fs::read_to_string(root.join(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
+    let text = read("README.md");
+    let rules = text.lines().filter(|line| line.starts_with("| H"));
+    let mut count = 0;
+    for rule in rules {
+        let cells: Vec<&str> = rule.trim_matches('|').split('|').map(str::trim).collect();
+        let [id, _, files] = cells.as_slice() else {
+            panic!("{rule}")
+        };
+        for file in files.split(", ").map(|file| file.trim_matches('`')) {
+            count += 1;
+            let named = read(file);
+            let mut words = named.split(|c: char| !c.is_ascii_alphanumeric());
+            assert!(
+                !file.ends_with(".sql") || words.any(|word| word == *id),
+                "{file} does not name {id}"
+            );
+        }
+    }
+    assert!(count >= 30, "only {count}");
 }

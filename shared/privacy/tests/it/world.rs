@@ -13,11 +13,13 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{aviation, extremes, people};
+use crate::{aviation, extremes, loyalty, people, trade};
 
 pub(crate) const A: Uuid = Uuid::from_u128(0xA);
 pub(crate) const B: Uuid = Uuid::from_u128(0xB);
 pub(crate) const C: Uuid = Uuid::from_u128(0xC);
+/// Owns a third table of what A and B have one each of, and asks nothing.
+pub(crate) const D: Uuid = Uuid::from_u128(0xD);
 
 #[derive(Debug, Clone)]
 pub(crate) struct World {
@@ -71,6 +73,8 @@ impl World {
                     (_, "tailnum") => column.with_identity("tail_number"),
                     (_, "email") => column.with_identity("email"),
                     (_, "phone") => column.with_identity("phone"),
+                    (_, "order_id") => column.with_identity("order"),
+                    (_, "item_id") => column.with_identity("item"),
                     _ => column,
                 }
             })
@@ -149,6 +153,10 @@ pub(crate) fn world() -> World {
     people::locked(&mut world);
     people::bridges(&mut world);
     extremes::visits(&mut world);
+    trade::visits(&mut world);
+    trade::sales(&mut world);
+    trade::orders(&mut world);
+    loyalty::members(&mut world);
     world
 }
 

@@ -2,6 +2,7 @@
 //! Encoding runs on a thread of its own.
 
 mod csv;
+mod distinct;
 mod export;
 mod object;
 mod statistics;

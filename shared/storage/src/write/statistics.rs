@@ -2,11 +2,12 @@ use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 use serde_json::{Map, Value, json};
 
+use super::distinct::DistinctValues;
 use crate::schema::TableSchema;
 
-/// What is known of a file's columns: how many values are missing and, of numbers and times, the
-/// least and the greatest. Texts and identities are left out: the database shall hold nobody's data.
-pub(super) fn of(groups: &[RowGroupMetaData], schema: &TableSchema) -> Value {
+/// What is known of a file's columns: how many values are missing, how many different ones there are at least and, of
+/// numbers and times, the least and the greatest. Texts and identities are left out: the database shall hold nobody's data.
+pub(super) fn of(groups: &[RowGroupMetaData], schema: &TableSchema, distinct: &DistinctValues) -> Value {
     let mut columns = Map::new();
     for (index, column) in groups
         .first()
@@ -18,6 +19,11 @@ pub(super) fn of(groups: &[RowGroupMetaData], schema: &TableSchema) -> Value {
         let name = column.column_descr().name();
         let is_identity = schema.identities().any(|at| schema.columns()[at].name == name);
         columns.insert(name.to_owned(), merge(chunks, !is_identity));
+    }
+    for (name, count) in distinct.told() {
+        if let Some(Value::Object(known)) = columns.get_mut(name) {
+            known.insert("distinct".to_owned(), json!(count));
+        }
     }
     Value::Object(columns)
 }

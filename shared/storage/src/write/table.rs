@@ -3,6 +3,7 @@ use parquet::arrow::ArrowWriter;
 use serde_json::Value;
 use tokio::runtime::Handle;
 
+use super::distinct::DistinctValues;
 use super::object::BlockingObject;
 use super::thread::{Encode, EncoderThread};
 use super::{WriteError, object_of, parquet_properties, statistics};
@@ -35,7 +36,8 @@ pub struct WrittenFile {
     pub size_bytes: u64,
     /// 64 hexadecimal digits.
     pub sha256: String,
-    /// By column: `nulls`, and of numbers and times that are no identity `min` and `max`.
+    /// By column: `nulls`, of texts and whole numbers `distinct`, which is the least number of different values, and
+    /// of numbers and times that are no identity `min` and `max`.
     pub statistics: Value,
 }
 
@@ -105,6 +107,7 @@ struct TableEncoder {
 struct Current {
     path: ObjectPath,
     writer: ArrowWriter<BlockingObject>,
+    distinct: DistinctValues,
     rows: u64,
 }
 
@@ -119,6 +122,7 @@ impl TableEncoder {
                 Current {
                     path,
                     writer,
+                    distinct: DistinctValues::new(&self.schema),
                     rows: 0,
                 }
             }
@@ -130,13 +134,14 @@ impl TableEncoder {
         let Some(Current {
             path,
             mut writer,
+            distinct,
             rows,
         }) = self.current.take()
         else {
             return Ok(());
         };
         writer.flush()?;
-        let statistics = statistics::of(writer.flushed_row_groups(), &self.schema);
+        let statistics = statistics::of(writer.flushed_row_groups(), &self.schema, &distinct);
         let (size_bytes, sha256) = object_of(writer)?.finish()?;
         self.files.push(WrittenFile {
             path,
@@ -161,6 +166,7 @@ impl Encode for TableEncoder {
         self.rows += rows;
         let file_bytes = self.file_bytes;
         let current = self.current()?;
+        current.distinct.add(batch);
         current.writer.write(batch)?;
         current.rows += rows;
         let size_bytes = current.writer.inner().size_bytes() + current.writer.in_progress_size() as u64;

@@ -88,14 +88,14 @@ async fn statistics_tell_missing_values_and_ranges_but_no_text_and_no_identity()
     let (_folder, store) = store();
     let written = write(&store, "t", &rows(10..20), u64::MAX).await;
     let statistics = &written.files[0].statistics;
-    assert_eq!(statistics["id"], json!({ "nulls": 0 }));
+    assert_eq!(statistics["id"], json!({ "nulls": 0, "distinct": 10 }));
     assert_eq!(statistics["at"], json!({ "nulls": 0, "min": 10, "max": 19 }));
     assert_eq!(
         statistics["number"],
         json!({ "nulls": 0, "min": 10.0, "max": 19.0 })
     );
     assert_eq!(statistics["flag"], json!({ "nulls": 10 }));
-    assert_eq!(statistics["text"], json!({ "nulls": 0 }));
+    assert_eq!(statistics["text"], json!({ "nulls": 0, "distinct": 10 }));
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-# Aggregates that reveal, or that carry one individual's number.
+# Aggregates that reveal, or that carry one individual's number. Rules: H6, H7, H8, H9, H10, H13, H20.
 
 -- asked by: C
 SELECT MIN(seats), MAX(seats), MEDIAN(seats) FROM registry.planes
@@ -51,13 +51,13 @@ SELECT COUNT(*) FILTER (WHERE model = 'ODD') FROM registry.planes
 -- refused: EXPRESSION_NOT_ALLOWED
 
 -- asked by: C
--- leak: a number for each individual, to be grouped by or summed
-SELECT n, COUNT(*) FROM (SELECT tailnum, COUNT(*) AS n FROM alliance.flights GROUP BY tailnum) t GROUP BY n
--- refused: AGGREGATE_NOT_ALLOWED
+-- leak: a number of flights that one plane alone has
+SELECT n, COUNT(*) FROM (SELECT tailnum, COUNT(*) AS n FROM alliance.flights WHERE origin = 'ODD' GROUP BY tailnum) t GROUP BY n
+-- suppressed
 
 -- asked by: C
 SELECT tailnum, SUM(distance) FROM alliance.flights GROUP BY tailnum
--- refused: AGGREGATE_NOT_ALLOWED
+-- refused: ROW_OUTPUT
 
 -- asked by: C
 -- leak: a value as often as it differs

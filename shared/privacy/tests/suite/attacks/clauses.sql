@@ -1,4 +1,4 @@
-# Clauses that the planner would drop, and statements that are no query.
+# Clauses that the planner would drop, and statements that are no query. Rules: H15.
 
 -- asked by: C
 SELECT manufacturer, COUNT(*) FROM registry.planes GROUP BY manufacturer WITH ROLLUP

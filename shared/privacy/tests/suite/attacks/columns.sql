@@ -1,4 +1,4 @@
-# Rows, hidden columns, and columns used for what they are not for.
+# Rows, hidden columns, and columns used for what they are not for. Rules: H9, H14.
 
 -- asked by: C
 SELECT * FROM registry.planes

@@ -1,4 +1,4 @@
-# Expressions that would fail on a row, or that are no function of a dimension.
+# Expressions that would fail on a row, or that are no function of a dimension. Rules: H14, H18.
 
 -- asked by: C
 SELECT COUNT(*) FROM registry.planes WHERE 1 / (year - 1903) > 0

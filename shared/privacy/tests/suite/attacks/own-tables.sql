@@ -1,4 +1,4 @@
-# Tables of the caller's own, as selectors, weights and coefficients.
+# Tables of the caller's own, as selectors, weights and coefficients. Rules: H1, H2, H3, H12.
 
 -- asked by: A
 -- leak: own rows repeat a key, so that a plane counts as often as the caller likes
@@ -68,7 +68,7 @@ SELECT COUNT(*) FROM (SELECT s.tailnum FROM lists.suspects s JOIN lists.buckets 
 -- asked by: C
 -- leak: the key of the own side is the individual, by whatever name
 SELECT s.tailnum, COUNT(*) FROM lists.suspects s JOIN registry.planes p ON s.tailnum = p.tailnum GROUP BY s.tailnum
--- refused: AGGREGATE_NOT_ALLOWED
+-- refused: ROW_OUTPUT
 
 -- asked by: C
 -- leak: an own filter above the join compares a join column with a literal

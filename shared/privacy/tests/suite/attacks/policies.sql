@@ -1,4 +1,4 @@
-# What each owner says of its table.
+# What each owner says of its table. Rules: H19.
 
 -- asked by: C
 SELECT COUNT(*) FROM locked.private
@@ -33,20 +33,13 @@ SELECT COUNT(*) FROM locked.noisy
 -- refused: MECHANISM_NOT_AVAILABLE
 
 -- asked by: C
+# Budgets and approvals are kept by who runs what compiles.
 SELECT COUNT(*) FROM locked.budget
--- refused: MECHANISM_NOT_AVAILABLE
+-- suppressed
 
 -- asked by: C
 SELECT COUNT(*) FROM locked.approved
--- refused: APPROVAL_REQUIRED
-
--- asked by: C
-SELECT COUNT(*) FROM locked.stepped GROUP BY city
--- refused: COLUMN_USE
-
--- asked by: C
-SELECT COUNT(*) FROM locked.stepped WHERE city = 'Rome'
--- refused: MECHANISM_NOT_AVAILABLE
+-- suppressed
 
 -- asked by: C
 SELECT COUNT(*) FROM locked.joined

@@ -1,4 +1,4 @@
-# UNION, EXCEPT and INTERSECT with own rows; what is absent.
+# UNION, EXCEPT and INTERSECT with own rows; what is absent. Rules: H4, H5, H12.
 
 -- asked by: C
 -- leak: one more than the table's own count if the person is not in it
@@ -18,37 +18,37 @@ SELECT m, COUNT(*) FROM (SELECT manufacturer AS m FROM registry.planes UNION ALL
 -- asked by: C
 -- leak: everybody but the list
 SELECT COUNT(*) FROM (SELECT tailnum FROM registry.planes EXCEPT SELECT tailnum FROM lists.suspects) e
--- refused: ABSENCE
+-- refused: JOIN_NOT_ALLOWED
 
 -- asked by: C
 -- leak: the list but everybody
 SELECT COUNT(*) FROM (SELECT tailnum FROM lists.suspects EXCEPT SELECT tailnum FROM registry.planes) e
--- refused: ABSENCE
+-- refused: JOIN_NOT_ALLOWED
 
 -- asked by: C
 SELECT COUNT(*) FROM registry.planes p WHERE NOT EXISTS (SELECT 1 FROM lists.suspects s WHERE s.tailnum = p.tailnum)
--- refused: ABSENCE
+-- refused: JOIN_NOT_ALLOWED
 
 -- asked by: C
 SELECT COUNT(*) FROM registry.planes WHERE tailnum NOT IN (SELECT tailnum FROM lists.suspects)
--- refused: ABSENCE
+-- refused: JOIN_NOT_ALLOWED
 
 -- asked by: C
 -- leak: the group of NULLs is the complement
 SELECT s.tag, COUNT(*) FROM registry.planes p LEFT JOIN lists.suspects s ON p.tailnum = s.tailnum GROUP BY s.tag
--- refused: ABSENCE
+-- refused: JOIN_NOT_ALLOWED
 
 -- asked by: C
 SELECT COUNT(*), COUNT(p.tailnum) FROM lists.suspects s LEFT JOIN registry.planes p ON p.tailnum = s.tailnum
--- refused: ABSENCE
+-- refused: JOIN_NOT_ALLOWED
 
 -- asked by: C
 SELECT COUNT(*) FROM lists.suspects s FULL JOIN registry.planes p USING (tailnum)
--- refused: ABSENCE
+-- refused: CLAUSE_NOT_SUPPORTED
 
 -- asked by: C
 SELECT COUNT(*) FROM lists.suspects s LEFT ANTI JOIN registry.planes p ON p.tailnum = s.tailnum
--- refused: ABSENCE
+-- refused: JOIN_NOT_ALLOWED
 
 -- asked by: C
 -- leak: planned as a plain semi join, which counts otherwise

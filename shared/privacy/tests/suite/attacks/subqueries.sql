@@ -1,4 +1,4 @@
-# Subqueries, windows, order and limit in places where rules might not look.
+# Subqueries, windows, order and limit in places where rules might not look. Rules: H16.
 
 -- asked by: C
 SELECT manufacturer, COUNT(*) FROM registry.planes GROUP BY manufacturer ORDER BY (SELECT MAX(seats) FROM registry.planes)
@@ -59,7 +59,7 @@ SELECT COUNT(*) FROM registry.planes p JOIN (SELECT manufacturer, COUNT(*) AS n 
 -- asked by: C
 -- leak: a WITH query that bears a table's name is not that table
 WITH planes AS (SELECT tailnum, seats FROM registry.planes) SELECT SUM(seats), tailnum FROM planes GROUP BY tailnum
--- refused: AGGREGATE_NOT_ALLOWED
+-- refused: ROW_OUTPUT
 
 -- asked by: C
 WITH `lists.suspects` AS (SELECT tailnum FROM registry.planes) SELECT tailnum FROM `lists.suspects`

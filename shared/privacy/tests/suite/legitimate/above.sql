@@ -1,4 +1,4 @@
-# What is done above a release, and around it.
+# What is done above a release, and around it. Rules: H24.
 
 -- asked by: C
 SELECT manufacturer, SUM(seats) / COUNT(*) AS mean, 100.0 * COUNT(*) / 45 AS share FROM registry.planes GROUP BY manufacturer ORDER BY share DESC

@@ -1,4 +1,4 @@
-# Grouped aggregates over one table and over two.
+# Grouped aggregates over one table and over two. Rules: H12, H27.
 
 -- asked by: B
 SELECT p.manufacturer, COUNT(*) AS flights, COUNT(DISTINCT f.tailnum) AS planes, AVG(f.dep_delay) AS mean_delay

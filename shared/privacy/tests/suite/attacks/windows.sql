@@ -1,0 +1,34 @@
+# Conditions of joins beside the equality. Rules: H14.
+
+-- asked by: C
+-- leak: a time alone leads from one table's rows to another's
+SELECT COUNT(*) FROM web.visits v JOIN web.sales s ON s.at BETWEEN v.at AND v.at + INTERVAL '1 hour'
+-- refused: JOIN_KEY
+
+-- asked by: C
+-- leak: a measure compared across the tables singles out rows
+SELECT COUNT(*) FROM web.visits v JOIN web.sales s ON v.email = s.email AND s.price > v.price
+-- refused: COLUMN_USE, COLUMN_USE
+
+-- asked by: C
+SELECT COUNT(*) FROM web.visits v JOIN web.sales s ON v.email = s.email AND v.email < s.email
+-- refused: COLUMN_USE, COLUMN_USE
+
+-- asked by: C
+-- leak: a window that holds for one individual
+SELECT COUNT(*) FROM web.visits v JOIN web.sales s ON v.email = s.email AND v.campaign = 'odd' AND s.at > v.at
+-- suppressed
+
+-- asked by: C
+-- leak: what cannot be added to some moments fails on them
+SELECT COUNT(*) FROM web.visits v JOIN web.sales s ON v.email = s.email AND s.at < v.at + INTERVAL '100000 years'
+-- refused: EXPRESSION_NOT_ALLOWED
+
+-- asked by: C
+SELECT COUNT(*) FROM clinic.visits WHERE day + INTERVAL '10 years' > DATE '2030-01-01' AND note <> 'fine'
+-- suppressed
+
+-- asked by: C
+-- leak: an own moment beside each individual, as an edge of its own
+SELECT COUNT(*) FROM web.visits v JOIN lists.people p ON v.email = p.email AND v.at > p.device
+-- refused: EXPRESSION_NOT_ALLOWED
