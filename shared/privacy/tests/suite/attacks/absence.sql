@@ -1,4 +1,4 @@
-# What is absent from a list or a table, with one of the two parts too small.
+# What is absent from a list or a table, with one of the two parts too small. Rules: H5, H12.
 
 -- asked by: C
 -- leak: all members but one, if that one is a member

@@ -1,4 +1,4 @@
-# Lists of own rows, without leave or with more than the key.
+# Lists of own rows, without leave or with more than the key. Rules: H23.
 
 -- asked by: C
 -- leak: the airline gave no leave

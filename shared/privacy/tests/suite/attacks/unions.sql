@@ -1,4 +1,4 @@
-# Unions: cells too small, own rows, rows below a threshold hidden in another table's.
+# Unions: cells too small, own rows, rows below a threshold hidden in another table's. Rules: H4, H5.
 
 -- asked by: C
 -- leak: the reach of two tables is that of one and of those who are not in it: of one person here
