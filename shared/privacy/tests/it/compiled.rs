@@ -76,6 +76,12 @@ fn parents_are_among_the_tables_and_their_thresholds_hold() {
         told("ruled"),
         ["items", "orders", "ruled", "strict"].map(|name| table(name, 1000))
     );
+    // Whoever runs it looks for the approvals and budgets of all of these.
+    let names: Vec<String> = told("waiting").into_iter().map(|(name, ..)| name).collect();
+    assert_eq!(
+        names,
+        ["asked", "items", "orders", "waiting"].map(|name| format!("trade.{name}"))
+    );
 }
 
 #[test]

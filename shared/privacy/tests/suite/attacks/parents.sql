@@ -37,11 +37,6 @@ SELECT COUNT(*) FROM trade.closed
 -- refused: MECHANISM_NOT_AVAILABLE
 
 -- asked by: C
--- leak: nor without an approval
-SELECT COUNT(*) FROM trade.waiting
--- refused: APPROVAL_REQUIRED
-
--- asked by: C
 -- leak: the parent's threshold is higher
 SELECT COUNT(*) FROM trade.ruled
 -- suppressed
