@@ -48,7 +48,8 @@ pub struct Args {
     /// Threads that compute [default: one for each core]
     #[arg(long, env = "DATACOVEY_QUERY_THREADS", value_name = "COUNT")]
     pub threads: Option<String>,
-    /// Memory of all runs together, in mebibytes [default: 1024]
+    /// Memory of all runs together, in mebibytes [default: a quarter of the machine's or the container's, but 1024 at
+    /// least]
     #[arg(long, env = "DATACOVEY_QUERY_MEMORY_MIB", value_name = "MEBIBYTES")]
     pub memory_mib: Option<String>,
     /// What all runs together may spill to disk, in mebibytes [default: 10240]
@@ -186,7 +187,7 @@ impl Args {
             &self.memory_mib,
             "DATACOVEY_QUERY_MEMORY_MIB",
             64,
-            1024,
+            default_memory_mib(),
             violations,
         );
         let spill = mebibytes(
@@ -244,6 +245,20 @@ impl Args {
             open_per_tenant: open?,
         })
     }
+}
+
+/// A quarter of what there is, where Linux says how much that is.
+fn default_memory_mib() -> u64 {
+    let container = std::fs::read_to_string("/sys/fs/cgroup/memory.max");
+    let container = container.ok().and_then(|it| it.trim().parse::<u64>().ok());
+    let machine = std::fs::read_to_string("/proc/meminfo");
+    let machine = machine.ok().and_then(|it| {
+        let line = it.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+        let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        kibibytes.checked_mul(1024)
+    });
+    let bytes = container.into_iter().chain(machine).min();
+    bytes.map_or(0, |bytes| (bytes / 4) >> 20).max(1024)
 }
 
 fn mebibytes(

@@ -64,7 +64,8 @@ pub(crate) fn size_class_bytes(tables: &[TableSize]) -> u64 {
 }
 
 /// Whether joins may hold one side in memory: decided by public sizes alone, before anything is read,
-/// so that what is tried does not depend on rows.
+/// so that what is tried does not depend on rows. Of two tables the smaller is held; of more, a side may
+/// be what all the others come to.
 #[must_use]
 pub(crate) fn hash_joins_fit(tables: &[TableSize], memory_bytes: u64) -> bool {
     // Rows in a hash table take a few times their own width.
@@ -72,7 +73,11 @@ pub(crate) fn hash_joins_fit(tables: &[TableSize], memory_bytes: u64) -> bool {
         let rows = table.rows.checked_next_power_of_two().unwrap_or(u64::MAX);
         rows.saturating_mul(table.row_width_bytes).saturating_mul(4)
     };
-    tables.iter().map(estimate).fold(0, u64::saturating_add) <= memory_bytes
+    let held = match tables {
+        [one, other] => estimate(one).min(estimate(other)),
+        all => all.iter().map(estimate).fold(0, u64::saturating_add),
+    };
+    held <= memory_bytes
 }
 
 /// Whether a run touches tables of others, whose rows no figure may depend on.
@@ -174,6 +179,9 @@ mod tests {
     fn joins_of_large_tables_sort() {
         assert!(hash_joins_fit(&[table(false, 4096, 0)], 4096 * 24 * 4));
         assert!(!hash_joins_fit(&[table(false, 4097, 0)], 4096 * 24 * 4));
+        let (small, large) = (table(false, 4096, 0), table(false, 1 << 40, 0));
+        assert!(hash_joins_fit(&[large.clone(), small.clone()], 4096 * 24 * 4));
+        assert!(!hash_joins_fit(&[small.clone(), large, small], 4096 * 24 * 4));
     }
 
     #[test]
