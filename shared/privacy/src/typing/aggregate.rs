@@ -68,7 +68,7 @@ impl Typer<'_> {
     }
 
     /// The classes of which no unit is in two rows: proven of the pinned files, or by a grouping below (H11).
-    fn alone(&self, rows: &Restricted, columns: &[ColumnType]) -> BTreeSet<SourceId> {
+    pub(super) fn alone(&self, rows: &Restricted, columns: &[ColumnType]) -> BTreeSet<SourceId> {
         let mut alone = BTreeSet::new();
         if !rows.absence.is_empty() {
             return alone;

@@ -12,7 +12,7 @@ use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, Projection};
 
 use super::Typer;
 use super::aggregate::Key;
-use super::types::{Restricted, Scope, Typed, named};
+use super::types::{Presence, Restricted, Scope, SourceId, Typed, named, unit_name};
 use super::unit_value::UnitValue;
 use crate::plan::RESERVED;
 
@@ -60,8 +60,11 @@ impl Typer<'_> {
         if refused {
             return None;
         }
-        let units = rows.hidden();
-        let mut group = Vec::with_capacity(keys.len() + units.len());
+        let held = held_by_keys(&rows, &keys);
+        let distinct = aggregate.aggr_expr.is_empty();
+        let alone = held.is_some() && distinct && !self.alone(&rows, scope.columns).is_empty();
+        let hidden: Vec<Expr> = rows.hidden().into_iter().map(Expr::Column).collect();
+        let mut group = Vec::with_capacity(keys.len() + hidden.len());
         for (index, key) in keys.into_iter().enumerate() {
             group.push(named(key.expr, &aggregate.schema, index));
             // How many rows a unit has depends, from here on, on what was distinguished (H20).
@@ -70,26 +73,54 @@ impl Typer<'_> {
         }
         let mut visible: Vec<Expr> = aggregate.schema.columns().into_iter().map(Expr::Column).collect();
         visible.truncate(group.len());
+        let unit_of = |(source, key): &(SourceId, usize)| visible[*key].clone().alias(unit_name(*source));
+        let units = held
+            .as_ref()
+            .map(|held| held.iter().map(unit_of).collect::<Vec<_>>());
         for (value, column) in values {
             let index = visible.len();
             visible.push(named(value, &aggregate.schema, index));
             rows.columns.push(column);
         }
-        let units: Vec<Expr> = units.into_iter().map(Expr::Column).collect();
-        group.extend(units.iter().cloned());
-        visible.extend(units);
-        let named = aggregates
-            .into_iter()
-            .enumerate()
-            .map(|(i, e)| e.alias(aggregated(i)));
-        let grouped = Aggregate::try_new(Arc::new(rows.plan), group, named.collect());
-        let grouped = LogicalPlan::Aggregate(self.built(grouped)?);
-        rows.plan = if aggregate.aggr_expr.is_empty() {
+        let input = Arc::new(rows.plan);
+        let grouped = if alone {
+            // Nobody has two rows, so all are distinct as they are.
+            LogicalPlan::Projection(self.built(Projection::try_new(group, input))?)
+        } else {
+            if held.is_none() {
+                group.extend(hidden.iter().cloned());
+            }
+            let named = aggregates
+                .into_iter()
+                .enumerate()
+                .map(|(i, e)| e.alias(aggregated(i)));
+            LogicalPlan::Aggregate(self.built(Aggregate::try_new(input, group, named.collect()))?)
+        };
+        rows.plan = if distinct && held.is_none() {
             grouped
         } else {
+            visible.extend(units.unwrap_or(hidden));
             let ordered = Projection::try_new(visible, Arc::new(grouped));
             LogicalPlan::Projection(self.built(ordered)?)
         };
         Some(Typed::Restricted(Box::new(rows)))
     }
+}
+
+/// The key that holds the unit of each source, if all units are there: to group by both would be to group twice.
+fn held_by_keys(rows: &Restricted, keys: &[Key]) -> Option<Vec<(SourceId, usize)>> {
+    if !rows.absence.is_empty() {
+        return None;
+    }
+    let holds = |class: SourceId| {
+        let holds = |key: &Key| rows.is_unit_of(&key.column, class) && matches!(key.expr, Expr::Column(_));
+        keys.iter().position(holds)
+    };
+    let sources = rows.sources.iter();
+    sources
+        .map(|(source, state)| {
+            let key = holds(state.class).filter(|_| state.presence == Presence::Always)?;
+            Some((*source, key))
+        })
+        .collect()
 }
