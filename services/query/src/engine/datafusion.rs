@@ -21,6 +21,8 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::execution_props::ExecutionProps;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionConfig;
 use object_store::ObjectStore;
@@ -98,15 +100,12 @@ impl DataFusionEngine {
             .with_sort_spill_reservation_bytes(self.job_memory_bytes() / (16 * self.config.threads.get()));
         let optimizer = &mut config.options_mut().optimizer;
         optimizer.prefer_hash_join = limits.hash_joins;
-        // Filters made while a plan runs find their column by name (apache/datafusion #25244): over a join whose sides
-        // have columns of one name they drop rows, and with them the counts that thresholds rest on.
+        // Without the rules that push them (see below) these find no place.
         optimizer.enable_dynamic_filter_pushdown = false;
-        optimizer.enable_join_dynamic_filter_pushdown = false;
-        optimizer.enable_topk_dynamic_filter_pushdown = false;
-        optimizer.enable_aggregate_dynamic_filter_pushdown = false;
         Ok(SessionStateBuilder::new()
             .with_session_id(job_id.to_owned())
             .with_config(config)
+            .with_physical_optimizer_rules(physical_rules())
             .with_runtime_env(Arc::new(self.runtime_env()?))
             // What now() and current_date are made constants from; without it they fail.
             .with_execution_props(ExecutionProps::new().with_query_execution_start_time(chrono::Utc::now()))
@@ -156,6 +155,15 @@ impl DataFusionEngine {
             limits: job.limits,
         })
     }
+}
+
+/// The physical optimizer without the rules that push filters: they find columns by name (apache/datafusion #25244), and
+/// over a join whose sides have columns of one name they drop rows, and with them the counts that thresholds rest on.
+/// Filters of the statement have reached the scans before, by the logical optimizer.
+fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules = PhysicalOptimizer::new().rules;
+    rules.retain(|rule| !rule.name().starts_with("FilterPushdown"));
+    rules
 }
 
 #[async_trait]

@@ -162,6 +162,35 @@ async fn reads_the_pinned_files_and_no_other() {
     assert_eq!(output.statistics.rows, 1);
 }
 
+#[test]
+fn no_filter_is_pushed_by_the_name_of_its_column() {
+    let all = PhysicalOptimizer::new().rules.len();
+    assert_eq!(
+        physical_rules().len(),
+        all - 2,
+        "the engine has other rules that push filters"
+    );
+}
+
+#[tokio::test]
+async fn a_filter_skips_no_row_that_it_keeps() {
+    let bench = Bench::new();
+    let files = vec![
+        bench.put("a", &numbers(0..1000)).await,
+        bench.put("b", &numbers(1000..2000)).await,
+    ];
+    let relation = Relation::Files {
+        schema: schema(),
+        files,
+    };
+    let sql = "SELECT count(*) FROM d.t a LEFT JOIN d.t b ON a.x = b.x + 1500 WHERE a.x >= 1499 AND (b.x IS NULL OR b.x < 100)";
+    let output = bench.run(job(sql, schema(), relation)).await.unwrap();
+    // The same by brute force.
+    let all: Vec<i64> = (0..2000).map(|i| i * 7919 % 10_007).collect();
+    let kept = |a: &&i64| **a >= 1499 && (**a < 1600 || !all.contains(&(**a - 1500)));
+    assert_eq!(single(&output), all.iter().filter(kept).count() as i64);
+}
+
 #[tokio::test]
 async fn a_column_that_a_file_lacks_is_null() {
     let bench = Bench::new();

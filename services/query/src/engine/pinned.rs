@@ -6,11 +6,12 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
-use datafusion::common::{Result, Statistics};
+use datafusion::common::{DFSchema, Result, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
@@ -54,7 +55,7 @@ impl TableProvider for PinnedTable {
         &self,
         state: &dyn Session,
         projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
+        filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         if self.files.is_empty() {
@@ -69,8 +70,14 @@ impl TableProvider for PinnedTable {
             .iter()
             .map(|file| PartitionedFile::new(&file.path, file.size_bytes));
         let groups = FileGroup::new(files.collect()).split_files(state.config().target_partitions());
-        let source = ParquetSource::new(self.schema())
+        let mut source = ParquetSource::new(self.schema())
             .with_table_parquet_options(state.table_options().parquet.clone());
+        // They skip row groups and pages; those that cannot be told before reading skip none.
+        let schema = DFSchema::try_from(self.schema())?;
+        let predicate = conjunction(filters.iter().cloned());
+        if let Some(Ok(predicate)) = predicate.map(|it| state.create_physical_expr(it, &schema)) {
+            source = source.with_predicate(predicate);
+        }
         let scan = FileScanConfigBuilder::new(self.store.clone(), Arc::new(source))
             .with_file_groups(groups)
             .with_statistics(self.statistics())
