@@ -10,14 +10,13 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use datacovey::client::{Client, ImportOptions};
+use datacovey::client::{Client, ImportOptions, to_struct};
 use datacovey_proto::catalog::v1::{
     AcceptInvitationRequest, ColumnPolicy, ColumnUse, CreateDatasetRequest, CreateProjectRequest,
     CreateTableRequest, Dataset, InviteParticipantRequest, Policy, PrivacyUnit, Project,
     SetTablePolicyRequest, Table, Threshold, privacy_unit,
 };
 use datacovey_proto::identity::v1::WhoAmIRequest;
-use prost_types::Struct;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -334,7 +333,7 @@ async fn put_in(
     let made = Table {
         dataset_id,
         name: table.to_owned(),
-        schema: Some(structured(schema)),
+        schema: Some(to_struct(schema)),
         ..Table::default()
     };
     let request = CreateTableRequest {
@@ -399,26 +398,4 @@ fn policy(analyst: &str, uses: &[(&str, ColumnUse)]) -> Policy {
         analysts: vec![analyst.to_owned()],
         ..Policy::default()
     }
-}
-
-fn structured(json: Value) -> Struct {
-    let Value::Object(fields) = json else {
-        return Struct::default();
-    };
-    Struct {
-        fields: fields
-            .into_iter()
-            .map(|(name, value)| (name, plain(value)))
-            .collect(),
-    }
-}
-
-fn plain(json: Value) -> prost_types::Value {
-    use prost_types::value::Kind;
-    let kind = match json {
-        Value::Object(_) => Kind::StructValue(structured(json)),
-        Value::String(text) => Kind::StringValue(text),
-        other => unreachable!("a schema of objects and texts has no {other}"),
-    };
-    prost_types::Value { kind: Some(kind) }
 }

@@ -1,14 +1,12 @@
 //! Two organizations with a table each in one project.
 
-use datacovey::client::{Client, ImportOptions, Outcome};
+use datacovey::client::{Client, ImportOptions, Outcome, to_struct};
 use datacovey_proto::catalog::v1::{
     AcceptInvitationRequest, ColumnPolicy, ColumnUse, CreateDatasetRequest, CreateProjectRequest,
     CreateTableRequest, Dataset, InviteParticipantRequest, Policy, PrivacyUnit, Project,
     SetTablePolicyRequest, Table, Threshold, privacy_unit,
 };
 use datacovey_proto::identity::v1::WhoAmIRequest;
-use prost_types::Struct;
-use prost_types::value::Kind;
 
 use crate::suite::someone;
 
@@ -164,7 +162,7 @@ pub(crate) async fn share(
     let table = Table {
         dataset_id,
         name: table.to_owned(),
-        schema: Some(schema_of(schema)),
+        schema: Some(to_struct(serde_json::from_str(schema).unwrap())),
         ..Table::default()
     };
     let request = CreateTableRequest {
@@ -229,24 +227,4 @@ pub(crate) async fn import(client: &Client, table_id: &str, csv: &str) {
         .import_file(table_id, &file, &ImportOptions::default(), &|_, _| {}, &|_, _| {})
         .await
         .unwrap();
-}
-
-fn schema_of(json: &str) -> Struct {
-    fn value(json: serde_json::Value) -> prost_types::Value {
-        let kind = match json {
-            serde_json::Value::String(text) => Kind::StringValue(text),
-            serde_json::Value::Array(items) => Kind::ListValue(prost_types::ListValue {
-                values: items.into_iter().map(value).collect(),
-            }),
-            serde_json::Value::Object(fields) => Kind::StructValue(Struct {
-                fields: fields.into_iter().map(|(key, it)| (key, value(it))).collect(),
-            }),
-            other => panic!("{other} is in no schema here"),
-        };
-        prost_types::Value { kind: Some(kind) }
-    }
-    match value(serde_json::from_str(json).unwrap()).kind {
-        Some(Kind::StructValue(schema)) => schema,
-        _ => unreachable!(),
-    }
 }

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use datacovey_gateway::Origins;
 use datacovey_types::Role;
+use serde_json::Value;
+
+use crate::client::to_value;
 
 /// A data clean room: organizations learn from each other's tables while nobody sees anybody's rows.
 #[derive(Debug, Parser)]
@@ -175,23 +178,20 @@ pub struct Query {
 }
 
 fn parameter(written: &str) -> Result<(String, prost_types::Value), String> {
-    use prost_types::value::Kind;
     let (name, value) = written
         .split_once('=')
         .filter(|(name, _)| !name.is_empty())
         .ok_or("name=value is expected")?;
-    let kind = match serde_json::from_str(value) {
-        Ok(serde_json::Value::Null) => Kind::NullValue(0),
-        Ok(serde_json::Value::Bool(it)) => Kind::BoolValue(it),
-        // Beyond 2^53 a number would lose digits; as a text it keeps them.
-        Ok(serde_json::Value::Number(it)) => match it.as_f64() {
-            Some(double) if double.abs() <= 9_007_199_254_740_992.0 => Kind::NumberValue(double),
-            _ => Kind::StringValue(value.to_owned()),
-        },
-        Ok(serde_json::Value::String(it)) => Kind::StringValue(it),
-        _ => Kind::StringValue(value.to_owned()),
+    let as_text = || Value::String(value.to_owned());
+    let value = match serde_json::from_str(value) {
+        // From 2^53 on a number may have lost digits; as a text it keeps them.
+        Ok(Value::Number(it)) if it.as_f64().is_none_or(|it| it.abs() >= 9_007_199_254_740_992.0) => {
+            as_text()
+        }
+        Ok(Value::Array(_) | Value::Object(_)) | Err(_) => as_text(),
+        Ok(scalar) => scalar,
     };
-    Ok((name.to_owned(), prost_types::Value { kind: Some(kind) }))
+    Ok((name.to_owned(), to_value(value)))
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -224,6 +224,31 @@ mod tests {
     use clap::CommandFactory as _;
 
     use super::*;
+
+    #[test]
+    fn a_parameter_is_a_scalar_or_a_text() {
+        use serde_json::json;
+        for (written, value) in [
+            ("m=7", json!(7)),
+            ("m=-0.5", json!(-0.5)),
+            ("m=true", json!(true)),
+            ("m=null", Value::Null),
+            ("m=", json!("")),
+            ("m=JFK", json!("JFK")),
+            ("m=\"7\"", json!("7")),
+            ("m=a=b", json!("a=b")),
+            ("m=2020-01-01", json!("2020-01-01")),
+            ("m=9007199254740993", json!("9007199254740993")),
+            ("m=[1]", json!("[1]")),
+        ] {
+            assert_eq!(
+                parameter(written),
+                Ok(("m".to_owned(), to_value(value))),
+                "{written}"
+            );
+        }
+        assert!(parameter("m").is_err() && parameter("=7").is_err());
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

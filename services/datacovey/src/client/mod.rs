@@ -1,6 +1,7 @@
 //! A client of the gateway for the commands and the demo: what any program with the protos can do.
 
 mod download;
+mod json;
 mod patience;
 mod results;
 mod upload;
@@ -16,6 +17,7 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
+pub use json::{to_struct, to_value};
 pub use results::{Cell, Outcome, Rows, Statement};
 pub use upload::{ImportOptions, file_format};
 

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use datacovey_proto::catalog::v1::{ColumnPolicy, ColumnUse, Policy, PrivacyUnit, Threshold, privacy_unit};
 use prost_types::Struct;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Question;
 use super::cast::Cast;
+use crate::client::to_struct;
 
 /// The identity domain of tail numbers: what makes the two tables joinable.
 const TAIL_NUMBER: &str = "tail_number";
@@ -15,7 +16,7 @@ const MIN_UNITS: i64 = 25;
 
 /// Schema of `alliance.flights`.
 pub(super) fn flights_schema() -> Struct {
-    schema(json!({
+    to_struct(json!({
         "type": "object",
         "properties": {
             "month": {"type": "integer"},
@@ -35,7 +36,7 @@ pub(super) fn flights_schema() -> Struct {
 
 /// Schema of `registry.planes`.
 pub(super) fn planes_schema() -> Struct {
-    schema(json!({
+    to_struct(json!({
         "type": "object",
         "properties": {
             "tailnum": {"type": "string", "x-identity": TAIL_NUMBER},
@@ -165,28 +166,4 @@ pub(super) fn attacks(cast: &Cast) -> [Question<'_>; 5] {
             moral: "A maximum is one plane's number.",
         },
     ]
-}
-
-fn schema(json: Value) -> Struct {
-    match to_value(json).kind {
-        Some(prost_types::value::Kind::StructValue(schema)) => schema,
-        _ => Struct::default(),
-    }
-}
-
-fn to_value(json: Value) -> prost_types::Value {
-    use prost_types::value::Kind;
-    let kind = match json {
-        Value::Null => Kind::NullValue(0),
-        Value::Bool(it) => Kind::BoolValue(it),
-        Value::Number(it) => Kind::NumberValue(it.as_f64().unwrap_or_default()),
-        Value::String(it) => Kind::StringValue(it),
-        Value::Array(items) => Kind::ListValue(prost_types::ListValue {
-            values: items.into_iter().map(to_value).collect(),
-        }),
-        Value::Object(fields) => Kind::StructValue(Struct {
-            fields: fields.into_iter().map(|(key, it)| (key, to_value(it))).collect(),
-        }),
-    };
-    prost_types::Value { kind: Some(kind) }
 }

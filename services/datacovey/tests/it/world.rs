@@ -1,14 +1,13 @@
 //! A small world for process tests: one project, two owners, a table each.
 
-use datacovey::client::Client;
+use datacovey::client::{Client, to_struct};
 use datacovey_proto::catalog::v1::{
     AcceptInvitationRequest, ColumnPolicy, ColumnUse, CreateDatasetRequest, CreateProjectRequest,
     CreateTableRequest, Dataset, InviteParticipantRequest, Policy, PrivacyUnit, Project,
     SetTablePolicyRequest, Table, Threshold, privacy_unit,
 };
 use datacovey_proto::identity::v1::WhoAmIRequest;
-use prost_types::value::Kind;
-use prost_types::{ListValue, Struct, Value};
+use serde_json::json;
 
 pub(crate) struct World {
     pub(crate) project_id: String,
@@ -83,25 +82,18 @@ async fn people(client: &Client, project_id: &str, dataset: &str, analyst: &str)
         .unwrap()
         .into_inner()
         .id;
-    let email = object([("type", text("string")), ("x-identity", text("email"))]);
-    let properties = object([("email", email), ("city", object([("type", text("string"))]))]);
-    let required = Value {
-        kind: Some(Kind::ListValue(ListValue {
-            values: vec![text("email"), text("city")],
-        })),
-    };
-    let schema = object([
-        ("type", text("object")),
-        ("properties", properties),
-        ("required", required),
-    ]);
-    let Some(Kind::StructValue(schema)) = schema.kind else {
-        unreachable!()
-    };
+    let schema = json!({
+        "type": "object",
+        "properties": {
+            "email": {"type": "string", "x-identity": "email"},
+            "city": {"type": "string"}
+        },
+        "required": ["email", "city"]
+    });
     let table = Table {
         dataset_id,
         name: "people".to_owned(),
-        schema: Some(schema),
+        schema: Some(to_struct(schema)),
         ..Table::default()
     };
     let request = CreateTableRequest {
@@ -147,20 +139,4 @@ async fn people(client: &Client, project_id: &str, dataset: &str, analyst: &str)
     };
     client.tables().set_table_policy(request).await.unwrap();
     table_id
-}
-
-fn text(text: &str) -> Value {
-    Value {
-        kind: Some(Kind::StringValue(text.to_owned())),
-    }
-}
-
-fn object<const N: usize>(fields: [(&str, Value); N]) -> Value {
-    let fields = fields
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect();
-    Value {
-        kind: Some(Kind::StructValue(Struct { fields })),
-    }
 }

@@ -49,9 +49,10 @@ pub(crate) fn effective(policies: &[(&str, &Policy)]) -> Option<EffectivePolicy>
     parts.columns(units);
     let expressions = all().map(|it| it.expressions).min()?;
     parts.of("expressions", expressions, |it| it.expressions == expressions);
-    parts.common("aggregates", AggregateKind::all(), |it| Some(&it.aggregates));
-    let functions: BTreeSet<String> = all().filter_map(|it| it.functions.clone()).flatten().collect();
-    parts.common("functions", functions, |it| it.functions.as_ref());
+    parts.common("aggregates", |it| {
+        (it.aggregates != AggregateKind::all()).then_some(&it.aggregates)
+    });
+    parts.common("functions", |it| it.functions.as_ref());
     parts.joins();
     let approval_required = all().any(|it| it.approval == Approval::Approved);
     if approval_required {
@@ -98,24 +99,17 @@ impl Parts<'_> {
         }
     }
 
-    /// What all policies allow, where one of them allows less than `everything`.
+    /// What all policies allow, of those that do not allow everything.
     fn common<T: Ord + Clone + Serialize>(
         &mut self,
         name: &str,
-        everything: BTreeSet<T>,
         allowed: impl Fn(&Policy) -> Option<&BTreeSet<T>>,
     ) {
-        let restricts = |policy: &Policy| {
-            allowed(policy).is_some_and(|allowed| *allowed != everything || name == "functions")
-        };
-        if !self.policies.iter().any(|(_, policy)| restricts(policy)) {
-            return;
-        }
         let sets = self.policies.iter().filter_map(|(_, policy)| allowed(policy));
-        let common = sets.fold(everything.clone(), |common, set| {
-            common.intersection(set).cloned().collect()
-        });
-        self.of(name, common, restricts);
+        let common = sets.cloned().reduce(|a, b| a.intersection(&b).cloned().collect());
+        if let Some(common) = common {
+            self.of(name, common, |it| allowed(it).is_some());
+        }
     }
 
     /// Columns whose values need more units than their table asks for.
@@ -138,12 +132,11 @@ impl Parts<'_> {
         self.each("joins.condition", |it| {
             (it.joins.condition != default.condition).then_some(it.joins.condition)
         });
-        let kinds = self
-            .policies
-            .iter()
-            .flat_map(|(_, it)| it.joins.kinds.clone())
-            .collect();
-        self.common("joins.kinds", kinds, |it| Some(&it.joins.kinds));
+        let kinds = self.policies.iter().flat_map(|(_, it)| it.joins.kinds.clone());
+        let kinds: BTreeSet<_> = kinds.collect();
+        self.common("joins.kinds", |it| {
+            (it.joins.kinds != kinds).then_some(&it.joins.kinds)
+        });
         self.each("joins.with", |it| {
             (it.joins.with != default.with).then(|| it.joins.with.clone())
         });
