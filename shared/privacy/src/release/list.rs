@@ -18,13 +18,11 @@ pub(crate) fn list(
     let keys = rows.columns.len();
     let mut checks = Vec::new();
     for (index, source) in rows.sources.keys().enumerate() {
-        let policy = typer.source(*source).policy;
+        let info = typer.source(*source);
+        let (policy, asked) = (info.policy, info.threshold());
         let by_column = rows.control.iter().filter(|(s, _)| s == source);
         let by_column = by_column.filter_map(|(_, name)| policy.columns.get(name)?.min_units);
-        let min = by_column
-            .chain([policy.threshold.min_units, 2])
-            .max()
-            .unwrap_or(u64::MAX);
+        let min = by_column.chain([asked.min_units, 2]).max().unwrap_or(u64::MAX);
         let min = i64::try_from(min).unwrap_or(i64::MAX);
         checks.push(Check::AtLeast {
             column: keys + index,

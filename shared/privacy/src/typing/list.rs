@@ -28,13 +28,14 @@ impl Typer<'_> {
         Some(released.plan)
     }
 
-    /// The leave of every table that the rows are compared with.
+    /// The leave of every table that the rows are compared with, and of those that say whose their rows are.
     fn may_list(&mut self, rows: &Restricted) -> bool {
         let mut good = true;
         for source in rows.sources.keys() {
             let info = self.source(*source);
-            if !info.policy.overlap_list {
-                let table = info.table.full_name();
+            let asked = std::iter::once((info.table, info.policy)).chain(info.parents);
+            for (table, _) in asked.filter(|(_, policy)| !policy.overlap_list) {
+                let table = table.full_name();
                 let message = format!(
                     "The policy of {table} does not let analysts list their own rows that are in it."
                 );
