@@ -51,6 +51,9 @@ pub struct CatalogColumn {
     pub nullable: bool,
     /// The domain of identities that the table's schema says its values belong to (`email`, `tail_number`, …).
     pub identity: Option<String>,
+    /// The key under which every pinned file holds ids of its values, as a fingerprint; nothing if one of them lacks
+    /// ids. Values of columns of one key are equal where their ids are.
+    pub id_key: Option<String>,
 }
 
 impl CatalogColumn {
@@ -61,6 +64,7 @@ impl CatalogColumn {
             data_type,
             nullable: true,
             identity: None,
+            id_key: None,
         }
     }
 
@@ -68,6 +72,13 @@ impl CatalogColumn {
     #[must_use]
     pub fn with_identity(mut self, identity: impl Into<String>) -> Self {
         self.identity = Some(identity.into());
+        self
+    }
+
+    /// The same column, with ids of this key beside its values.
+    #[must_use]
+    pub fn with_ids(mut self, key: impl Into<String>) -> Self {
+        self.id_key = Some(key.into());
         self
     }
 }

@@ -98,9 +98,12 @@ fn compile_here(
     let tables = tables(&checked, catalog);
     let Checked {
         top,
-        releases,
+        mut releases,
         sources: _,
     } = checked;
+    for release in &mut releases {
+        release.read_ids(catalog);
+    }
     let output_schema = Arc::clone(top.schema().inner());
     Ok(Compiled {
         normalized,

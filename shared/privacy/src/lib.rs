@@ -22,6 +22,7 @@
 //! | `typing` | the rule of each node, and the rewrite of restricted ones |
 //! | `release` | the two-level rewrite, thresholds, and the values that leave |
 //! | `parameter` | values that stand beside the text |
+//! | `ids` | ids in place of identities, where only equality counts |
 //! | `total` | what can be evaluated without failing on a row |
 //! | `stack` | room for what recurses |
 //! | `bind` | real tables in place of the plan's scans |
@@ -36,6 +37,7 @@ mod bind;
 mod catalog;
 mod compile;
 mod gate;
+mod ids;
 mod limits;
 mod parameter;
 mod plan;
@@ -49,6 +51,7 @@ mod violation;
 pub use bind::{BindError, bind, scans};
 pub use catalog::{Catalog, CatalogColumn, CatalogTable};
 pub use compile::{Compiled, EffectiveThreshold, TableUse, compile};
+pub use ids::{ID_TYPE, id_column};
 pub use limits::Limits;
 pub use parameter::{Parameter, Parameters, parameters_from_json};
 pub use plan::ScanKey;

@@ -122,6 +122,7 @@ fn columns(schema: &Value) -> std::result::Result<Vec<CatalogColumn>, String> {
         format!("the table's schema describes no columns yet, as data cannot be imported by it ({first})")
     })?;
     let column = |it: &datacovey_storage::schema::Column| CatalogColumn {
+        id_key: None,
         name: it.name.clone(),
         data_type: it.column_type.arrow(),
         nullable: it.nullable,

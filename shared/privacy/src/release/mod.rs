@@ -24,6 +24,8 @@ use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::catalog::Catalog;
+use crate::ids::with_ids;
 use crate::plan::RESERVED;
 use crate::policy::DEFAULT_SCALE;
 use crate::typing::{ColumnType, Component, Lineage, Restricted, SourceId};
@@ -55,6 +57,12 @@ impl Release {
     /// threshold is to keep back.
     pub fn engine_plan(&self) -> &LogicalPlan {
         &self.plan
+    }
+
+    /// Lets the plan compare identities by their ids.
+    pub(crate) fn read_ids(&mut self, catalog: &Catalog) {
+        let plan = std::mem::take(&mut self.plan);
+        self.plan = with_ids(plan, catalog);
     }
 
     /// The schema of the released rows.

@@ -2,9 +2,11 @@
 
 use std::sync::{Arc, LazyLock};
 
-use datacovey_privacy::{Compiled, Limits, Parameters, ScanKey, Violation, bind, compile};
-use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use datacovey_privacy::{
+    CatalogTable, Compiled, Limits, Parameters, ScanKey, Violation, bind, compile, id_column,
+};
+use datafusion::arrow::array::{Array, ArrayRef, Int64Array, RecordBatch};
+use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions, array_value_to_string};
 use datafusion::catalog::{MemorySchemaProvider, TableProvider};
 use datafusion::datasource::MemTable;
 use datafusion::error::DataFusionError;
@@ -12,7 +14,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use uuid::Uuid;
 
-use crate::world::World;
+use crate::world::{World, mix};
 
 pub(crate) fn check(world: &World, analyst: Uuid, sql: &str) -> Result<Compiled, Vec<Violation>> {
     compile(
@@ -49,8 +51,9 @@ async fn execute(session: &SessionContext, plan: LogicalPlan) -> Result<Vec<Reco
 pub(crate) async fn run(world: &World, compiled: &Compiled) -> Result<Vec<Vec<String>>, DataFusionError> {
     let session = engine();
     let table = |id: Uuid| {
-        let (_, rows) = world.tables.iter().find(|(table, _)| table.id == id)?;
-        MemTable::try_new(rows.schema(), vec![vec![rows.clone()]])
+        let (table, rows) = world.tables.iter().find(|(table, _)| table.id == id)?;
+        let rows = stored(table, rows);
+        MemTable::try_new(rows.schema(), vec![vec![rows]])
             .ok()
             .map(|t| Arc::new(t) as Arc<dyn TableProvider>)
     };
@@ -69,6 +72,29 @@ pub(crate) async fn run(world: &World, compiled: &Compiled) -> Result<Vec<Vec<St
         ScanKey::Released(number) => released.get(number).cloned(),
     });
     Ok(lines(&execute(session, top.unwrap()).await?))
+}
+
+/// The rows as an import stores them: with ids beside the columns that have them.
+fn stored(table: &CatalogTable, rows: &RecordBatch) -> RecordBatch {
+    let schema = rows.schema();
+    let mut columns: Vec<(String, ArrayRef)> = schema
+        .fields()
+        .iter()
+        .zip(rows.columns())
+        .map(|(field, values)| (field.name().clone(), Arc::clone(values)))
+        .collect();
+    for column in table.columns.iter().filter(|it| it.id_key.is_some()) {
+        let values = rows.column_by_name(&column.name).unwrap();
+        let id = |row| (!values.is_null(row)).then(|| id_of(&array_value_to_string(values, row).unwrap()));
+        let ids: Int64Array = (0..rows.num_rows()).map(id).collect();
+        columns.push((id_column(&column.name), Arc::new(ids)));
+    }
+    RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, values)| (name, values, true)))
+        .unwrap()
+}
+
+fn id_of(value: &str) -> i64 {
+    value.bytes().fold(0, |id, byte| mix(id ^ u64::from(byte))) as i64
 }
 
 /// The rows of plain SQL over the raw tables.

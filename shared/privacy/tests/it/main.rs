@@ -6,6 +6,7 @@ mod compiled;
 mod engine;
 mod extremes;
 mod fuzzed;
+mod ids;
 mod loyalty;
 mod neighbours;
 mod parameters;

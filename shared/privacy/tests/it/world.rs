@@ -67,15 +67,16 @@ impl World {
             .iter()
             .map(|f| {
                 let column = CatalogColumn::new(f.name(), f.data_type().clone());
+                let identified = |identity: &str| column.clone().with_identity(identity).with_ids("key");
                 match (name, f.name().as_str()) {
                     // A list that says of none of its columns what they identify.
-                    ("lists.plain", _) => column,
-                    (_, "tailnum") => column.with_identity("tail_number"),
-                    (_, "email") => column.with_identity("email"),
-                    (_, "phone") => column.with_identity("phone"),
-                    (_, "order_id") => column.with_identity("order"),
-                    (_, "item_id") => column.with_identity("item"),
-                    _ => column,
+                    ("lists.plain", _) => column.clone(),
+                    (_, "tailnum") => identified("tail_number"),
+                    (_, "email") => identified("email"),
+                    (_, "phone") => identified("phone"),
+                    (_, "order_id") => identified("order"),
+                    (_, "item_id") => identified("item"),
+                    _ => column.clone(),
                 }
             })
             .collect();
