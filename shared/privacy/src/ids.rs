@@ -27,7 +27,7 @@ use crate::plan::{RESERVED, ScanKey, ScanSource};
 /// The stored column that holds the ids of a column's values.
 #[must_use]
 pub fn id_column(column: &str) -> String {
-    format!("{RESERVED}id.{column}")
+    format!("{RESERVED}id_{column}")
 }
 
 /// The type of ids.

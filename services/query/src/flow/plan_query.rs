@@ -204,6 +204,7 @@ fn catalog(analyst: Uuid, project: &Project, versions: &HashMap<Uuid, PinnedVers
                 data_type: column.column_type.arrow(),
                 nullable: column.nullable,
                 identity: column.identity.clone(),
+                id_key: None,
             });
         CatalogTable {
             id: table.id,
