@@ -55,9 +55,12 @@ pub(super) fn check(
             record.add_misfit(column, misfit, &found.value);
         });
     }
+    let rows = columns.first().map_or(0, |column| column.len());
+    let lines = (0..rows).filter(|row| !rejected.contains_key(row)).map(line).collect();
     let batch = keep(schema, columns, &rejected).map_err(|error| ReadError::content(error.to_string()))?;
     Ok(CheckedBatch {
         batch,
+        lines,
         rejected: rejected.into_values().collect(),
         ignored,
         bytes_read,

@@ -74,6 +74,8 @@ impl ReadError {
 #[derive(Debug)]
 pub struct CheckedBatch {
     pub batch: RecordBatch,
+    /// For each row the line on which its record begins, or the number of the record; from 1.
+    pub lines: Vec<u64>,
     pub rejected: Vec<Rejected>,
     /// With the first batch: columns of the file that the table does not have and that are passed over.
     pub ignored: Vec<String>,

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::{MAX_NAME, ReadError, quoted, shorten};
 use crate::schema::TableSchema;
 
-/// Faults of a file's columns that are told at most.
+/// Faults and names of a file's columns that are told at most.
 const MAX_LISTED: usize = 20;
 
 /// The columns of a file beside those of the table.
@@ -13,7 +13,7 @@ const MAX_LISTED: usize = 20;
 pub(super) struct Matched {
     /// For each name of the file its column; none is passed over.
     pub(super) columns: Vec<Option<usize>>,
-    /// The names that are passed over.
+    /// The names that are passed over, in part where they are many.
     pub(super) ignored: Vec<String>,
 }
 
@@ -46,6 +46,11 @@ pub(super) fn match_columns(names: &[String], schema: &TableSchema) -> Result<Ma
         faults.splice(0..0, unknown);
     }
     if faults.is_empty() {
+        if ignored.len() > MAX_LISTED {
+            let more = ignored.len() - MAX_LISTED;
+            ignored.truncate(MAX_LISTED);
+            ignored.push(format!("and {more} more"));
+        }
         return Ok(Matched { columns, ignored });
     }
     Err(ReadError::content(format!(

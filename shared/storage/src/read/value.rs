@@ -325,7 +325,7 @@ mod tests {
 
     #[test]
     fn dates_are_those_that_chrono_has() {
-        for day in DAYS {
+        for day in DAYS.step_by(19) {
             let date = chrono::NaiveDate::default() + chrono::Duration::days(day.into());
             assert_eq!(parse_date(&date.format("%Y-%m-%d").to_string()), Ok(day));
         }

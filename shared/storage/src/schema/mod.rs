@@ -4,6 +4,9 @@
 mod checks;
 mod column_type;
 pub(crate) mod exact;
+mod infer;
+#[cfg(test)]
+mod oracle;
 mod parse;
 mod path;
 mod types;
@@ -15,6 +18,7 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 
 pub use checks::Checks;
+pub use infer::{Sample, infer};
 pub use column_type::{ColumnType, ObjectType, UTC};
 
 /// Something wrong with a schema.
