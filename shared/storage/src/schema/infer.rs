@@ -207,7 +207,8 @@ impl Seen {
                 schema.insert("items".to_owned(), item.schema(item.missing)?);
             }
             ("object", _, Some(members)) => match members.schema() {
-                Value::Object(mut object) if !members.0.is_empty() => {
+                // An object without members is no column.
+                Value::Object(mut object) if object["properties"] != json!({}) => {
                     object.remove("type");
                     schema.append(&mut object);
                 }

@@ -1,5 +1,23 @@
 //! What a table's JSON Schema (draft 2020-12) means for its rows: which schemas describe some that can
 //! be imported, as Arrow columns with checks.
+//!
+//! # Where the import differs from JSON Schema
+//!
+//! Its verdict on a value is that of the crate `jsonschema` with formats asserted (a test compares tens of
+//! thousands), but for these:
+//!
+//! - Null and absent are one, since a column has no third state: an optional member may be null, and a required one
+//!   that may be null may be absent.
+//! - An integer has 64 bits, a decimal the digits of its column.
+//! - Of `date-time`, a blank may stand for the `T`, and a missing offset is UTC, as databases write it. Leap seconds,
+//!   more than microseconds, and instants outside the years 1 to 9999 have no place in the column. A `date` has no
+//!   year 0.
+//! - A `time` may be without an offset, and may have none but that of UTC: without a day no other means anything.
+//! - `enum` and `const` of a `date`, `date-time`, `time`, `uuid` or `decimal` list values, not spellings of them.
+//! - `byte` and `decimal` are formats of ours, and the bounds of numbers hold for decimals written as strings, too.
+//! - An internationalized label (`xn--`) of a mail domain is not decoded.
+//! - `multipleOf` of numbers beyond 10^±15 is exact here; there a fraction of about 16 digits.
+//! - `pattern`: `\b` and `\p` know all of Unicode. Look-around and back references are refused.
 
 mod checks;
 mod column_type;

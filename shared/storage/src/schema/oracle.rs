@@ -3,38 +3,47 @@
 
 use arrow::array::Array as _;
 use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
 use serde_json::{Map, Value, json};
 
 use super::{Column, TableSchema};
 use crate::read::column::ColumnBuilder;
 
+const SCHEMAS: usize = 2_000;
 const VALUES: usize = 32;
-const CASES: u32 = 2_000;
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: CASES, ..ProptestConfig::default() })]
-
-    /// 64,000 verdicts.
-    #[test]
-    fn verdicts_are_those_of_jsonschema((property, values) in property().prop_flat_map(|property| {
-        let values = proptest::collection::vec(value_of(&property), VALUES);
-        (Just(property), values)
-    })) {
+/// 64,000 verdicts.
+#[test]
+fn verdicts_are_those_of_jsonschema() {
+    let mut runner = TestRunner::default();
+    let mut differences = Vec::new();
+    let (mut verdicts, mut passed) = (0, 0);
+    for _ in 0..SCHEMAS {
+        let property = property().new_tree(&mut runner).unwrap().current();
         let document = json!({ "type": "object", "required": ["a"], "properties": { "a": property } });
-        let table = TableSchema::parse(&document).map_err(|it| TestCaseError::fail(format!("{property} {it:?}")))?;
+        let table = TableSchema::parse(&document).unwrap();
         let theirs = jsonschema::draft202012::options()
             .should_validate_formats(true)
             .with_pattern_options(jsonschema::PatternOptions::regex())
             .build(&property)
             .unwrap();
-        for value in &values {
-            let ours = passes(&table.columns()[0], value);
-            let same = as_columns_have_it(&property, value);
-            if ours != theirs.is_valid(&same) {
-                prop_assert!(is_documented(&property, &same), "ours {ours}: {value} by {property}");
+        let values = proptest::collection::vec(value_of(&property), VALUES);
+        for value in values.new_tree(&mut runner).unwrap().current() {
+            let ours = passes(&table.columns()[0], &value);
+            let same = as_columns_have_it(&property, &value);
+            verdicts += 1;
+            passed += usize::from(ours);
+            if ours != theirs.is_valid(&same) && !is_documented(&property, &same) {
+                differences.push(format!("ours {ours}: {value} by {property}"));
             }
         }
     }
+    assert_eq!(verdicts, SCHEMAS * VALUES);
+    // Neither all nor nothing passes.
+    assert!(passed > verdicts / 5 && passed < verdicts / 5 * 4, "{passed} of {verdicts}");
+    let told: Vec<_> = differences.iter().take(30).map(String::as_str).collect();
+    assert!(told.is_empty(), "{} of {verdicts} differ:\n{}", differences.len(), told.join("\n"));
 }
 
 /// Whether the import takes the value: it is of the column's type and passes its checks.

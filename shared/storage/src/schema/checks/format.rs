@@ -65,7 +65,7 @@ fn is_local_part(local: &[u8]) -> bool {
         let mut bytes = quoted.iter();
         while let Some(byte) = bytes.next() {
             let fits = match byte {
-                b'\\' => bytes.next().is_some_and(|it| (0x20..=0x7e).contains(it)),
+                b'\\' => bytes.next().is_some_and(u8::is_ascii_graphic),
                 b'"' => false,
                 _ => (0x20..=0x7e).contains(byte),
             };
