@@ -3,7 +3,7 @@
 //! The snapshot holds the tables of the job's project that exist, are not archived and whose owners take part;
 //! what is not in it does not exist. Who may read which of them is decided here, by owner and policy.
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field};
 use uuid::Uuid;
 
 use crate::policy::Policy;
@@ -64,6 +64,17 @@ impl CatalogColumn {
             data_type,
             nullable: true,
             identity: None,
+            id_key: None,
+        }
+    }
+
+    /// The column that a table has in Arrow.
+    pub fn of_field(field: &Field, identity: Option<String>) -> Self {
+        Self {
+            name: field.name().clone(),
+            data_type: field.data_type().clone(),
+            nullable: field.is_nullable(),
+            identity,
             id_key: None,
         }
     }

@@ -3,7 +3,7 @@
 use datacovey_error::{Error, ErrorReason, Result, Violation, Violations};
 use datacovey_privacy::CatalogColumn;
 use datacovey_privacy::policy::{Policy, PolicyViolation, PrivacyUnit};
-use datacovey_storage::schema::TableSchema;
+use datacovey_storage::schema::{Column, TableSchema};
 use serde_json::Value;
 
 use super::path::Path;
@@ -121,13 +121,7 @@ fn columns(schema: &Value) -> std::result::Result<Vec<CatalogColumn>, String> {
             .unwrap_or_default();
         format!("the table's schema describes no columns yet, as data cannot be imported by it ({first})")
     })?;
-    let column = |it: &datacovey_storage::schema::Column| CatalogColumn {
-        id_key: None,
-        name: it.name.clone(),
-        data_type: it.column_type.arrow(),
-        nullable: it.nullable,
-        identity: it.identity.clone(),
-    };
+    let column = |it: &Column| CatalogColumn::of_field(&it.field(), it.identity.clone());
     Ok(schema.columns().iter().map(column).collect())
 }
 

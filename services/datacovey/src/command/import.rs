@@ -39,6 +39,12 @@ pub(super) async fn run(arguments: Import) -> anyhow::Result<()> {
             "{name}: {} rows, {} rejected, version {version}",
             job.rows_imported, job.rows_rejected
         );
+        if !job.ignored_columns.is_empty() {
+            eprintln!(
+                "{name}: columns that the table does not have were passed over: {}",
+                job.ignored_columns.join(", ")
+            );
+        }
         options.mode = ImportMode::Append;
     }
     Ok(())

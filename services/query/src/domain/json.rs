@@ -4,7 +4,7 @@
 
 use arrow::array::{
     Array as _, ArrayRef, AsArray as _, BinaryArray, BooleanArray, Float64Array, Int64Array, ListArray,
-    RecordBatch, StringArray,
+    RecordBatch, StringArray, StructArray,
 };
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
@@ -46,6 +46,8 @@ enum Cells {
     Binary(BinaryArray),
     /// With the cells of all lists, one after the other.
     List(ListArray, Box<Cells>),
+    /// With the cells of each member.
+    Struct(StructArray, Vec<Cells>),
     Text(StringArray),
 }
 
@@ -66,6 +68,11 @@ impl Cells {
                 let lists = array.as_list::<i32>().clone();
                 let items = Self::new(lists.values())?;
                 Self::List(lists, Box::new(items))
+            }
+            DataType::Struct(_) => {
+                let structs = array.as_struct().clone();
+                let members = structs.columns().iter().map(Self::new).collect::<Result<_, _>>()?;
+                Self::Struct(structs, members)
             }
             // Decimals as digits; dates, times and timestamps in ISO 8601.
             _ => Self::Text(cast(array, &DataType::Utf8)?.as_string::<i32>().clone()),
@@ -88,6 +95,13 @@ impl Cells {
                 let range = offsets[at] as usize..offsets[at + 1] as usize;
                 Kind::ListValue(ListValue {
                     values: range.map(|item| items.value(item)).collect(),
+                })
+            }),
+            Self::Struct(structs, members) => structs.is_valid(at).then(|| {
+                let names = structs.fields().iter().map(|field| field.name().clone());
+                let values = members.iter().map(|cells| cells.value(at));
+                Kind::StructValue(Struct {
+                    fields: names.zip(values).collect(),
                 })
             }),
         };
@@ -120,8 +134,11 @@ fn double(value: f64) -> Kind {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{Date32Array, Decimal128Array, Int32Array, TimestampMicrosecondArray};
-    use arrow::datatypes::Int32Type;
+    use arrow::array::{
+        Array as _, Date32Array, Decimal128Array, Int32Array, Time64MicrosecondArray, TimestampMicrosecondArray,
+    };
+    use arrow::buffer::OffsetBuffer;
+    use arrow::datatypes::{Field, Fields, Int32Type};
 
     use super::*;
 
@@ -170,6 +187,36 @@ mod tests {
         );
         let instant = TimestampMicrosecondArray::from(vec![1_357_016_400_000_000]).with_timezone("+00:00");
         assert_eq!(cells(Arc::new(instant)), [text("2013-01-01T05:00:00Z")]);
+    }
+
+    #[test]
+    fn objects_in_lists() {
+        let (name, at) = (StringArray::from(vec![Some("a"), None]), Time64MicrosecondArray::from(vec![1, 2]));
+        let fields = Fields::from(vec![
+            Field::new("name", DataType::Utf8, true),
+            Field::new("at", at.data_type().clone(), true),
+        ]);
+        let objects = StructArray::new(fields, vec![Arc::new(name), Arc::new(at)], Some(vec![true, true].into()));
+        let field = Arc::new(Field::new_list_field(objects.data_type().clone(), true));
+        let lists = ListArray::new(field, OffsetBuffer::from_lengths([0, 2]), Arc::new(objects), None);
+        let object = |name: Kind, at: &str| Value {
+            kind: Some(Kind::StructValue(Struct {
+                fields: [("name", name), ("at", text(at))]
+                    .map(|(key, kind)| (key.to_owned(), Value { kind: Some(kind) }))
+                    .into(),
+            })),
+        };
+        let list = |values| Kind::ListValue(ListValue { values });
+        assert_eq!(
+            cells(Arc::new(lists)),
+            [
+                list(vec![]),
+                list(vec![
+                    object(text("a"), "00:00:00.000001"),
+                    object(Kind::NullValue(0), "00:00:00.000002")
+                ])
+            ]
+        );
     }
 
     #[test]

@@ -114,6 +114,10 @@ fn plain_type(engine: &DataType) -> DataType {
             let item = Field::new(item.name(), plain_type(item.data_type()), item.is_nullable());
             DataType::List(Arc::new(item))
         }
+        DataType::Struct(members) => {
+            let member = |it: &Arc<Field>| Field::new(it.name(), plain_type(it.data_type()), it.is_nullable());
+            DataType::Struct(members.iter().map(member).collect())
+        }
         _ => DataType::Utf8,
     }
 }
@@ -134,6 +138,10 @@ fn sql_type(plain: &DataType) -> String {
         DataType::Time64(_) => "TIME",
         DataType::Timestamp(..) => "TIMESTAMP",
         DataType::List(item) => return format!("{}[]", sql_type(item.data_type())),
+        DataType::Struct(members) => {
+            let member = |it: &Arc<Field>| format!("{} {}", it.name(), sql_type(it.data_type()));
+            return format!("STRUCT({})", members.iter().map(member).collect::<Vec<_>>().join(", "));
+        }
         _ => "VARCHAR",
     };
     name.to_owned()
@@ -175,12 +183,17 @@ mod tests {
             Field::new("d", DataType::Decimal128(20, 2), true),
             Field::new("l", list, true),
             Field::new("nothing", DataType::Null, true),
+            Field::new(
+                "o",
+                DataType::Struct(vec![Field::new("a", DataType::Utf8View, true)].into()),
+                true,
+            ),
         ]);
         let types: Vec<_> = columns(&result_schema(&plan))
             .into_iter()
             .map(|it| it.sql_type)
             .collect();
-        assert_eq!(types, ["BIGINT", "DECIMAL(20,2)", "VARCHAR[]", "VARCHAR"]);
+        assert_eq!(types, ["BIGINT", "DECIMAL(20,2)", "VARCHAR[]", "VARCHAR", "STRUCT(a VARCHAR)"]);
     }
 
     #[test]

@@ -199,13 +199,7 @@ fn catalog(analyst: Uuid, project: &Project, versions: &HashMap<Uuid, PinnedVers
             .schema
             .iter()
             .flat_map(|schema| schema.columns())
-            .map(|column| CatalogColumn {
-                name: column.name.clone(),
-                data_type: column.column_type.arrow(),
-                nullable: column.nullable,
-                identity: column.identity.clone(),
-                id_key: None,
-            });
+            .map(|column| CatalogColumn::of_field(&column.field(), column.identity.clone()));
         CatalogTable {
             id: table.id,
             dataset: table.dataset.clone(),

@@ -45,7 +45,7 @@ pub(crate) struct Bench {
     stop: CancellationToken,
     served: Option<JoinHandle<()>>,
     // Dropped after the service.
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     _database: TestDatabase,
 }
 
@@ -156,7 +156,7 @@ impl Bench {
             gateway,
             stop,
             served: Some(served),
-            _folder: folder,
+            folder,
             _database: database,
         }
     }
@@ -250,6 +250,13 @@ impl Bench {
     pub(crate) async fn stop(&mut self) {
         self.stop.cancel();
         self.served.take().unwrap().await.unwrap();
+    }
+}
+
+impl Bench {
+    /// Where the files of the tables are.
+    pub(crate) fn store(&self) -> Store {
+        Store::open(self.folder.path().join("store").to_str().unwrap()).unwrap()
     }
 }
 
@@ -392,7 +399,7 @@ pub(crate) fn tail(at: usize) -> String {
     format!("N{at:05}")
 }
 
-async fn write(store: &Store, path: &str, batch: &RecordBatch) -> TableFile {
+pub(crate) async fn write(store: &Store, path: &str, batch: &RecordBatch) -> TableFile {
     let mut bytes = Vec::new();
     let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
     writer.write(batch).unwrap();

@@ -18,3 +18,4 @@ mod lifecycle;
 mod peers;
 mod queries;
 mod results;
+mod types;

@@ -1,10 +1,13 @@
 //! Why a job failed, as its owner reads it.
 
+use std::collections::BTreeMap;
+
 use datacovey_error::ErrorReason;
 use datacovey_jobs::JobFailure;
 use datacovey_proto::transfer::v1 as pb;
 use datacovey_storage::read::{Fault, ReadError, Rejected};
 use datacovey_storage::schema::SchemaViolation;
+use datacovey_storage::unique::Repeat;
 use serde_json::Value;
 
 /// The error of a run row. The queue's own reasons (an upload that expired, attempts used up) are
@@ -47,6 +50,49 @@ pub(crate) fn too_many_rejected(max_bad_records: u64, first: Option<&Rejected>) 
         "more than {max_bad_records} records were rejected, the first of them at line {line}{of_field}: {reason}"
     );
     JobFailure::new(ErrorReason::TransferFailed, message).at(Some(line), field.clone())
+}
+
+/// The records that repeat values, one fault for each; `lines` has the line of each row. Values are not
+/// quoted: what is unique names something.
+pub(crate) fn repeated(repeats: &[Repeat], lines: &BTreeMap<u64, u64>) -> Vec<Rejected> {
+    let mut by_line: BTreeMap<u64, Rejected> = BTreeMap::new();
+    let line = |row: u64| lines.get(&row).copied();
+    for repeat in repeats {
+        let Some(at) = line(repeat.row) else { continue };
+        let reason = match repeat.first.and_then(line) {
+            Some(first) => format!("must be unique and repeats the value of line {first}"),
+            None => "must be unique and repeats a value that the table holds".to_owned(),
+        };
+        let record = by_line.entry(at).or_insert_with(|| Rejected {
+            line: at,
+            faults: Vec::new(),
+        });
+        record.faults.push(Fault {
+            field: Some(repeat.column.clone()),
+            reason,
+            value: String::new(),
+        });
+    }
+    by_line.into_values().collect()
+}
+
+/// Records repeat values of columns that must be unique.
+pub(crate) fn not_unique(rejected: &[Rejected]) -> JobFailure {
+    let first = rejected.first();
+    let Some((line, Fault { field, reason, .. })) = first.and_then(|it| Some((it.line, it.faults.first()?)))
+    else {
+        return JobFailure::new(ErrorReason::TransferFailed, "records repeat values that must be unique");
+    };
+    let field = field.clone().unwrap_or_default();
+    let message =
+        format!("records repeat values that must be unique, the first of them at line {line}, field {field:?}: {reason}");
+    JobFailure::new(ErrorReason::TransferFailed, message).at(Some(line), Some(field))
+}
+
+/// A column must be unique and has too many values for that.
+pub(crate) fn too_many_to_be_unique(column: &str, max_rows: u64) -> JobFailure {
+    let message = format!("the column {column:?} must be unique and has more than {max_rows} values");
+    JobFailure::new(ErrorReason::TooLarge, message)
 }
 
 /// The content has more rows than one import may add.

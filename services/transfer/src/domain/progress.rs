@@ -13,6 +13,9 @@ pub(crate) struct Progress {
     pub(crate) bytes_total: Option<u64>,
     /// Records that an import rejected.
     pub(crate) rows_rejected: u64,
+    /// Columns of an imported file that the table does not have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) ignored_columns: Vec<String>,
     /// The file that an export made, once it is complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) result: Option<ExportResult>,
@@ -47,6 +50,7 @@ mod tests {
             bytes_done: 10,
             bytes_total: Some(20),
             rows_rejected: 1,
+            ignored_columns: vec!["notes".to_owned()],
             result: Some(ExportResult {
                 path: "a/b".to_owned(),
                 size_bytes: 20,

@@ -1,10 +1,12 @@
+use std::collections::{BTreeMap, BTreeSet};
+
 use datacovey_auth::authorize;
 use datacovey_error::{Error, Kind, Result};
 use datacovey_jobs::{Job, JobFailure, Work};
-use datacovey_persistence::{ImportCommit, JobKind, NewFile, TableFileRow, TableVersionRow};
-use datacovey_storage::read::{Piece, read_import};
+use datacovey_persistence::{ImportCommit, JobKind, NewFile, TableFileRow};
+use datacovey_storage::read::{BatchStream, Piece, read_import};
 use datacovey_storage::schema::TableSchema;
-use datacovey_storage::unique::UniqueProof;
+use datacovey_storage::unique::{Repeat, UniqueProof};
 use datacovey_storage::write::{TableWriter, Written, WrittenFile};
 use datacovey_storage::{ObjectPath, layout};
 use datacovey_types::Permission;
@@ -13,7 +15,9 @@ use serde_json::Value;
 use super::rejections::Rejections;
 use super::upload::staged;
 use crate::Transfer;
-use crate::domain::failure::{of_content, of_schema, too_many_rows};
+use crate::domain::failure::{
+    not_unique, of_content, of_schema, repeated, too_many_rows, too_many_to_be_unique,
+};
 use crate::domain::options::{ImportOptions, Mode, stored};
 use crate::domain::progress::Progress;
 
@@ -95,6 +99,8 @@ impl Import<'_> {
         while let Some(batch) = batches.next().await {
             let batch = batch.map_err(of_content)?;
             rejections.add(batch.rejected).await?;
+            // They come with the first batch.
+            progress.ignored_columns.extend(batch.ignored);
             progress.rows_done += batch.batch.num_rows() as u64;
             if progress.rows_done > transfer.limits.max_import_rows {
                 return Err(too_many_rows(transfer.limits.max_import_rows));
@@ -127,18 +133,14 @@ impl Import<'_> {
         let Written { files, unique, .. } = written;
         let mut first_proof = Some(unique);
         for attempt in 1.. {
-            let (base_version, unique_columns) = match options.mode {
-                Mode::Append => self.prove_appended(first_proof.take(), &files).await?,
+            let base = match options.mode {
+                Mode::Append => self.base().await?,
                 // Nothing that was there before counts.
-                Mode::Replace | Mode::EmptyOnly => (
-                    None,
-                    self.proof(first_proof.take(), &files)
-                        .await?
-                        .finish()
-                        .await
-                        .map_err(Error::from)?,
-                ),
+                Mode::Replace | Mode::EmptyOnly => Base::default(),
             };
+            let unique_columns = self.prove(first_proof.take(), &files, &base).await?;
+            // Where nothing is said to be unique, any version may have come between.
+            let base_version = base.version.filter(|_| !unique_columns.is_empty());
             let commit = ImportCommit {
                 used_schema: used_schema.clone(),
                 base_version,
@@ -159,54 +161,115 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// The version that the rows are appended to, where anything rests on it, and the columns that are unique over both.
-    async fn prove_appended(
+    /// The version that rows are appended to.
+    async fn base(&self) -> Result<Base> {
+        let Self { transfer, job, .. } = self;
+        let database = &transfer.worker_database;
+        let latest = database.table_version_latest(&job.ctx, job.parent_id).await?;
+        let version = latest.as_ref().map_or(0, |latest| latest.version);
+        let Some(latest) = latest.filter(|it| it.rows > 0) else {
+            return Ok(Base {
+                version: Some(version),
+                ..Base::default()
+            });
+        };
+        let files = database.table_file_list(&job.ctx, job.parent_id, version).await?;
+        Ok(Base {
+            version: Some(version),
+            unique_columns: Some(latest.unique_columns),
+            files: files.iter().map(old_piece).collect(),
+        })
+    }
+
+    /// The columns that are unique over old and new rows; fails where one that must be is not.
+    async fn prove(
         &self,
         proof: Option<UniqueProof>,
         files: &[WrittenFile],
-    ) -> Result<(Option<i64>, Vec<String>)> {
+        base: &Base,
+    ) -> Result<Vec<String>, JobFailure> {
+        let Self { transfer, schema, .. } = self;
+        let store = &transfer.store;
+        let pieces: Vec<Piece> = files.iter().map(new_piece).collect();
+        let mut proof = match proof {
+            Some(proof) => proof,
+            // Used up by an earlier attempt: read again from the files of the new rows.
+            None => {
+                UniqueProof::new(schema, &transfer.limits.write.unique)
+                    .add_files(store, pieces.clone(), schema)
+                    .await
+                    .map_err(Error::from)?
+            }
+        };
+        if let Some(unique) = &base.unique_columns {
+            proof.keep_only(unique);
+            proof = proof
+                .add_kept_files(store, base.files.clone(), schema)
+                .await
+                .map_err(Error::from)?;
+        }
+        let proven = proof.finish().await.map_err(Error::from)?;
+        if let Some(column) = proven.untold().first() {
+            return Err(too_many_to_be_unique(column, transfer.limits.write.unique.max_rows));
+        }
+        let unique = proven.unique().to_vec();
+        let repeats = proven.repeats(store, schema, &pieces, &base.files).await;
+        let repeats = repeats.map_err(Error::from)?;
+        if repeats.is_empty() {
+            Ok(unique)
+        } else {
+            Err(self.refuse_repeats(repeats).await?)
+        }
+    }
+
+    /// Writes down which records repeat a value. Their lines are found by reading the content again, which
+    /// costs nothing where all is well.
+    async fn refuse_repeats(&self, repeats: Vec<Repeat>) -> Result<JobFailure> {
         let Self {
             transfer,
             job,
+            options,
             schema,
-            ..
         } = self;
         let database = &transfer.worker_database;
-        let base = database.table_version_latest(&job.ctx, job.parent_id).await?;
-        let version = base.as_ref().map_or(0, |base| base.version);
-        let mut proof = self.proof(proof, files).await?;
-        if let Some(TableVersionRow {
-            unique_columns,
-            rows: 1..,
-            ..
-        }) = &base
-        {
-            proof.keep_only(unique_columns);
-            let kept = database.table_file_list(&job.ctx, job.parent_id, version).await?;
-            proof = proof
-                .add_files(&transfer.store, kept.iter().map(old_piece).collect(), schema)
-                .await?;
-        }
-        let unique_columns = proof.finish().await?;
-        // Where nothing is said to be unique, any version may have come between.
-        Ok(((!unique_columns.is_empty()).then_some(version), unique_columns))
+        let source = staged(transfer, database, &job.ctx, job.lease.job_id).await?;
+        let rows: BTreeSet<u64> = repeats
+            .iter()
+            .flat_map(|it| [Some(it.row), it.first])
+            .flatten()
+            .collect();
+        let lines = lines_of(rows, read_import(source, options.read(), schema.clone())).await?;
+        let rejected = repeated(&repeats, &lines);
+        let failure = not_unique(&rejected);
+        Rejections::note(database, job, rejected).await?;
+        Ok(failure)
     }
+}
 
-    /// The proof that holds the new rows; read again from their files where it was used up.
-    async fn proof(&self, proof: Option<UniqueProof>, files: &[WrittenFile]) -> Result<UniqueProof> {
-        let Self { transfer, schema, .. } = self;
-        match proof {
-            Some(proof) => Ok(proof),
-            None => {
-                let pieces = files.iter().map(|file| Piece {
-                    path: file.path.clone(),
-                    size_bytes: file.size_bytes,
-                });
-                let proof = UniqueProof::new(schema, &transfer.limits.write.unique);
-                Ok(proof.add_files(&transfer.store, pieces.collect(), schema).await?)
-            }
+/// The version that an import appends to.
+#[derive(Default)]
+struct Base {
+    /// None if nothing rests on it.
+    version: Option<i64>,
+    /// None if it holds no rows.
+    unique_columns: Option<Vec<String>>,
+    files: Vec<Piece>,
+}
+
+/// The lines of rows that were taken, by the number of the row.
+async fn lines_of(rows: BTreeSet<u64>, mut batches: BatchStream) -> Result<BTreeMap<u64, u64>> {
+    let mut lines = BTreeMap::new();
+    let mut first = 0;
+    while let Some(batch) = batches.next().await {
+        let batch = batch?;
+        let end = first + batch.lines.len() as u64;
+        for row in rows.range(first..end) {
+            let at = usize::try_from(row - first).map_err(Error::internal)?;
+            lines.insert(*row, batch.lines[at]);
         }
+        first = end;
     }
+    Ok(lines)
 }
 
 fn report(progress: &Progress) -> Result<Value> {
@@ -222,6 +285,13 @@ fn new_file(file: &WrittenFile) -> NewFile {
         bytes,
         checksum: file.sha256.clone(),
         statistics: file.statistics.clone(),
+    }
+}
+
+fn new_piece(file: &WrittenFile) -> Piece {
+    Piece {
+        path: file.path.clone(),
+        size_bytes: file.size_bytes,
     }
 }
 

@@ -32,17 +32,17 @@ impl<'a> Rejections<'a> {
         })
     }
 
+    /// Writes down records that were found to be bad when all were read.
+    pub(super) async fn note(database: &Database, job: &Job, rejected: Vec<Rejected>) -> Result<()> {
+        let rows: Vec<NewRejectedRow> = rejected.iter().flat_map(rows).collect();
+        database.rejected_row_add(&job.ctx, &job.lease, &rows).await
+    }
+
     /// Adds records; fails when there are more than may be, with all up to there written down.
     pub(super) async fn add(&mut self, rejected: Vec<Rejected>) -> Result<(), JobFailure> {
         for record in rejected {
             self.records += 1;
-            self.pending
-                .extend(record.faults.iter().map(|fault| NewRejectedRow {
-                    line: i64::try_from(record.line).unwrap_or(i64::MAX),
-                    field: fault.field.clone(),
-                    reason: fault.reason.clone(),
-                    value: Some(fault.value.clone()),
-                }));
+            self.pending.extend(rows(&record));
             self.first.get_or_insert(record);
             if self.records > self.max_bad_records {
                 self.flush().await?;
@@ -71,4 +71,14 @@ impl<'a> Rejections<'a> {
     pub(super) const fn records(&self) -> u64 {
         self.records
     }
+}
+
+/// A row for each fault.
+fn rows(record: &Rejected) -> impl Iterator<Item = NewRejectedRow> {
+    record.faults.iter().map(|fault| NewRejectedRow {
+        line: i64::try_from(record.line).unwrap_or(i64::MAX),
+        field: fault.field.clone(),
+        reason: fault.reason.clone(),
+        value: Some(fault.value.clone()),
+    })
 }

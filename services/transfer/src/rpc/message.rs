@@ -38,6 +38,7 @@ pub(super) fn import_job(import: ImportJob, limits: &Limits) -> Result<pb::Impor
         0
     };
     message.rows_rejected = signed(progress.rows_rejected);
+    message.ignored_columns = progress.ignored_columns.clone();
     message.error = job_error(run.error.as_ref());
     message.ended_at = run.ended_at.map(timestamp);
     let waits_for_content = run.ready_at.is_none() && run.ended_at.is_none();

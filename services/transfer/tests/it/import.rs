@@ -395,3 +395,110 @@ async fn what_is_left_behind_is_swept() {
     // The file of the version is all that stays.
     assert_eq!(left("tenant").await, 1);
 }
+
+fn readings() -> serde_json::Value {
+    json!({ "type": "object", "required": ["id"], "additionalProperties": true, "properties": {
+        "id": { "type": "string", "format": "uuid", "x-unique": true },
+        "price": { "type": "string", "format": "decimal", "x-precision": 9, "x-scale": 2, "minimum": 0 },
+        "at": { "type": "string", "format": "time" },
+        "tags": { "type": "array", "items": { "type": "string", "maxLength": 3 }, "uniqueItems": true },
+    } })
+}
+
+fn reading(n: u32) -> String {
+    format!("0190C6A2-7b1e-7000-8000-{n:012}")
+}
+
+#[tokio::test]
+async fn every_type_is_checked_and_reads_back() {
+    let suite = Suite::start().await;
+    let mut editor = suite.as_editor();
+    let table = suite.table_of(suite.ours, "readings", &readings()).await;
+    let content = format!(
+        "notes,id,price,at,tags\nx,{},1.5,10:00:00,\"[\"\"a\"\",\"\"b\"\"]\"\nx,{},-1,10:00,\"[\"\"a\"\",\"\"a\"\"]\"\nx,{},1.005,,\"[\"\"long\"\"]\"\n",
+        reading(1),
+        reading(2),
+        reading(3)
+    );
+    let request = pb::CreateImportJobRequest {
+        max_bad_records: 2,
+        ..csv_import(&table)
+    };
+    let job = editor.import(request, content.as_bytes()).await;
+    assert_eq!((job.state(), job.rows_imported), (pb::JobState::Completed, 1), "{job:?}");
+    assert_eq!(job.ignored_columns, ["notes"]);
+    let told: Vec<_> = rejected(&mut editor, &job.id)
+        .await
+        .into_iter()
+        .map(|row| (row.line, row.field, row.reason))
+        .collect();
+    let row = |line, field: &str, reason: &str| (line, field.to_owned(), reason.to_owned());
+    assert_eq!(
+        told,
+        [
+            row(3, "at", "is not a time as in 23:59:59"),
+            row(3, "price", "must be at least 0.00"),
+            row(3, "tags", "holds an item twice"),
+            row(4, "price", "has more digits after the point than the column"),
+            row(4, "tags[0]", "has 4 characters, may have at most 3"),
+        ]
+    );
+    let export = pb::CreateExportJobRequest {
+        table_id: table,
+        format: pb::FileFormat::Csv.into(),
+        ..Default::default()
+    };
+    let job = editor.export(export).await;
+    let exported = String::from_utf8(editor.download(&job.id, 0).await.unwrap()).unwrap();
+    let expected = format!(
+        "id,price,at,tags\r\n{},1.50,10:00:00,\"[\"\"a\"\",\"\"b\"\"]\"\r\n",
+        reading(1).to_lowercase()
+    );
+    assert_eq!(exported, expected);
+}
+
+#[tokio::test]
+async fn values_that_must_be_unique_repeat_nowhere() {
+    let suite = Suite::with(|limits| {
+        limits.worker.concurrency = 3;
+        limits.write.unique.run_rows = 7;
+    })
+    .await;
+    let mut editor = suite.as_editor();
+    let table = suite.table_of(suite.ours, "readings", &readings()).await;
+    let content = |ids: &[u32]| {
+        let rows: String = ids.iter().map(|n| format!("{}\n", reading(*n))).collect();
+        format!("id\n{rows}").into_bytes()
+    };
+    let all: Vec<u32> = (0..50).collect();
+    let first = editor.import(csv_import(&table), &content(&all)).await;
+    assert_eq!(first.state(), pb::JobState::Completed, "{first:?}");
+    let job = editor.import(csv_import(&table), &content(&[70, 71, 7, 72, 70])).await;
+    assert_eq!(job.state(), pb::JobState::Failed);
+    let error = job.error.unwrap();
+    assert_eq!((error.line, error.field.as_str()), (Some(4), "id"));
+    let told: Vec<_> = rejected(&mut editor, &job.id)
+        .await
+        .into_iter()
+        .map(|row| (row.line, row.field, row.reason, row.value))
+        .collect();
+    let row = |line, reason: &str| (line, "id".to_owned(), reason.to_owned(), String::new());
+    assert_eq!(
+        told,
+        [
+            row(4, "must be unique and repeats a value that the table holds"),
+            row(6, "must be unique and repeats the value of line 2"),
+        ]
+    );
+    assert_eq!(versions(&suite, &table).await, [["1", "append", "50", "{id}"]]);
+
+    // Of imports at once that bring the same value, one comes first and the others are told.
+    let imports = (0..3).map(|n| {
+        let (mut editor, request, content) = (suite.as_editor(), csv_import(&table), content(&[100, 200 + n]));
+        async move { editor.import(request, &content).await }
+    });
+    let jobs = futures::future::join_all(imports).await;
+    let completed = jobs.iter().filter(|job| job.state() == pb::JobState::Completed);
+    assert_eq!(completed.count(), 1, "{jobs:?}");
+    assert_eq!(versions(&suite, &table).await.len(), 2);
+}

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{Array as _, ArrayRef, BooleanArray};
@@ -6,8 +6,8 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Field, Schema};
 use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
-use arrow::util::display::array_value_to_string;
 
+use super::column::Misfit;
 use super::{CheckedBatch, ReadError, Rejected};
 use crate::schema::TableSchema;
 
@@ -16,6 +16,8 @@ use crate::schema::TableSchema;
 pub(super) struct Decoded {
     pub(super) columns: Vec<ArrayRef>,
     pub(super) rejected: BTreeMap<usize, Rejected>,
+    /// Columns of the file that are passed over, if they are not told yet.
+    pub(super) ignored: Vec<String>,
     pub(super) bytes_read: u64,
 }
 
@@ -29,40 +31,38 @@ pub(super) fn check(
     let Decoded {
         columns,
         mut rejected,
+        ignored,
         bytes_read,
     } = decoded;
     for (column, values) in schema.columns().iter().zip(&columns) {
-        let name = column.name.as_str();
-        let mut fault = |row: usize, reason: String, value: &str| {
-            let record = rejected.entry(row).or_insert_with(|| Rejected::new(line(row)));
-            // What has no value because it was wrong is reported already.
-            if record
-                .faults
-                .iter()
-                .all(|it| it.field.as_deref().is_some_and(|field| field != name))
-            {
-                record.add(Some(name), reason, value);
+        // What has no value because it was wrong is told already; of each value one fault is enough.
+        let mut told: HashSet<usize> = rejected
+            .iter()
+            .filter(|(_, record)| record.faults.iter().any(|it| it.is_of(column)))
+            .map(|(row, _)| *row)
+            .collect();
+        column.check(values, &mut |found| {
+            if !told.insert(found.row) {
+                return;
             }
-        };
-        if !column.nullable && values.null_count() > 0 {
-            for row in (0..values.len()).filter(|row| values.is_null(*row)) {
-                fault(row, "is required and has no value".to_owned(), "");
-            }
-        }
-        if !column.checks.is_empty() {
-            column.checks.run(values, |row, reason| {
-                fault(
-                    row,
-                    reason,
-                    &array_value_to_string(values, row).unwrap_or_default(),
-                );
-            });
-        }
+            let record = rejected
+                .entry(found.row)
+                .or_insert_with(|| Rejected::new(line(found.row)));
+            let misfit = Misfit {
+                within: found.within,
+                reason: found.reason.into(),
+            };
+            record.add_misfit(column, misfit, &found.value);
+        });
     }
+    let rows = columns.first().map_or(0, |column| column.len());
+    let lines = (0..rows).filter(|row| !rejected.contains_key(row)).map(line).collect();
     let batch = keep(schema, columns, &rejected).map_err(|error| ReadError::content(error.to_string()))?;
     Ok(CheckedBatch {
         batch,
+        lines,
         rejected: rejected.into_values().collect(),
+        ignored,
         bytes_read,
     })
 }

@@ -1,20 +1,13 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io::Read;
-use std::sync::Arc;
-
-use arrow::array::{
-    ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, StringBuilder,
-    TimestampMicrosecondBuilder,
-};
 
 use super::assemble::{Decoded, check};
+use super::column::ColumnBuilder;
+use super::names::match_columns;
 use super::source::SequentialReader;
 use super::tokenize::{Record, Tokenizer};
-use super::{BATCH_BYTES, BATCH_ROWS, CheckedBatch, CsvFormat, ReadError, Rejected, quoted, value};
-use crate::schema::{ColumnType, TableSchema, UTC};
-
-/// Faults of a file's columns that are told at most.
-const MAX_LISTED: usize = 20;
+use super::{BATCH_BYTES, BATCH_ROWS, CheckedBatch, CsvFormat, ReadError, Rejected};
+use crate::schema::TableSchema;
 
 /// Decodes CSV by the columns' names, in any order.
 pub(super) struct CsvDecoder<R> {
@@ -22,10 +15,12 @@ pub(super) struct CsvDecoder<R> {
     record: Record,
     schema: TableSchema,
     null_values: Vec<Vec<u8>>,
-    /// For each field of the file its column.
-    columns: Vec<usize>,
+    /// For each field of the file its column; none is passed over.
+    columns: Vec<Option<usize>>,
     /// Columns that the file does not have; all may be without a value.
     absent: Vec<usize>,
+    /// Names of the fields that are passed over, until they are told.
+    ignored: Vec<String>,
 }
 
 impl CsvDecoder<SequentialReader> {
@@ -46,9 +41,9 @@ impl<R: Read> CsvDecoder<R> {
             Some(names) => names.clone(),
             None => header(&mut tokenizer, &mut record)?,
         };
-        let columns = match_columns(&names, &schema)?;
+        let matched = match_columns(&names, &schema)?;
         let absent = (0..schema.columns().len())
-            .filter(|at| !columns.contains(at))
+            .filter(|at| !matched.columns.contains(&Some(*at)))
             .collect();
         let null_values = format
             .null_values
@@ -60,19 +55,16 @@ impl<R: Read> CsvDecoder<R> {
             record,
             schema,
             null_values,
-            columns,
+            columns: matched.columns,
             absent,
+            ignored: matched.ignored,
         })
     }
 
     /// The next rows; none at the end.
     pub(super) fn next(&mut self) -> Result<Option<CheckedBatch>, ReadError> {
-        let mut builders: Vec<Builder> = self
-            .schema
-            .columns()
-            .iter()
-            .map(|column| Builder::new(column.column_type))
-            .collect();
+        let columns = self.schema.columns().iter();
+        let mut builders: Vec<_> = columns.map(|it| ColumnBuilder::new(&it.column_type)).collect();
         let mut rejected = BTreeMap::new();
         let mut lines = Vec::new();
         let mut size_bytes = 0;
@@ -90,43 +82,54 @@ impl<R: Read> CsvDecoder<R> {
         if lines.is_empty() {
             return Ok(None);
         }
-        let columns = builders.into_iter().map(Builder::finish).collect();
+        let columns = builders.into_iter().map(ColumnBuilder::finish);
         let decoded = Decoded {
-            columns,
+            columns: columns
+                .collect::<Result<_, _>>()
+                .map_err(|error| ReadError::content(error.to_string()))?,
             rejected,
+            ignored: std::mem::take(&mut self.ignored),
             bytes_read: self.tokenizer.bytes_read(),
         };
         check(&self.schema, decoded, |row| lines[row]).map(Some)
     }
 
     /// Adds the record as a row; what is wrong with it leaves no value there.
-    fn append(&self, builders: &mut [Builder]) -> Option<Rejected> {
+    fn append(&self, builders: &mut [ColumnBuilder]) -> Option<Rejected> {
         let record = &self.record;
         let mut rejected = Rejected::new(record.line);
         if record.len() != self.columns.len() {
             let reason = format!("has {} fields instead of {}", record.len(), self.columns.len());
-            rejected.add(None, reason, &String::from_utf8_lossy(record.field(0).0));
-            builders.iter_mut().for_each(Builder::append_null);
+            // Whose value the first field is, nobody knows.
+            let sensitive = self.schema.columns().iter().any(|it| it.is_sensitive());
+            let shown = String::from_utf8_lossy(record.field(0).0);
+            rejected.add(None, reason, if sensitive { "" } else { &shown });
+            builders.iter_mut().for_each(ColumnBuilder::append_null);
             return Some(rejected);
         }
         for (index, &column) in self.columns.iter().enumerate() {
+            let Some(column) = column else { continue };
             let (bytes, quoted) = record.field(index);
             let builder = &mut builders[column];
+            let column = &self.schema.columns()[column];
             let fault = if record.misquoted == Some(index) {
-                Some("has text after its closing quote")
+                builder.append_null();
+                Some("has text after its closing quote".into())
             } else if !quoted && self.null_values.iter().any(|text| text == bytes) {
                 builder.append_null();
                 continue;
             } else {
                 match std::str::from_utf8(bytes) {
-                    Ok(text) => builder.append(text).err(),
-                    Err(_) => Some("is not UTF-8"),
+                    Ok(text) => builder.append_text(text).err(),
+                    Err(_) => {
+                        builder.append_null();
+                        Some("is not UTF-8".into())
+                    }
                 }
             };
-            if let Some(reason) = fault {
-                builder.append_null();
-                let name = &self.schema.columns()[column].name;
-                rejected.add(Some(name), reason, &String::from_utf8_lossy(bytes));
+            if let Some(misfit) = fault {
+                let shown = String::from_utf8_lossy(bytes);
+                rejected.add_misfit(column, misfit, &shown);
             }
         }
         for &column in &self.absent {
@@ -151,100 +154,6 @@ fn header<R: Read>(tokenizer: &mut Tokenizer<R>, record: &mut Record) -> Result<
             )),
         })
         .collect()
-}
-
-/// For each name its column; everything that does not match is told at once.
-pub(super) fn match_columns(names: &[String], schema: &TableSchema) -> Result<Vec<usize>, ReadError> {
-    let mut faults = Vec::new();
-    let mut seen = HashMap::new();
-    let mut columns = Vec::new();
-    for name in names {
-        let first = seen.insert(name.as_str(), ()).is_none();
-        match schema.index_of(name) {
-            Some(_) if !first => faults.push(format!("the column {} occurs twice", quoted(name))),
-            Some(column) => columns.push(column),
-            None => faults.push(format!("the table has no column {}", quoted(name))),
-        }
-    }
-    for column in schema.columns() {
-        if !column.nullable && !seen.contains_key(column.name.as_str()) {
-            faults.push(format!("the required column {} is missing", quoted(&column.name)));
-        }
-    }
-    if faults.is_empty() {
-        return Ok(columns);
-    }
-    Err(ReadError::content(format!(
-        "the columns of the file do not match the table: {}",
-        listed(faults)
-    )))
-}
-
-/// The faults in one sentence; of many the first.
-pub(super) fn listed(mut faults: Vec<String>) -> String {
-    let more = faults.len().saturating_sub(MAX_LISTED);
-    faults.truncate(MAX_LISTED);
-    if more > 0 {
-        faults.push(format!("and {more} more"));
-    }
-    faults.join("; ")
-}
-
-/// Builds one column from text.
-enum Builder {
-    Text(StringBuilder),
-    Date(Date32Builder),
-    DateTime(TimestampMicrosecondBuilder),
-    Integer(Int64Builder),
-    Number(Float64Builder),
-    Boolean(BooleanBuilder),
-}
-
-impl Builder {
-    fn new(column_type: ColumnType) -> Self {
-        match column_type {
-            ColumnType::Text => Self::Text(StringBuilder::new()),
-            ColumnType::Date => Self::Date(Date32Builder::new()),
-            ColumnType::DateTime => Self::DateTime(TimestampMicrosecondBuilder::new().with_timezone(UTC)),
-            ColumnType::Integer => Self::Integer(Int64Builder::new()),
-            ColumnType::Number => Self::Number(Float64Builder::new()),
-            ColumnType::Boolean => Self::Boolean(BooleanBuilder::new()),
-        }
-    }
-
-    fn append(&mut self, text: &str) -> Result<(), &'static str> {
-        match self {
-            Self::Text(builder) => builder.append_value(text),
-            Self::Date(builder) => builder.append_value(value::parse_date(text)?),
-            Self::DateTime(builder) => builder.append_value(value::parse_date_time(text)?),
-            Self::Integer(builder) => builder.append_value(value::parse_integer(text)?),
-            Self::Number(builder) => builder.append_value(value::parse_number(text)?),
-            Self::Boolean(builder) => builder.append_value(value::parse_boolean(text)?),
-        }
-        Ok(())
-    }
-
-    fn append_null(&mut self) {
-        match self {
-            Self::Text(builder) => builder.append_null(),
-            Self::Date(builder) => builder.append_null(),
-            Self::DateTime(builder) => builder.append_null(),
-            Self::Integer(builder) => builder.append_null(),
-            Self::Number(builder) => builder.append_null(),
-            Self::Boolean(builder) => builder.append_null(),
-        }
-    }
-
-    fn finish(self) -> ArrayRef {
-        match self {
-            Self::Text(mut builder) => Arc::new(builder.finish()),
-            Self::Date(mut builder) => Arc::new(builder.finish()),
-            Self::DateTime(mut builder) => Arc::new(builder.finish()),
-            Self::Integer(mut builder) => Arc::new(builder.finish()),
-            Self::Number(mut builder) => Arc::new(builder.finish()),
-            Self::Boolean(mut builder) => Arc::new(builder.finish()),
-        }
-    }
 }
 
 #[cfg(test)]

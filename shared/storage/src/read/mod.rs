@@ -2,8 +2,11 @@
 //! batches out, in memory that does not grow with the file. Decoding runs on a thread of its own.
 
 mod assemble;
+pub(crate) mod column;
+mod convert;
 mod csv;
 mod csv_format;
+mod names;
 mod parquet;
 mod source;
 mod stream;
@@ -18,7 +21,9 @@ pub(crate) use source::source_error;
 pub use source::{ByteSource, Piece};
 pub use stream::{BatchStream, read_import, read_table_files};
 
+use self::column::Misfit;
 use crate::StoreError;
+use crate::schema::Column;
 
 /// A batch is handed on when it has this many rows …
 pub(crate) const BATCH_ROWS: usize = 8_192;
@@ -69,7 +74,11 @@ impl ReadError {
 #[derive(Debug)]
 pub struct CheckedBatch {
     pub batch: RecordBatch,
+    /// For each row the line on which its record begins, or the number of the record; from 1.
+    pub lines: Vec<u64>,
     pub rejected: Vec<Rejected>,
+    /// With the first batch: columns of the file that the table does not have and that are passed over.
+    pub ignored: Vec<String>,
     /// Bytes of the source read up to here.
     pub bytes_read: u64,
 }
@@ -90,8 +99,19 @@ pub struct Fault {
     pub field: Option<String>,
     /// Why, in a sentence for people.
     pub reason: String,
-    /// The value, shortened and printable.
+    /// The value, shortened and printable; empty if it could name an individual.
     pub value: String,
+}
+
+impl Fault {
+    /// Whether it is about the column's value, or about the record and so about every value.
+    fn is_of(&self, column: &Column) -> bool {
+        self.field.as_ref().is_none_or(|field| {
+            field
+                .strip_prefix(column.name.as_str())
+                .is_some_and(|rest| rest.is_empty() || column.column_type.is_nested())
+        })
+    }
 }
 
 impl Rejected {
@@ -111,6 +131,13 @@ impl Rejected {
             };
             self.faults.push(fault);
         }
+    }
+
+    /// Adds what is wrong with a value of the column.
+    fn add_misfit(&mut self, column: &Column, misfit: Misfit, value: &str) {
+        let shown = if column.is_sensitive() { "" } else { value };
+        let field = format!("{}{}", column.name, misfit.within);
+        self.add(Some(&field), misfit.reason, shown);
     }
 }
 

@@ -2,16 +2,9 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray as _, Float64Array, RecordBatch, TimestampMicrosecondArray, new_null_array,
-};
-use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{
-    DataType, Date32Type, FieldRef, Float64Type, Int64Type, Schema, TimeUnit, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt64Type,
-};
+use arrow::array::{Array as _, ArrayRef, AsArray as _, RecordBatch, new_null_array};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use arrow::error::ArrowError;
-use arrow::util::display::array_value_to_string;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
@@ -19,14 +12,12 @@ use parquet::arrow::arrow_reader::{
 use parquet::errors::ParquetError;
 
 use super::assemble::{Decoded, check};
-use super::csv::{listed, match_columns};
+use super::convert::{convert, misfits_of_type};
+use super::names::{listed, match_columns};
 use super::source::{BlockingSource, PageSource};
-use super::{BATCH_BYTES, BATCH_ROWS, CheckedBatch, MAX_QUOTED, ReadError, Rejected, quoted, shorten};
-use crate::schema::{Column, ColumnType, TableSchema, UTC};
+use super::{BATCH_BYTES, BATCH_ROWS, CheckedBatch, ReadError, Rejected};
+use crate::schema::{Column, TableSchema};
 
-/// 0001-01-01 and the last day of 9999, in days since 1970: what the format `date` can say.
-const DAYS: std::ops::RangeInclusive<i32> = -719_162..=2_932_896;
-const MICROS_PER_DAY: i64 = 86_400_000_000;
 /// What the pages that the rows of one batch lie in may unpack to.
 const MAX_PAGES_BYTES: u64 = 1 << 30;
 
@@ -38,6 +29,8 @@ pub(super) struct ParquetDecoder {
     /// For each column of the table its place in the file's batches.
     places: Vec<Option<usize>>,
     projection: ProjectionMask,
+    /// Columns of the file that are passed over, until they are told.
+    ignored: Vec<String>,
     next_group: usize,
     reader: Option<ParquetRecordBatchReader>,
     /// Rows that are read and not yet handed on.
@@ -55,13 +48,17 @@ impl ParquetDecoder {
             .iter()
             .map(|field| field.name().clone())
             .collect();
-        let columns = match_columns(&names, &schema)?;
-        check_types(&metadata, &columns, &schema)?;
+        let matched = match_columns(&names, &schema)?;
+        check_types(&metadata, &matched.columns, &schema)?;
+        let taken = || matched.columns.iter().flatten();
         let places = (0..schema.columns().len())
-            .map(|column| columns.iter().position(|it| *it == column))
+            .map(|column| taken().position(|it| *it == column))
             .collect();
-        let projection = ProjectionMask::all();
-        Self::new(source, &metadata, schema, places, projection)
+        let roots = (0..names.len()).filter(|at| matched.columns[*at].is_some());
+        let projection = ProjectionMask::roots(metadata.parquet_schema(), roots);
+        let mut decoder = Self::new(source, &metadata, schema, places, projection)?;
+        decoder.ignored = matched.ignored;
+        Ok(decoder)
     }
 
     /// A file of the table's own: it may have more columns than are asked for.
@@ -97,6 +94,7 @@ impl ParquetDecoder {
             schema,
             places,
             projection,
+            ignored: Vec::new(),
             next_group: 0,
             reader: None,
             pending: None,
@@ -159,24 +157,19 @@ impl ParquetDecoder {
                 columns.push(new_null_array(&column.column_type.arrow(), batch.num_rows()));
                 continue;
             };
-            let given = batch.column(*place);
-            let taken =
-                convert(given, column.column_type).map_err(|error| ReadError::content(error.to_string()))?;
-            if taken.null_count() > given.null_count() {
-                for row in (0..given.len()).filter(|row| given.is_valid(*row) && taken.is_null(*row)) {
-                    let value = array_value_to_string(given, row).unwrap_or_default();
-                    let record = rejected
-                        .entry(row)
-                        .or_insert_with(|| Rejected::new(first + row as u64 + 1));
-                    record.add(Some(&column.name), misfit(column.column_type), &value);
-                }
-            }
-            columns.push(taken);
+            let taken = convert(batch.column(*place), &column.column_type, &mut |found| {
+                let record = rejected
+                    .entry(found.row)
+                    .or_insert_with(|| Rejected::new(first + found.row as u64 + 1));
+                record.add_misfit(column, found.misfit, &found.value);
+            });
+            columns.push(taken.map_err(|error| ReadError::content(error.to_string()))?);
         }
         self.rows_read += batch.num_rows() as u64;
         let decoded = Decoded {
             columns,
             rejected,
+            ignored: std::mem::take(&mut self.ignored),
             bytes_read: self.bytes_before,
         };
         check(&self.schema, decoded, |row| first + row as u64 + 1)
@@ -190,32 +183,61 @@ fn load(source: &BlockingSource) -> Result<ArrowReaderMetadata, ReadError> {
     guarded(|| ArrowReaderMetadata::load(source, options))
 }
 
-/// The schema with its texts as views: a text that many rows share is in memory once, as it is in the
+/// The schema with its texts and bytes as views: one that many rows share is in memory once, as it is in the
 /// file, whatever the rows would take if each had its own.
 fn with_views(schema: &Schema) -> Schema {
-    let view = |field: &FieldRef| match field.data_type() {
-        DataType::Utf8 => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
-        _ => Arc::clone(field),
-    };
     Schema::new(schema.fields().iter().map(view).collect::<Vec<_>>())
+}
+
+fn view(field: &FieldRef) -> FieldRef {
+    let data_type = match field.data_type() {
+        DataType::Utf8 => DataType::Utf8View,
+        DataType::Binary => DataType::BinaryView,
+        DataType::List(item) => DataType::List(view(item)),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(view).collect()),
+        _ => return Arc::clone(field),
+    };
+    Arc::new(Field::clone(field).with_data_type(data_type))
 }
 
 /// How many rows of the batch, at least one, hold no more than `most` bytes of text, each with its own.
 fn rows_within(batch: &RecordBatch, most: usize) -> usize {
-    let texts: Vec<_> = batch
-        .columns()
-        .iter()
-        .filter_map(|column| column.as_string_view_opt())
-        .collect();
+    let sizes: Vec<_> = batch.columns().iter().filter_map(text_bytes).collect();
     let mut bytes = 0;
     let fits = |row: &usize| {
-        bytes += texts
-            .iter()
-            .map(|text| text.views()[*row] as u32 as usize)
-            .sum::<usize>();
+        bytes += sizes.iter().map(|size| size(*row)).sum::<usize>();
         bytes <= most
     };
     (0..batch.num_rows()).take_while(fits).count().max(1)
+}
+
+/// Tells how many bytes of text a row of the column has; none if no row has any.
+fn text_bytes(column: &ArrayRef) -> Option<Box<dyn Fn(usize) -> usize + '_>> {
+    // The length of a view is its lower half.
+    let length = |view: &u128| *view as u32 as usize;
+    match column.data_type() {
+        DataType::Utf8View => {
+            let views = column.as_string_view().views();
+            Some(Box::new(move |row| length(&views[row])))
+        }
+        DataType::BinaryView => {
+            let views = column.as_binary_view().views();
+            Some(Box::new(move |row| length(&views[row])))
+        }
+        DataType::List(_) => {
+            let lists = column.as_list::<i32>();
+            let of_item = text_bytes(lists.values())?;
+            let offsets = lists.value_offsets();
+            Some(Box::new(move |row| {
+                (offsets[row] as usize..offsets[row + 1] as usize).map(&of_item).sum()
+            }))
+        }
+        DataType::Struct(_) => {
+            let of_members: Vec<_> = column.as_struct().columns().iter().filter_map(text_bytes).collect();
+            Some(Box::new(move |row| of_members.iter().map(|size| size(row)).sum()))
+        }
+        _ => None,
+    }
 }
 
 /// What the file's bytes make the decoder do is the file's fault, a panic too.
@@ -261,113 +283,19 @@ fn read_error(error: ParquetError) -> ReadError {
 
 fn check_types(
     metadata: &ArrowReaderMetadata,
-    columns: &[usize],
+    columns: &[Option<usize>],
     schema: &TableSchema,
 ) -> Result<(), ReadError> {
     let mut faults = Vec::new();
     for (field, column) in metadata.schema().fields().iter().zip(columns) {
-        let column = &schema.columns()[*column];
-        if !fits(field.data_type(), column.column_type) {
-            faults.push(format!(
-                "the column {} is of the type {}, which does not become {} without loss",
-                quoted(&column.name),
-                shorten(&field.data_type().to_string(), MAX_QUOTED),
-                column.column_type.name()
-            ));
+        if let Some(column) = column {
+            let column = &schema.columns()[*column];
+            misfits_of_type(field.data_type(), &column.column_type, &column.name, &mut faults);
         }
     }
     if faults.is_empty() {
         Ok(())
     } else {
         Err(ReadError::content(listed(faults)))
-    }
-}
-
-/// Whether values of the type can be taken, each one that fits.
-fn fits(given: &DataType, column_type: ColumnType) -> bool {
-    match column_type {
-        ColumnType::Text => matches!(given, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View),
-        ColumnType::Date => matches!(given, DataType::Date32),
-        ColumnType::DateTime => matches!(given, DataType::Timestamp(_, _)),
-        ColumnType::Integer => given.is_integer(),
-        ColumnType::Number => given.is_integer() || given.is_floating(),
-        ColumnType::Boolean => matches!(given, DataType::Boolean),
-    }
-}
-
-fn misfit(column_type: ColumnType) -> &'static str {
-    match column_type {
-        ColumnType::Integer => "is out of the range of a 64-bit integer",
-        ColumnType::Number => "is not a finite double, or not exactly one",
-        ColumnType::Date | ColumnType::DateTime => {
-            "is not between the years 1 and 9999, or finer than a microsecond"
-        }
-        ColumnType::Text | ColumnType::Boolean => "cannot be taken",
-    }
-}
-
-/// The column in the type of the table; a value that does not fit becomes none.
-fn convert(given: &ArrayRef, column_type: ColumnType) -> Result<ArrayRef, ArrowError> {
-    let cast = |to: &DataType| {
-        cast_with_options(
-            given,
-            to,
-            &CastOptions {
-                safe: true,
-                ..CastOptions::default()
-            },
-        )
-    };
-    match column_type {
-        ColumnType::Text | ColumnType::Integer | ColumnType::Boolean => cast(&column_type.arrow()),
-        ColumnType::Date => {
-            let days = cast(&DataType::Date32)?;
-            Ok(Arc::new(
-                days.as_primitive::<Date32Type>()
-                    .unary_opt::<_, Date32Type>(|day| DAYS.contains(&day).then_some(day)),
-            ))
-        }
-        ColumnType::Number => Ok(Arc::new(numbers(given, cast)?)),
-        ColumnType::DateTime => Ok(Arc::new(instants(given).with_timezone(UTC))),
-    }
-}
-
-fn numbers(
-    given: &ArrayRef,
-    cast: impl Fn(&DataType) -> Result<ArrayRef, ArrowError>,
-) -> Result<Float64Array, ArrowError> {
-    Ok(match given.data_type() {
-        DataType::Int64 => given.as_primitive::<Int64Type>().unary_opt(|whole| {
-            let double = whole as f64;
-            (double as i128 == i128::from(whole)).then_some(double)
-        }),
-        DataType::UInt64 => given.as_primitive::<UInt64Type>().unary_opt(|whole| {
-            let double = whole as f64;
-            (double as i128 == i128::from(whole)).then_some(double)
-        }),
-        _ => cast(&DataType::Float64)?
-            .as_primitive::<Float64Type>()
-            .unary_opt(|double| double.is_finite().then_some(double)),
-    })
-}
-
-fn instants(given: &ArrayRef) -> TimestampMicrosecondArray {
-    let within = |micros: &i64| {
-        let day = micros.div_euclid(MICROS_PER_DAY);
-        i32::try_from(day).is_ok_and(|day| DAYS.contains(&day))
-    };
-    match given.data_type() {
-        DataType::Timestamp(TimeUnit::Second, _) => given
-            .as_primitive::<TimestampSecondType>()
-            .unary_opt(|raw| raw.checked_mul(1_000_000).filter(within)),
-        DataType::Timestamp(TimeUnit::Millisecond, _) => given
-            .as_primitive::<TimestampMillisecondType>()
-            .unary_opt(|raw| raw.checked_mul(1_000).filter(within)),
-        DataType::Timestamp(TimeUnit::Nanosecond, _) => given
-            .as_primitive::<TimestampNanosecondType>()
-            .unary_opt(|raw| (raw % 1_000 == 0).then_some(raw / 1_000).filter(within)),
-        _ => given
-            .as_primitive::<TimestampMicrosecondType>()
-            .unary_opt(|raw| Some(raw).filter(within)),
     }
 }

@@ -1,18 +1,43 @@
 //! What a table's JSON Schema (draft 2020-12) means for its rows: which schemas describe some that can
 //! be imported, as Arrow columns with checks.
+//!
+//! # Where the import differs from JSON Schema
+//!
+//! Its verdict on a value is that of the crate `jsonschema` with formats asserted (a test compares tens of
+//! thousands), but for these:
+//!
+//! - Null and absent are one, since a column has no third state: an optional member may be null, and a required one
+//!   that may be null may be absent.
+//! - An integer has 64 bits, a decimal the digits of its column.
+//! - Of `date-time`, a blank may stand for the `T`, and a missing offset is UTC, as databases write it. Leap seconds,
+//!   more than microseconds, and instants outside the years 1 to 9999 have no place in the column. A `date` has no
+//!   year 0.
+//! - A `time` may be without an offset, and may have none but that of UTC: without a day no other means anything.
+//! - `enum` and `const` of a `date`, `date-time`, `time`, `uuid` or `decimal` list values, not spellings of them.
+//! - `byte` and `decimal` are formats of ours, and the bounds of numbers hold for decimals written as strings, too.
+//! - An internationalized label (`xn--`) of a mail domain is not decoded.
+//! - `multipleOf` of numbers beyond 10^±15 is exact here; there a fraction of about 16 digits.
+//! - `pattern`: `\b` and `\p` know all of Unicode. Look-around and back references are refused.
 
 mod checks;
+mod column_type;
+pub(crate) mod exact;
+mod infer;
+#[cfg(test)]
+mod oracle;
 mod parse;
 mod path;
+mod types;
+mod unique;
+mod walk;
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 
 pub use checks::Checks;
-
-/// The time zone of every instant: it is stored in UTC, whatever offset it came with.
-pub const UTC: &str = "+00:00";
+pub use infer::{Sample, infer};
+pub use column_type::{ColumnType, ObjectType, UTC};
 
 /// Something wrong with a schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,51 +48,6 @@ pub struct SchemaViolation {
     pub reason: String,
 }
 
-/// The type of a column's values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ColumnType {
-    /// `string`.
-    Text,
-    /// `string` of the format `date`.
-    Date,
-    /// `string` of the format `date-time`: an instant, to the microsecond.
-    DateTime,
-    /// `integer`, of 64 bits.
-    Integer,
-    /// `number`: a finite double.
-    Number,
-    /// `boolean`.
-    Boolean,
-}
-
-impl ColumnType {
-    /// The Arrow type of the column.
-    #[must_use]
-    pub fn arrow(self) -> DataType {
-        match self {
-            Self::Text => DataType::Utf8,
-            Self::Date => DataType::Date32,
-            Self::DateTime => DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into())),
-            Self::Integer => DataType::Int64,
-            Self::Number => DataType::Float64,
-            Self::Boolean => DataType::Boolean,
-        }
-    }
-
-    /// The type in the words of JSON Schema, for messages.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Text => "string",
-            Self::Date => "date",
-            Self::DateTime => "date-time",
-            Self::Integer => "integer",
-            Self::Number => "number",
-            Self::Boolean => "boolean",
-        }
-    }
-}
-
 /// A column of a table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Column {
@@ -75,16 +55,41 @@ pub struct Column {
     pub column_type: ColumnType,
     /// Whether a row may have no value here: the property is not required, or may be null.
     pub nullable: bool,
+    /// Whether no two rows of the table may have the same value (`x-unique`).
+    pub unique: bool,
     /// The identity domain that the values belong to (`x-identity`); the import proves per
     /// version whether they are unique.
     pub identity: Option<String>,
     pub checks: Checks,
 }
 
+impl Column {
+    /// The column in Arrow, as batches, files and queries have it.
+    #[must_use]
+    pub fn field(&self) -> Field {
+        Field::new(&self.name, self.column_type.arrow(), self.nullable)
+    }
+
+    /// Whether a value can name an individual and is not to be quoted anywhere.
+    #[must_use]
+    pub const fn is_sensitive(&self) -> bool {
+        self.identity.is_some()
+    }
+
+    pub(crate) fn without_checks(&self) -> Self {
+        Self {
+            column_type: self.column_type.without_checks(),
+            checks: Checks::default(),
+            ..self.clone()
+        }
+    }
+}
+
 /// A table's columns, read from its JSON Schema.
 #[derive(Clone, Debug)]
 pub struct TableSchema {
     columns: Vec<Column>,
+    closed: bool,
     arrow: SchemaRef,
 }
 
@@ -98,15 +103,20 @@ impl TableSchema {
         parse::columns(document).map(Self::new)
     }
 
-    fn new(columns: Vec<Column>) -> Self {
-        let fields: Vec<Field> = columns
-            .iter()
-            .map(|column| Field::new(&column.name, column.column_type.arrow(), column.nullable))
-            .collect();
+    fn new(table: ObjectType) -> Self {
+        let ObjectType { columns, closed } = table;
+        let fields: Vec<Field> = columns.iter().map(Column::field).collect();
         Self {
             columns,
+            closed,
             arrow: Arc::new(Schema::new(fields)),
         }
+    }
+
+    /// Whether a file may have no other columns (`"additionalProperties": false`); else those are passed over.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        self.closed
     }
 
     /// The columns, in the order of the document.
@@ -143,14 +153,17 @@ impl TableSchema {
         let columns = found
             .into_iter()
             .filter_map(|(_, index)| index.map(|at| self.columns[at].clone()));
-        Ok(Self::new(columns.collect()))
+        Ok(Self::new(ObjectType {
+            columns: columns.collect(),
+            closed: self.closed,
+        }))
     }
 
     /// The same columns for values that passed their checks before.
     #[must_use]
     pub(crate) fn without_checks(mut self) -> Self {
         for column in &mut self.columns {
-            column.checks = Checks::default();
+            *column = column.without_checks();
         }
         self
     }

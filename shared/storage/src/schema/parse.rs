@@ -3,7 +3,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use super::checks::Checks;
-use super::{Column, ColumnType, SchemaViolation, path};
+use super::{Column, ColumnType, ObjectType, SchemaViolation, path, types, unique};
 
 /// Tables wider than this are refused.
 const MAX_COLUMNS: usize = 1_000;
@@ -34,65 +34,93 @@ impl Violations {
     }
 }
 
-pub(super) fn columns(document: &Value) -> Result<Vec<Column>, Vec<SchemaViolation>> {
+pub(super) fn columns(document: &Value) -> Result<ObjectType, Vec<SchemaViolation>> {
     let mut violations = Violations(Vec::new());
-    let columns = match document {
+    let table = match document {
         Value::Object(members) => table(members, &mut violations),
         _ => {
             violations.push(
                 "$",
                 "must be an object that describes rows: {\"type\": \"object\", \"properties\": …}",
             );
-            Vec::new()
+            ObjectType::default()
         }
     };
     if violations.0.is_empty() {
-        Ok(columns)
+        Ok(table)
     } else {
         Err(violations.0)
     }
 }
 
-fn table(members: &Map<String, Value>, violations: &mut Violations) -> Vec<Column> {
+fn table(members: &Map<String, Value>, violations: &mut Violations) -> ObjectType {
     if members.get("type").and_then(Value::as_str) != Some("object") {
         violations.push("$.type", "must be \"object\": a row is an object");
     }
-    for (name, value) in members {
+    for name in members.keys() {
         match name.as_str() {
-            "type" | "properties" | "required" | "$schema" | "$id" => {}
-            "additionalProperties" if value.is_boolean() => {}
+            "type" | "properties" | "required" | "additionalProperties" | "$schema" | "$id" => {}
             annotation if ANNOTATIONS.contains(&annotation) => {}
             _ => violations.push(path::member("$", name), "is not supported by the import"),
         }
     }
+    let table = object(members, "$", 0, violations);
+    if table.count() > MAX_COLUMNS {
+        violations.push(
+            "$.properties",
+            format!("must name at most {MAX_COLUMNS} columns, those within columns included"),
+        );
+    }
+    table
+}
+
+/// The members of an object: a row or a value within one.
+pub(super) fn object(
+    keywords: &Map<String, Value>,
+    at: &str,
+    depth: usize,
+    violations: &mut Violations,
+) -> ObjectType {
+    let closed = match keywords.get("additionalProperties") {
+        None | Some(Value::Bool(true)) => false,
+        Some(Value::Bool(false)) => true,
+        Some(_) => {
+            violations.push(path::member(at, "additionalProperties"), "must be true or false");
+            false
+        }
+    };
     let empty = Map::new();
-    let properties = members
+    let properties = keywords
         .get("properties")
         .and_then(Value::as_object)
         .unwrap_or(&empty);
+    let properties_at = path::member(at, "properties");
     if properties.is_empty() {
-        violations.push("$.properties", "must name at least one column");
+        violations.push(properties_at.as_str(), "must name at least one column");
     }
     if properties.len() > MAX_COLUMNS {
-        violations.push("$.properties", format!("must name at most {MAX_COLUMNS} columns"));
-        return Vec::new();
+        violations.push(properties_at, format!("must name at most {MAX_COLUMNS} columns"));
+        return ObjectType::default();
     }
-    let required = required(members, properties, violations);
-    properties
-        .iter()
-        .filter_map(|(name, property)| {
-            let at = path::member("$.properties", name);
-            check_name(name, &at, violations);
-            column(name, property, required.contains(name.as_str()), &at, violations)
-        })
-        .collect()
+    let required = required(keywords, properties, at, violations);
+    let columns = properties.iter().filter_map(|(name, property)| {
+        let at = path::member(&properties_at, name);
+        check_name(name, &at, violations);
+        column(name, property, required.contains(name.as_str()), &at, depth, violations)
+    });
+    ObjectType {
+        columns: columns.collect(),
+        closed,
+    }
 }
 
 fn required<'a>(
     members: &'a Map<String, Value>,
     properties: &Map<String, Value>,
+    at: &str,
     violations: &mut Violations,
 ) -> HashSet<&'a str> {
+    let at = path::member(at, "required");
     let names = members
         .get("required")
         .and_then(Value::as_array)
@@ -103,7 +131,7 @@ fn required<'a>(
             Some(name) if properties.contains_key(name) => {
                 required.insert(name);
             }
-            _ => violations.push(path::element("$.required", index), "names no property"),
+            _ => violations.push(path::element(&at, index), "names no property"),
         }
     }
     required
@@ -124,22 +152,26 @@ fn check_name(name: &str, at: &str, violations: &mut Violations) {
     }
 }
 
-fn column(
+/// A column, or what is at `depth` within one.
+pub(super) fn column(
     name: &str,
     property: &Value,
     required: bool,
     at: &str,
+    depth: usize,
     violations: &mut Violations,
 ) -> Option<Column> {
     let Some(keywords) = property.as_object() else {
         violations.push(at, "must say the column's type: {\"type\": \"string\"}");
         return None;
     };
-    let (column_type, null_allowed) = column_type(keywords, at, violations)?;
-    let identity = identity(keywords, column_type, at, violations);
-    let (checks, null_listed) = Checks::parse(keywords, column_type, at, violations);
+    let (column_type, null_allowed) = types::column_type(keywords, at, depth, violations)?;
+    let identity = identity(keywords, &column_type, at, depth, violations);
+    let unique = unique::parse(keywords, &column_type, at, depth, violations);
+    let (checks, null_listed) = Checks::parse(keywords, &column_type, at, violations);
     for keyword in keywords.keys() {
-        let known = matches!(keyword.as_str(), "type" | "format" | "x-identity")
+        let known = matches!(keyword.as_str(), "x-identity" | "x-unique")
+            || types::KEYWORDS.contains(&keyword.as_str())
             || Checks::KEYWORDS.contains(&keyword.as_str())
             || ANNOTATIONS.contains(&keyword.as_str());
         if !known {
@@ -152,73 +184,30 @@ fn column(
         name: name.to_owned(),
         column_type,
         nullable,
+        unique,
         identity,
         checks,
     })
 }
 
-/// The column's type, and whether it includes null.
-fn column_type(
-    keywords: &Map<String, Value>,
-    at: &str,
-    violations: &mut Violations,
-) -> Option<(ColumnType, bool)> {
-    let type_at = path::member(at, "type");
-    let names: Vec<&str> = match keywords.get("type") {
-        Some(Value::String(name)) => vec![name],
-        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
-        _ => Vec::new(),
-    };
-    let null_allowed = names.contains(&"null");
-    let mut values = names.iter().filter(|name| **name != "null");
-    let (Some(name), None) = (values.next(), values.next()) else {
-        violations.push(
-            type_at,
-            "must be one type, or one type and null: [\"string\", \"null\"]",
-        );
-        return None;
-    };
-    let format = keywords.get("format").and_then(Value::as_str);
-    let column_type = match (*name, format) {
-        ("string", None) => ColumnType::Text,
-        ("string", Some("date")) => ColumnType::Date,
-        ("string", Some("date-time")) => ColumnType::DateTime,
-        ("integer", None) => ColumnType::Integer,
-        ("number", None) => ColumnType::Number,
-        ("boolean", None) => ColumnType::Boolean,
-        ("string" | "integer" | "number" | "boolean", Some(format)) => {
-            violations.push(
-                path::member(at, "format"),
-                format!("the format {format:?} of the type {name} is not supported by the import; a string may be date or date-time"),
-            );
-            return None;
-        }
-        (name, _) => {
-            violations.push(
-                type_at,
-                format!(
-                    "the type {name} is not supported by the import; use string, integer, number or boolean"
-                ),
-            );
-            return None;
-        }
-    };
-    Some((column_type, null_allowed))
-}
-
 fn identity(
     keywords: &Map<String, Value>,
-    column_type: ColumnType,
+    column_type: &ColumnType,
     at: &str,
+    depth: usize,
     violations: &mut Violations,
 ) -> Option<String> {
     let value = keywords.get("x-identity")?;
     let at = path::member(at, "x-identity");
     // Equal values of these types are equal bytes; of a double (0.0 = -0.0) they are not.
-    if !matches!(column_type, ColumnType::Text | ColumnType::Integer) {
+    let is_key = matches!(
+        column_type,
+        ColumnType::Text | ColumnType::Uuid | ColumnType::Integer
+    );
+    if !is_key || depth > 0 {
         violations.push(
             at,
-            "an identity is a column of the type string or integer, without a format",
+            "an identity is a column of its own, an integer, a uuid or a string that stays a text",
         );
         return None;
     }
@@ -302,10 +291,10 @@ mod tests {
             "oneOf": [],
             "required": ["a", "ghost"],
             "properties": {
-                "a": { "type": "string", "pattern": "^x", "format": "email" },
+                "a": { "type": "string", "pattern": "^x", "format": "idn-email" },
                 "b": { "type": ["string", "integer"] },
                 "c": { "type": "object", "properties": {} },
-                "d": { "type": "integer", "multipleOf": 2, "minLength": 1 },
+                "d": { "type": "integer", "not": {}, "minLength": 1 },
                 "e": true,
                 "f": { "type": "number", "x-identity": "weight" },
                 "g": { "type": "string", "x-identity": "" },
@@ -320,9 +309,9 @@ mod tests {
                 "$.required[1]",
                 "$.properties.a.format",
                 "$.properties.b.type",
-                "$.properties.c.type",
+                "$.properties.c.properties",
                 "$.properties.d.minLength",
-                "$.properties.d.multipleOf",
+                "$.properties.d.not",
                 "$.properties.e",
                 "$.properties.f.x-identity",
                 "$.properties.g.x-identity",

@@ -2,12 +2,11 @@
 
 use std::io::{self, Write};
 
-use arrow::array::{Array, AsArray as _, RecordBatch};
-use arrow::datatypes::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
-use chrono::{DateTime, NaiveDate};
+use arrow::array::RecordBatch;
 
+use super::render;
 use crate::read::CsvFormat;
-use crate::schema::{ColumnType, TableSchema};
+use crate::schema::TableSchema;
 
 /// Writes records of one table.
 pub(super) struct CsvEncoder<W> {
@@ -45,7 +44,7 @@ impl<W: Write> CsvEncoder<W> {
                     continue;
                 }
                 self.text.clear();
-                render(&mut self.text, values, row, column.column_type)?;
+                render::text(&mut self.text, values, row, &column.column_type).map_err(io::Error::other)?;
                 push_field(&mut self.line, self.text.as_bytes(), &self.format);
             }
             self.end_line()?;
@@ -103,33 +102,6 @@ fn push_field(line: &mut Vec<u8>, field: &[u8], format: &CsvFormat) {
         line.push(byte);
     }
     line.push(format.quote);
-}
-
-fn render(text: &mut String, values: &dyn Array, row: usize, column_type: ColumnType) -> io::Result<()> {
-    use std::fmt::Write as _;
-    let written = match column_type {
-        ColumnType::Text => {
-            text.push_str(values.as_string::<i32>().value(row));
-            Ok(())
-        }
-        ColumnType::Integer => write!(text, "{}", values.as_primitive::<Int64Type>().value(row)),
-        // The shortest digits that read back as the same double.
-        ColumnType::Number => write!(text, "{:?}", values.as_primitive::<Float64Type>().value(row)),
-        ColumnType::Boolean => write!(text, "{}", values.as_boolean().value(row)),
-        ColumnType::Date => {
-            let days = values.as_primitive::<Date32Type>().value(row);
-            let epoch = NaiveDate::default().checked_add_signed(chrono::Duration::days(i64::from(days)));
-            let date = epoch.ok_or_else(|| io::Error::other("a date is out of range"))?;
-            write!(text, "{}", date.format("%Y-%m-%d"))
-        }
-        ColumnType::DateTime => {
-            let micros = values.as_primitive::<TimestampMicrosecondType>().value(row);
-            let instant = DateTime::from_timestamp_micros(micros);
-            let instant = instant.ok_or_else(|| io::Error::other("an instant is out of range"))?;
-            write!(text, "{}", instant.format("%Y-%m-%dT%H:%M:%S%.fZ"))
-        }
-    };
-    written.map_err(io::Error::other)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod csv;
 mod distinct;
 mod export;
 mod object;
+mod render;
 mod statistics;
 mod table;
 mod thread;

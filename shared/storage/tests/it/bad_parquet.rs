@@ -189,7 +189,7 @@ async fn texts_written_as_differences_are_refused_by_name() {
 async fn names_of_columns_are_told_in_part() {
     let file = RecordBatch::try_from_iter([
         column(&"ghost\u{0}".repeat(150), Int64Array::from(vec![1])),
-        column("id", Int64Array::from(vec![1])),
+        column("text", StringArray::from(vec!["without an id"])),
     ])
     .unwrap();
     let reason = content_error(&parquet(&file)).await;

@@ -123,19 +123,19 @@ async fn uniqueness_is_proven_over_old_and_new_files_together() {
     let (_folder, store) = store();
     let old = write(&store, "old", &rows(0..600), 5_000).await;
     let old_files = pieces(&old);
-    assert_eq!(old.unique.finish().await.unwrap(), ["id", "text"]);
+    assert_eq!(old.unique.finish().await.unwrap().unique(), ["id", "text"]);
 
     // Ids go on, words begin to repeat.
     let next = write(&store, "next", &rows(600..900), u64::MAX).await.unique;
     let proof = next
-        .add_files(&store, old_files.clone(), &schema())
+        .add_kept_files(&store, old_files.clone(), &schema())
         .await
         .unwrap();
-    assert_eq!(proof.finish().await.unwrap(), ["id"]);
+    assert_eq!(proof.finish().await.unwrap().unique(), ["id"]);
 
     let again = write(&store, "again", &rows(599..600), u64::MAX).await.unique;
-    let proof = again.add_files(&store, old_files, &schema()).await.unwrap();
-    assert!(proof.finish().await.unwrap().is_empty());
+    let proof = again.add_kept_files(&store, old_files, &schema()).await.unwrap();
+    assert!(proof.finish().await.unwrap().unique().is_empty());
 }
 
 #[tokio::test]
@@ -151,4 +151,55 @@ async fn a_column_that_a_file_does_not_have_yet_has_no_values() {
         .await
         .unwrap();
     assert_eq!((read.num_rows(), read.column(0).null_count()), (3, 3));
+}
+
+#[tokio::test]
+async fn rows_that_repeat_a_value_of_a_unique_column_are_told() {
+    let (_folder, store) = store();
+    let unique = TableSchema::parse(&json!({ "type": "object", "properties": {
+        "id": { "type": "integer", "x-unique": true },
+        "text": { "type": "string", "x-unique": true },
+    } }))
+    .unwrap();
+    let options = || WriteOptions {
+        file_bytes: 2_000,
+        unique: UniqueLimits {
+            run_rows: 14,
+            ..UniqueLimits::default()
+        },
+    };
+    let write = async |folder: &str, ids: Vec<i64>| {
+        let mut writer = TableWriter::start(store.clone(), ObjectPath::from(folder), unique.clone(), options());
+        for part in ids.chunks(10) {
+            let rows: Vec<Row> = part
+                .iter()
+                .map(|id| (*id, (*id % 5 != 0).then(|| format!("w{id}")), None, None, None, None))
+                .collect();
+            writer.write(batch(&rows).project(&[0, 1]).unwrap()).await.unwrap();
+        }
+        writer.finish().await.unwrap()
+    };
+    let old = write("old", (0..50).collect()).await;
+    let (new_ids, kept) = ((100..160).chain([7, 111, 10, 200, 111]), pieces(&old));
+    assert_eq!(old.unique.finish().await.unwrap().unique(), ["id", "text"]);
+    let new = write("new", new_ids.collect()).await;
+    let files = pieces(&new);
+    let proof = new.unique.add_kept_files(&store, kept.clone(), &unique).await.unwrap();
+    let proven = proof.finish().await.unwrap();
+    assert!(proven.unique().is_empty() && proven.untold().is_empty());
+    let repeats = proven.repeats(&store, &unique, &files, &kept).await.unwrap();
+    let told: Vec<_> = repeats.iter().map(|it| (it.row, it.column.as_str(), it.first)).collect();
+    assert_eq!(
+        told,
+        [
+            (60, "id", None),
+            (60, "text", None),
+            (61, "id", Some(11)),
+            (61, "text", Some(11)),
+            // Its text is null.
+            (62, "id", None),
+            (64, "id", Some(11)),
+            (64, "text", Some(11)),
+        ]
+    );
 }

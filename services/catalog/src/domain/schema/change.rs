@@ -59,10 +59,10 @@ fn loosens(keyword: &str, old: Option<&Value>, new: Option<&Value>) -> bool {
     let bounds = || old.and_then(number).zip(new.and_then(number));
     match keyword {
         "type" => old.zip(new).is_some_and(|(old, new)| gains_only_null(old, new)),
-        "minimum" | "exclusiveMinimum" | "minLength" => {
+        "minimum" | "exclusiveMinimum" | "minLength" | "minItems" => {
             new.is_none() || bounds().is_some_and(|(old, new)| new <= old)
         }
-        "maximum" | "exclusiveMaximum" | "maxLength" => {
+        "maximum" | "exclusiveMaximum" | "maxLength" | "maxItems" => {
             new.is_none() || bounds().is_some_and(|(old, new)| new >= old)
         }
         "enum" => {
@@ -74,7 +74,9 @@ fn loosens(keyword: &str, old: Option<&Value>, new: Option<&Value>) -> bool {
             }
         }
         // What is left out binds nothing. The format, however, is the type of the column.
-        "pattern" | "const" | "multipleOf" => new.is_none(),
+        "pattern" | "const" | "multipleOf" | "uniqueItems" | "x-unique" => new.is_none(),
+        // What is within is bound by the same words.
+        "items" => old.zip(new).is_some_and(|(old, new)| value_conflict(old, new).is_none()),
         _ => false,
     }
 }
@@ -194,10 +196,15 @@ mod tests {
             ("b", "exclusiveMinimum", json!(-1)),
             ("b", "enum", json!([1])),
             ("b", "const", json!(1)),
+            ("b", "x-unique", json!(true)),
             ("b", "$ref", json!("#")),
         ] {
             says(of_property(name, keyword, value), &format!("\"{keyword}\""));
         }
+        let list = |items: Value| json!({"properties": {"a": {"type": "array", "items": items}}});
+        let (loose, tight) = (json!({"type": "string"}), json!({"type": "string", "maxLength": 3}));
+        assert_eq!(incompatible(&list(tight.clone()), &list(loose.clone())), None);
+        says(incompatible(&list(loose), &list(tight)), "\"items\"");
         let nullable = json!({"properties": {"a": {"type": ["string", "null"]}}});
         says(
             incompatible(&nullable, &json!({"properties": {"a": {"type": "string"}}})),

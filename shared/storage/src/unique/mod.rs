@@ -1,0 +1,285 @@
+//! Proof that a column's values are unique over all files of a version, in bounded memory.
+//!
+//! Each value becomes a 128-bit hash (what has no more bits stays itself); hashes are sorted in runs of a fixed
+//! size, the runs of a column go to one temporary file, and a merge looks for two equal neighbours:
+//! 24 bytes of disk for a row and column, memory that does not grow with the rows. Equal values have equal hashes, so no
+//! repetition is ever missed. Two different values of one hash (for a billion rows less likely than
+//! 2^-69) only leave a true uniqueness unproven, where it is looked for (`x-identity`); where it is demanded
+//! (`x-unique`), the values themselves are read again before a repetition is told.
+//!
+//! Null is no value: it equals nothing, and a column with many nulls can be unique.
+
+mod key;
+mod repeats;
+mod sorter;
+
+use std::io;
+use std::path::PathBuf;
+
+use arrow::array::RecordBatch;
+
+use self::key::keys;
+pub use self::repeats::Repeat;
+use self::repeats::{KEPT, Suspects};
+use self::sorter::Sorter;
+use crate::read::{BatchStream, Piece, ReadError, read_table_files};
+use crate::schema::TableSchema;
+use crate::{Store, StoreError};
+
+/// How much a proof may use.
+#[derive(Clone, Debug)]
+pub struct UniqueLimits {
+    /// Hashes sorted in memory at a time, of all columns together: 24 bytes each.
+    pub run_rows: usize,
+    /// Beyond this many values a column stays unproven.
+    pub max_rows: u64,
+    /// Where runs are spilled.
+    pub spill_folder: PathBuf,
+}
+
+impl Default for UniqueLimits {
+    fn default() -> Self {
+        Self {
+            run_rows: 1 << 20,
+            max_rows: 2_000_000_000,
+            spill_folder: std::env::temp_dir(),
+        }
+    }
+}
+
+/// Gathers the values of a table's columns that are unique or may turn out to be.
+#[derive(Debug)]
+pub struct UniqueProof {
+    columns: Vec<ColumnProof>,
+    /// Rows added so far, and of them those that the version kept.
+    rows: u64,
+    kept_rows: u64,
+}
+
+#[derive(Debug)]
+struct ColumnProof {
+    name: String,
+    /// Whether it must be unique, so that repetitions are to be found and not only noticed.
+    demanded: bool,
+    /// None once the column is known not to be unique, or too long to tell.
+    sorter: Option<Sorter>,
+}
+
+/// What the values were found to be.
+#[derive(Debug)]
+pub struct Proven {
+    unique: Vec<String>,
+    suspects: Vec<Suspects>,
+    /// Columns that must be unique and have more values than can be told of.
+    untold: Vec<String>,
+}
+
+impl UniqueProof {
+    /// Begins with no values, for each column of the schema that must be unique or has an identity.
+    #[must_use]
+    pub fn new(schema: &TableSchema, limits: &UniqueLimits) -> Self {
+        let columns = || schema.columns().iter().filter(|it| it.unique || it.identity.is_some());
+        let limits = UniqueLimits {
+            run_rows: (limits.run_rows / columns().count().max(1)).max(1),
+            ..limits.clone()
+        };
+        let column = |it: &crate::schema::Column| ColumnProof {
+            name: it.name.clone(),
+            demanded: it.unique,
+            sorter: Some(Sorter::new(limits.clone())),
+        };
+        Self {
+            columns: columns().map(column).collect(),
+            rows: 0,
+            kept_rows: 0,
+        }
+    }
+
+    /// Columns that may still turn out to be unique.
+    #[must_use]
+    pub fn candidates(&self) -> Vec<String> {
+        let open = self.columns.iter().filter(|column| column.sorter.is_some());
+        open.map(|column| column.name.clone()).collect()
+    }
+
+    /// Gives up the columns that are not among `names` and need not be unique: what was not unique before
+    /// more rows came is not unique after.
+    pub fn keep_only(&mut self, names: &[String]) {
+        for column in &mut self.columns {
+            if !column.demanded && !names.contains(&column.name) {
+                column.sorter = None;
+            }
+        }
+    }
+
+    /// Adds the values of a batch. Blocks: it hashes, sorts and spills.
+    ///
+    /// # Errors
+    ///
+    /// [`io::Error`] if a run cannot be spilled.
+    pub fn add(&mut self, batch: &RecordBatch) -> io::Result<()> {
+        self.add_numbered(batch, self.rows)?;
+        self.rows += batch.num_rows() as u64;
+        Ok(())
+    }
+
+    fn add_numbered(&mut self, batch: &RecordBatch, first_row: u64) -> io::Result<()> {
+        for column in &mut self.columns {
+            let (Some(sorter), Some(values)) = (&mut column.sorter, batch.column_by_name(&column.name))
+            else {
+                continue;
+            };
+            let Some(keys) = keys(values, first_row) else {
+                column.sorter = None;
+                continue;
+            };
+            sorter.extend(keys)?;
+            if sorter.is_full() || (sorter.is_repeated() && !column.demanded) {
+                column.sorter = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the values of files that were written before it began, in their order.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] if a file cannot be read, or a run not spilled.
+    pub async fn add_files(
+        self,
+        store: &Store,
+        files: Vec<Piece>,
+        schema: &TableSchema,
+    ) -> Result<Self, ReadError> {
+        self.add_all(store, files, schema, |proof, batch| proof.add(batch)).await
+    }
+
+    /// Adds the values of files that the version keeps.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] if a file cannot be read, or a run not spilled.
+    pub async fn add_kept_files(
+        self,
+        store: &Store,
+        files: Vec<Piece>,
+        schema: &TableSchema,
+    ) -> Result<Self, ReadError> {
+        self.add_all(store, files, schema, |proof, batch| {
+            proof.add_numbered(batch, KEPT + proof.kept_rows)?;
+            proof.kept_rows += batch.num_rows() as u64;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn add_all(
+        mut self,
+        store: &Store,
+        files: Vec<Piece>,
+        schema: &TableSchema,
+        add: fn(&mut Self, &RecordBatch) -> io::Result<()>,
+    ) -> Result<Self, ReadError> {
+        let candidates = self.candidates();
+        if files.is_empty() || candidates.is_empty() {
+            return Ok(self);
+        }
+        let narrow = schema
+            .select(&candidates)
+            .map_err(|_| ReadError::content("an identity column is missing"))?;
+        let mut batches: BatchStream = read_table_files(store.clone(), files, narrow);
+        while let Some(batch) = batches.next().await {
+            let batch = batch?.batch;
+            self = blocking(move || {
+                add(&mut self, &batch)?;
+                Ok(self)
+            })
+            .await?;
+        }
+        Ok(self)
+    }
+
+    /// Looks for repetitions.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`] if a run cannot be read.
+    pub async fn finish(self) -> Result<Proven, StoreError> {
+        blocking(move || {
+            let mut proven = Proven {
+                unique: Vec::new(),
+                suspects: Vec::new(),
+                untold: Vec::new(),
+            };
+            for column in self.columns {
+                let Some(sorter) = column.sorter else {
+                    if column.demanded {
+                        proven.untold.push(column.name);
+                    }
+                    continue;
+                };
+                let mut repeated = false;
+                let mut suspects = Suspects::new(column.name.clone());
+                sorter.finish(|same| {
+                    repeated = true;
+                    column.demanded && suspects.add(same)
+                })?;
+                if !repeated {
+                    proven.unique.push(column.name);
+                } else if !suspects.is_empty() {
+                    proven.suspects.push(suspects);
+                }
+            }
+            Ok(proven)
+        })
+        .await
+    }
+}
+
+impl Proven {
+    /// The names of the columns whose values are all different.
+    #[must_use]
+    pub fn unique(&self) -> &[String] {
+        &self.unique
+    }
+
+    /// Columns that must be unique and have more values than [`UniqueLimits::max_rows`].
+    #[must_use]
+    pub fn untold(&self) -> &[String] {
+        &self.untold
+    }
+
+    /// The rows that repeat a value of a column that must be unique, the first of each column, exactly: their
+    /// values are read again from the files that were written and those that the version keeps.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] if a file cannot be read.
+    pub async fn repeats(
+        self,
+        store: &Store,
+        schema: &TableSchema,
+        new_files: &[Piece],
+        kept_files: &[Piece],
+    ) -> Result<Vec<Repeat>, ReadError> {
+        let mut repeats = Vec::new();
+        for suspects in self.suspects {
+            repeats.extend(suspects.confirm(store, schema, new_files, kept_files).await?);
+        }
+        repeats.sort_by_key(|it| it.row);
+        Ok(repeats)
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, StoreError> {
+    let done = tokio::task::spawn_blocking(work)
+        .await
+        .map_err(io::Error::other)?;
+    Ok(done?)
+}
+
+#[cfg(test)]
+mod tests;
