@@ -33,18 +33,25 @@ pub(crate) fn of_content(error: ReadError) -> JobFailure {
     }
 }
 
-/// More records were rejected than may be. `first` is the first of them.
-pub(crate) fn too_many_rejected(max_bad_records: u64, first: Option<&Rejected>) -> JobFailure {
-    let Some((line, Fault { field, reason, .. })) = first.and_then(|it| Some((it.line, it.faults.first()?)))
-    else {
+/// More records were rejected than may be. `first` is the first of them, with the file that it is of.
+pub(crate) fn too_many_rejected(
+    max_bad_records: u64,
+    first: Option<&(Option<String>, Rejected)>,
+) -> JobFailure {
+    let found = first.and_then(|(file, it)| Some((file, it.line, it.faults.first()?)));
+    let Some((file, line, Fault { field, reason, .. })) = found else {
         return JobFailure::new(ErrorReason::TransferFailed, "records were rejected");
     };
+    let of_file = file
+        .as_ref()
+        .map(|file| format!(" of {file}"))
+        .unwrap_or_default();
     let of_field = field
         .as_ref()
         .map(|field| format!(", field {field:?}"))
         .unwrap_or_default();
     let message = format!(
-        "more than {max_bad_records} records were rejected, the first of them at line {line}{of_field}: {reason}"
+        "more than {max_bad_records} records were rejected, the first of them at line {line}{of_file}{of_field}: {reason}"
     );
     JobFailure::new(ErrorReason::TransferFailed, message).at(Some(line), field.clone())
 }
@@ -98,7 +105,7 @@ mod tests {
             line: 7,
             faults: vec![fault],
         };
-        let failure = too_many_rejected(2, Some(&first));
+        let failure = too_many_rejected(2, Some(&(None, first)));
         assert!(
             failure.message.contains("line 7, field \"year\": is odd"),
             "{}",

@@ -10,10 +10,10 @@ use datacovey_storage::{ObjectPath, layout};
 use datacovey_types::Permission;
 use serde_json::Value;
 
+use super::input::Input;
 use super::rejections::Rejections;
-use super::upload::staged;
 use crate::Transfer;
-use crate::domain::failure::{of_content, of_schema, too_many_rows};
+use crate::domain::failure::{of_schema, too_many_rows};
 use crate::domain::options::{ImportOptions, Mode, stored};
 use crate::domain::progress::Progress;
 
@@ -72,9 +72,9 @@ impl Import<'_> {
             schema,
         } = self;
         let database = &transfer.worker_database;
-        let source = staged(transfer, database, &job.ctx, job.lease.job_id).await?;
+        let input = Input::open(transfer, job, options).await?;
         let mut progress = Progress {
-            bytes_total: Some(source.size_bytes()),
+            bytes_total: Some(input.size_bytes()),
             ..Progress::default()
         };
         job.progress.report(report(&progress)?);
@@ -85,24 +85,28 @@ impl Import<'_> {
             job.lease.job_id,
             job.lease.attempt,
         );
-        let mut batches = read_import(source, options.read(), schema.clone());
         let mut writer = TableWriter::start(
             transfer.store.clone(),
             folder,
             schema.clone(),
             transfer.limits.write.clone(),
         );
-        while let Some(batch) = batches.next().await {
-            let batch = batch.map_err(of_content)?;
-            rejections.add(batch.rejected).await?;
-            progress.rows_done += batch.batch.num_rows() as u64;
-            if progress.rows_done > transfer.limits.max_import_rows {
-                return Err(too_many_rows(transfer.limits.max_import_rows));
+        for file in input.files() {
+            let before = progress.bytes_done;
+            let mut batches = read_import(file.bytes.clone(), options.read(), schema.clone());
+            while let Some(batch) = batches.next().await {
+                let batch = batch.map_err(|error| file.failed(error))?;
+                rejections.add(file.uri.as_deref(), batch.rejected).await?;
+                progress.rows_done += batch.batch.num_rows() as u64;
+                if progress.rows_done > transfer.limits.max_import_rows {
+                    return Err(too_many_rows(transfer.limits.max_import_rows));
+                }
+                progress.rows_rejected = rejections.records();
+                progress.bytes_done = before + batch.bytes_read;
+                writer.write(batch.batch).await.map_err(Error::from)?;
+                job.progress.report(report(&progress)?);
             }
-            progress.rows_rejected = rejections.records();
-            progress.bytes_done = batch.bytes_read;
-            writer.write(batch.batch).await.map_err(Error::from)?;
-            job.progress.report(report(&progress)?);
+            progress.bytes_done = before + file.bytes.size_bytes();
         }
         rejections.flush().await?;
         let written = writer.finish().await.map_err(Error::from)?;

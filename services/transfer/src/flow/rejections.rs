@@ -14,7 +14,8 @@ pub(super) struct Rejections<'a> {
     job: &'a Job,
     max_bad_records: u64,
     records: u64,
-    first: Option<Rejected>,
+    /// With the file that it is of.
+    first: Option<(Option<String>, Rejected)>,
     pending: Vec<NewRejectedRow>,
 }
 
@@ -32,8 +33,12 @@ impl<'a> Rejections<'a> {
         })
     }
 
-    /// Adds records; fails when there are more than may be, with all up to there written down.
-    pub(super) async fn add(&mut self, rejected: Vec<Rejected>) -> Result<(), JobFailure> {
+    /// Adds records of a file; fails when there are more than may be, with all up to there written down.
+    pub(super) async fn add(
+        &mut self,
+        file: Option<&str>,
+        rejected: Vec<Rejected>,
+    ) -> Result<(), JobFailure> {
         for record in rejected {
             self.records += 1;
             self.pending
@@ -42,8 +47,10 @@ impl<'a> Rejections<'a> {
                     field: fault.field.clone(),
                     reason: fault.reason.clone(),
                     value: Some(fault.value.clone()),
+                    file: file.map(str::to_owned),
                 }));
-            self.first.get_or_insert(record);
+            self.first
+                .get_or_insert_with(|| (file.map(str::to_owned), record));
             if self.records > self.max_bad_records {
                 self.flush().await?;
                 return Err(too_many_rejected(self.max_bad_records, self.first.as_ref()));

@@ -87,6 +87,7 @@ impl Suite {
             worker_database: database.open(DbRole::TransferWorker).await,
             listener: Arc::new(Listener::start(database.url()).unwrap()),
             store: Store::open(objects.path().to_str().unwrap()).unwrap(),
+            allowed: Arc::default(),
             limits: Arc::new(limits),
         };
         let callers = Callers::new("query");

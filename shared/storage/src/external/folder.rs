@@ -10,7 +10,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
 use chrono::{DateTime, Utc};
 use futures::stream::BoxStream;
-use futures::{FutureExt as _, StreamExt as _};
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
 use object_store::{
     Attributes, CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload,
@@ -108,6 +108,18 @@ impl Folder {
             range,
             attributes: Attributes::new(),
         })
+    }
+
+    fn remove(&self, location: &Path) -> io::Result<()> {
+        if self.writing == Writing::Never {
+            return Err(io::Error::new(
+                ErrorKind::PermissionDenied,
+                "the folder is only read",
+            ));
+        }
+        let (root, file) = (self.open()?, FilePath::new(location.as_ref()));
+        root.remove_file(file)?;
+        sync(&root, file.parent().unwrap_or(FilePath::new("")))
     }
 
     /// Begins a file at `location`, and forgets what earlier attempts of the same job began.
@@ -347,8 +359,17 @@ impl ObjectStore for Folder {
         spawn_blocking(move || folder.read(&location, &options)).await?
     }
 
-    fn delete_stream(&self, _: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        futures::stream::iter([Err(not_supported())]).boxed()
+    fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        let folder = self.clone();
+        let deleted = paths.and_then(move |path| {
+            let (folder, location) = (folder.clone(), path.clone());
+            async move {
+                let removed = blocking(move || folder.remove(&location)).await;
+                removed.map_err(|error| of_io(&path, error))?;
+                Ok(path)
+            }
+        });
+        deleted.boxed()
     }
 
     fn list(&self, _: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {

@@ -73,6 +73,18 @@ impl Target {
         }
     }
 
+    /// Takes the file away again; one that is not there is no error.
+    ///
+    /// # Errors
+    ///
+    /// [`ExternalError::Store`] if the store does not answer.
+    pub async fn remove(&self) -> std::result::Result<(), ExternalError> {
+        match self.store().delete(&self.path).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(ExternalError::of(&self.uri, error)),
+        }
+    }
+
     /// Where the file lies within [`Target::store`].
     #[must_use]
     pub const fn path(&self) -> &ObjectPath {

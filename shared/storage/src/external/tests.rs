@@ -230,6 +230,10 @@ async fn a_target_appears_whole_and_in_nobodys_place() {
     assert_eq!(fs::read(world.path("in/deep/folder/a.csv")).unwrap(), b"short");
     write(&target, b"short").await.unwrap();
     assert_eq!(world.listed("in/deep/folder"), ["a.csv"]);
+    for _ in 0..2 {
+        target.remove().await.unwrap();
+        assert!(world.listed("in/deep/folder").is_empty());
+    }
 }
 
 #[tokio::test]
