@@ -129,5 +129,10 @@ pub(super) async fn head(objects: &dyn ObjectStore, path: &Path) -> Result<Objec
         head: true,
         ..Default::default()
     };
-    Ok(objects.get_opts(path, options).await?.meta)
+    let found = objects.get_opts(path, options).await?.meta;
+    // A store that shows a part of another tells the path within that.
+    Ok(ObjectMeta {
+        location: path.clone(),
+        ..found
+    })
 }
