@@ -1,5 +1,5 @@
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,6 +11,7 @@ use http::header::{
     ACCEPT, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
     ETAG, X_CONTENT_TYPE_OPTIONS,
 };
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use super::offer::{Of, Offer, Opened};
@@ -21,17 +22,17 @@ use super::{REPR_DIGEST, Services, caller, format, refuse};
 pub(super) async fn export(
     State(services): State<Services>,
     Path(id): Path<String>,
-    request: Request,
+    request: Parts,
 ) -> Response {
     let answer = async {
-        let ctx = caller(request.extensions())?;
+        let ctx = caller(&request.extensions)?;
         let offer = Offer {
             services,
             ctx,
             id,
             of: Of::Export,
         };
-        answer(&offer, request.method(), request.headers()).await
+        answer(&offer, &request.method, &request.headers).await
     };
     answer.await.unwrap_or_else(refuse)
 }
@@ -40,18 +41,18 @@ pub(super) async fn export(
 pub(super) async fn query_result(
     State(services): State<Services>,
     Path(id): Path<String>,
-    request: Request,
+    request: Parts,
 ) -> Response {
     let answer = async {
-        let ctx = caller(request.extensions())?;
-        let format = format::asked(request.uri().query(), request.headers())?;
+        let ctx = caller(&request.extensions)?;
+        let format = format::asked(request.uri.query(), &request.headers)?;
         let offer = Offer {
             services,
             ctx,
             id,
             of: Of::Result(format),
         };
-        answer(&offer, request.method(), request.headers()).await
+        answer(&offer, &request.method, &request.headers).await
     };
     answer.await.unwrap_or_else(|error| {
         let of_accept = error

@@ -1,5 +1,5 @@
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, State};
 use axum::response::Response;
 use bytes::Bytes;
 use datacovey_error::{Error, Result};
@@ -10,6 +10,7 @@ use datacovey_types::Ctx;
 use futures::{Stream, StreamExt as _};
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::request::Parts;
 use serde_json::json;
 
 use super::{Services, caller, refuse};
@@ -21,10 +22,10 @@ const PAGE_ROWS: i32 = 1000;
 pub(super) async fn get(
     State(services): State<Services>,
     Path(id): Path<String>,
-    request: Request,
+    request: Parts,
 ) -> Response {
     let answer = async {
-        let ctx = caller(request.extensions())?;
+        let ctx = caller(&request.extensions)?;
         // With an error, the answer is not begun.
         let first = page(&services, &ctx, &id, String::new()).await?;
         let mut response = Response::new(Body::from_stream(lines(services, ctx, id, first)));

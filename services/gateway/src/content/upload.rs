@@ -12,6 +12,7 @@ use datacovey_server::error_of_peer;
 use datacovey_types::Ctx;
 use futures::{FutureExt as _, StreamExt as _};
 use http::header::{CACHE_CONTROL, RANGE};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -62,10 +63,10 @@ pub(super) async fn put(
 pub(super) async fn head(
     State(services): State<Services>,
     Path(id): Path<String>,
-    request: Request,
+    request: Parts,
 ) -> Response {
     let told = async {
-        let ctx = caller(request.extensions())?;
+        let ctx = caller(&request.extensions)?;
         upload_offset(&services, &ctx, &id).await
     };
     match told.await {
