@@ -36,56 +36,83 @@ pub(crate) fn of_content(error: ReadError) -> JobFailure {
     }
 }
 
-/// More records were rejected than may be. `first` is the first of them.
-pub(crate) fn too_many_rejected(max_bad_records: u64, first: Option<&Rejected>) -> JobFailure {
-    let Some((line, Fault { field, reason, .. })) = first.and_then(|it| Some((it.line, it.faults.first()?)))
-    else {
+/// A record, and the file that it is of, where there are several.
+pub(crate) type RejectedOf = (Option<String>, Rejected);
+
+/// Where a record is: the file, where there are several, and the line.
+pub(crate) type RecordPlace = (Option<String>, u64);
+
+/// More records were rejected than may be.
+pub(crate) fn too_many_rejected(max_bad_records: u64, first: Option<&RejectedOf>) -> JobFailure {
+    let found = first.and_then(|(file, it)| Some((file, it.line, it.faults.first()?)));
+    let Some((file, line, Fault { field, reason, .. })) = found else {
         return JobFailure::new(ErrorReason::TransferFailed, "records were rejected");
     };
+    let of_file = file
+        .as_ref()
+        .map(|file| format!(" of {file}"))
+        .unwrap_or_default();
     let of_field = field
         .as_ref()
         .map(|field| format!(", field {field:?}"))
         .unwrap_or_default();
     let message = format!(
-        "more than {max_bad_records} records were rejected, the first of them at line {line}{of_field}: {reason}"
+        "more than {max_bad_records} records were rejected, the first of them at line {line}{of_file}{of_field}: {reason}"
     );
     JobFailure::new(ErrorReason::TransferFailed, message).at(Some(line), field.clone())
 }
 
-/// The records that repeat values, one fault for each; `lines` has the line of each row. Values are not
+/// The records that repeat values, one fault for each; `places` has the place of each row. Values are not
 /// quoted: what is unique names something.
-pub(crate) fn repeated(repeats: &[Repeat], lines: &BTreeMap<u64, u64>) -> Vec<Rejected> {
-    let mut by_line: BTreeMap<u64, Rejected> = BTreeMap::new();
-    let line = |row: u64| lines.get(&row).copied();
+pub(crate) fn repeated(repeats: &[Repeat], places: &BTreeMap<u64, RecordPlace>) -> Vec<RejectedOf> {
+    // Rows come in the order of files and lines.
+    let mut by_row: BTreeMap<u64, RejectedOf> = BTreeMap::new();
     for repeat in repeats {
-        let Some(at) = line(repeat.row) else { continue };
-        let reason = match repeat.first.and_then(line) {
-            Some(first) => format!("must be unique and repeats the value of line {first}"),
+        let Some((file, line)) = places.get(&repeat.row) else {
+            continue;
+        };
+        let reason = match repeat.first.and_then(|row| places.get(&row)) {
+            Some((of, first)) => {
+                let of = of.as_ref().filter(|_| of != file);
+                let of_file = of.map(|of| format!(" of {of}")).unwrap_or_default();
+                format!("must be unique and repeats the value of line {first}{of_file}")
+            }
             None => "must be unique and repeats a value that the table holds".to_owned(),
         };
-        let record = by_line.entry(at).or_insert_with(|| Rejected {
-            line: at,
+        let record = || Rejected {
+            line: *line,
             faults: Vec::new(),
-        });
+        };
+        let (_, record) = by_row
+            .entry(repeat.row)
+            .or_insert_with(|| (file.clone(), record()));
         record.faults.push(Fault {
             field: Some(repeat.column.clone()),
             reason,
             value: String::new(),
         });
     }
-    by_line.into_values().collect()
+    by_row.into_values().collect()
 }
 
 /// Records repeat values of columns that must be unique.
-pub(crate) fn not_unique(rejected: &[Rejected]) -> JobFailure {
+pub(crate) fn not_unique(rejected: &[RejectedOf]) -> JobFailure {
     let first = rejected.first();
-    let Some((line, Fault { field, reason, .. })) = first.and_then(|it| Some((it.line, it.faults.first()?)))
-    else {
-        return JobFailure::new(ErrorReason::TransferFailed, "records repeat values that must be unique");
+    let first = first.and_then(|(file, it)| Some((file, it.line, it.faults.first()?)));
+    let Some((file, line, Fault { field, reason, .. })) = first else {
+        return JobFailure::new(
+            ErrorReason::TransferFailed,
+            "records repeat values that must be unique",
+        );
     };
+    let of_file = file
+        .as_ref()
+        .map(|file| format!(" of {file}"))
+        .unwrap_or_default();
     let field = field.clone().unwrap_or_default();
-    let message =
-        format!("records repeat values that must be unique, the first of them at line {line}, field {field:?}: {reason}");
+    let message = format!(
+        "records repeat values that must be unique, the first of them at line {line}{of_file}, field {field:?}: {reason}"
+    );
     JobFailure::new(ErrorReason::TransferFailed, message).at(Some(line), Some(field))
 }
 
@@ -144,7 +171,7 @@ mod tests {
             line: 7,
             faults: vec![fault],
         };
-        let failure = too_many_rejected(2, Some(&first));
+        let failure = too_many_rejected(2, Some(&(None, first)));
         assert!(
             failure.message.contains("line 7, field \"year\": is odd"),
             "{}",

@@ -24,13 +24,24 @@ pub(crate) struct Progress {
 /// A complete exported file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ExportResult {
-    pub(crate) path: String,
+    /// In the suite's own store; none of one that went to a URI.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) path: Option<String>,
     pub(crate) size_bytes: u64,
     /// 64 hexadecimal digits.
     pub(crate) sha256: String,
 }
 
 impl Progress {
+    /// Notes columns that the table does not have, each once.
+    pub(crate) fn ignore(&mut self, columns: Vec<String>) {
+        let new = columns
+            .into_iter()
+            .filter(|it| !self.ignored_columns.contains(it));
+        let new: Vec<_> = new.collect();
+        self.ignored_columns.extend(new);
+    }
+
     pub(crate) fn stored(progress: Option<&Value>) -> Self {
         progress
             .and_then(|it| Self::deserialize(it).ok())
@@ -52,7 +63,7 @@ mod tests {
             rows_rejected: 1,
             ignored_columns: vec!["notes".to_owned()],
             result: Some(ExportResult {
-                path: "a/b".to_owned(),
+                path: Some("a/b".to_owned()),
                 size_bytes: 20,
                 sha256: "00".to_owned(),
             }),

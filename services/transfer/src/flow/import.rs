@@ -12,12 +12,10 @@ use datacovey_storage::{ObjectPath, layout};
 use datacovey_types::Permission;
 use serde_json::Value;
 
+use super::input::Input;
 use super::rejections::Rejections;
-use super::upload::staged;
 use crate::Transfer;
-use crate::domain::failure::{
-    not_unique, of_content, of_schema, repeated, too_many_rows, too_many_to_be_unique,
-};
+use crate::domain::failure::{not_unique, of_schema, repeated, too_many_rows, too_many_to_be_unique};
 use crate::domain::options::{ImportOptions, Mode, stored};
 use crate::domain::progress::Progress;
 
@@ -76,9 +74,9 @@ impl Import<'_> {
             schema,
         } = self;
         let database = &transfer.worker_database;
-        let source = staged(transfer, database, &job.ctx, job.lease.job_id).await?;
+        let input = Input::open(transfer, job, options).await?;
         let mut progress = Progress {
-            bytes_total: Some(source.size_bytes()),
+            bytes_total: Some(input.size_bytes()),
             ..Progress::default()
         };
         job.progress.report(report(&progress)?);
@@ -89,26 +87,30 @@ impl Import<'_> {
             job.lease.job_id,
             job.lease.attempt,
         );
-        let mut batches = read_import(source, options.read(), schema.clone());
         let mut writer = TableWriter::start(
             transfer.store.clone(),
             folder,
             schema.clone(),
             transfer.limits.write.clone(),
         );
-        while let Some(batch) = batches.next().await {
-            let batch = batch.map_err(of_content)?;
-            rejections.add(batch.rejected).await?;
-            // They come with the first batch.
-            progress.ignored_columns.extend(batch.ignored);
-            progress.rows_done += batch.batch.num_rows() as u64;
-            if progress.rows_done > transfer.limits.max_import_rows {
-                return Err(too_many_rows(transfer.limits.max_import_rows));
+        for file in input.files() {
+            let before = progress.bytes_done;
+            let mut batches = read_import(file.bytes.clone(), options.read(), schema.clone());
+            while let Some(batch) = batches.next().await {
+                let batch = batch.map_err(|error| file.failed(error))?;
+                rejections.add(file.uri.as_deref(), batch.rejected).await?;
+                // They come with the first batch of a file.
+                progress.ignore(batch.ignored);
+                progress.rows_done += batch.batch.num_rows() as u64;
+                if progress.rows_done > transfer.limits.max_import_rows {
+                    return Err(too_many_rows(transfer.limits.max_import_rows));
+                }
+                progress.rows_rejected = rejections.records();
+                progress.bytes_done = before + batch.bytes_read;
+                writer.write(batch.batch).await.map_err(Error::from)?;
+                job.progress.report(report(&progress)?);
             }
-            progress.rows_rejected = rejections.records();
-            progress.bytes_done = batch.bytes_read;
-            writer.write(batch.batch).await.map_err(Error::from)?;
-            job.progress.report(report(&progress)?);
+            progress.bytes_done = before + file.bytes.size_bytes();
         }
         rejections.flush().await?;
         let written = writer.finish().await.map_err(Error::from)?;
@@ -194,12 +196,10 @@ impl Import<'_> {
         let mut proof = match proof {
             Some(proof) => proof,
             // Used up by an earlier attempt: read again from the files of the new rows.
-            None => {
-                UniqueProof::new(schema, &transfer.limits.write.unique)
-                    .add_files(store, pieces.clone(), schema)
-                    .await
-                    .map_err(Error::from)?
-            }
+            None => UniqueProof::new(schema, &transfer.limits.write.unique)
+                .add_files(store, pieces.clone(), schema)
+                .await
+                .map_err(Error::from)?,
         };
         if let Some(unique) = &base.unique_columns {
             proof.keep_only(unique);
@@ -210,7 +210,10 @@ impl Import<'_> {
         }
         let proven = proof.finish().await.map_err(Error::from)?;
         if let Some(column) = proven.untold().first() {
-            return Err(too_many_to_be_unique(column, transfer.limits.write.unique.max_rows));
+            return Err(too_many_to_be_unique(
+                column,
+                transfer.limits.write.unique.max_rows,
+            ));
         }
         let unique = proven.unique().to_vec();
         let repeats = proven.repeats(store, schema, &pieces, &base.files).await;
@@ -231,17 +234,29 @@ impl Import<'_> {
             options,
             schema,
         } = self;
-        let database = &transfer.worker_database;
-        let source = staged(transfer, database, &job.ctx, job.lease.job_id).await?;
+        let input = Input::open(transfer, job, options).await?;
         let rows: BTreeSet<u64> = repeats
             .iter()
             .flat_map(|it| [Some(it.row), it.first])
             .flatten()
             .collect();
-        let lines = lines_of(rows, read_import(source, options.read(), schema.clone())).await?;
-        let rejected = repeated(&repeats, &lines);
+        let mut places = BTreeMap::new();
+        let mut first = 0;
+        for file in input.files() {
+            let mut batches = read_import(file.bytes.clone(), options.read(), schema.clone());
+            while let Some(batch) = batches.next().await {
+                let lines = batch.map_err(|error| file.failed(error))?.lines;
+                let end = first + lines.len() as u64;
+                for row in rows.range(first..end) {
+                    let at = usize::try_from(row - first).map_err(Error::internal)?;
+                    places.insert(*row, (file.uri.clone(), lines[at]));
+                }
+                first = end;
+            }
+        }
+        let rejected = repeated(&repeats, &places);
         let failure = not_unique(&rejected);
-        Rejections::note(database, job, rejected).await?;
+        Rejections::note(&transfer.worker_database, job, &rejected).await?;
         Ok(failure)
     }
 }
@@ -254,22 +269,6 @@ struct Base {
     /// None if it holds no rows.
     unique_columns: Option<Vec<String>>,
     files: Vec<Piece>,
-}
-
-/// The lines of rows that were taken, by the number of the row.
-async fn lines_of(rows: BTreeSet<u64>, mut batches: BatchStream) -> Result<BTreeMap<u64, u64>> {
-    let mut lines = BTreeMap::new();
-    let mut first = 0;
-    while let Some(batch) = batches.next().await {
-        let batch = batch?;
-        let end = first + batch.lines.len() as u64;
-        for row in rows.range(first..end) {
-            let at = usize::try_from(row - first).map_err(Error::internal)?;
-            lines.insert(*row, batch.lines[at]);
-        }
-        first = end;
-    }
-    Ok(lines)
 }
 
 fn report(progress: &Progress) -> Result<Value> {

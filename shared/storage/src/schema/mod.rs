@@ -36,8 +36,8 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 
 pub use checks::Checks;
-pub use infer::{Sample, infer};
 pub use column_type::{ColumnType, ObjectType, UTC};
+pub use infer::{Sample, infer};
 
 /// Something wrong with a schema.
 #[derive(Clone, Debug, PartialEq, Eq)]

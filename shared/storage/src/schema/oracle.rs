@@ -41,9 +41,17 @@ fn verdicts_are_those_of_jsonschema() {
     }
     assert_eq!(verdicts, SCHEMAS * VALUES);
     // Neither all nor nothing passes.
-    assert!(passed > verdicts / 5 && passed < verdicts / 5 * 4, "{passed} of {verdicts}");
+    assert!(
+        passed > verdicts / 5 && passed < verdicts / 5 * 4,
+        "{passed} of {verdicts}"
+    );
     let told: Vec<_> = differences.iter().take(30).map(String::as_str).collect();
-    assert!(told.is_empty(), "{} of {verdicts} differ:\n{}", differences.len(), told.join("\n"));
+    assert!(
+        told.is_empty(),
+        "{} of {verdicts} differ:\n{}",
+        differences.len(),
+        told.join("\n")
+    );
 }
 
 /// Whether the import takes the value: it is of the column's type and passes its checks.
@@ -104,8 +112,11 @@ fn is_documented(property: &Value, value: &Value) -> bool {
         Value::String(text) => match format {
             "date" => text.starts_with("0000"),
             "date-time" => {
-                text.starts_with("0000") || text.get(10..11) == Some(" ") || is_other_time(text.get(11..).unwrap_or(""))
-                    || text.starts_with("0001-01-01") || text.starts_with("9999-12-31")
+                text.starts_with("0000")
+                    || text.get(10..11) == Some(" ")
+                    || is_other_time(text.get(11..).unwrap_or(""))
+                    || text.starts_with("0001-01-01")
+                    || text.starts_with("9999-12-31")
             }
             "time" => is_other_time(text) || !(text.ends_with(['Z', 'z']) || text.ends_with("00:00")),
             "email" => text.contains("xn--"),
@@ -119,7 +130,9 @@ fn is_documented(property: &Value, value: &Value) -> bool {
         }
         Value::Number(number) if property.get("multipleOf").is_some() => {
             // Theirs falls back to fractions of about 16 digits.
-            number.as_f64().is_some_and(|it| it.abs() > 1e15 || it.abs() < 1e-15)
+            number
+                .as_f64()
+                .is_some_and(|it| it.abs() > 1e15 || it.abs() < 1e-15)
         }
         _ => false,
     }
@@ -244,7 +257,11 @@ fn property() -> BoxedStrategy<Value> {
                 let unique = any::<bool>().prop_map(Value::from).boxed();
                 with(
                     json!({ "type": "array", "items": items }),
-                    vec![("minItems", size()), ("maxItems", size()), ("uniqueItems", unique)],
+                    vec![
+                        ("minItems", size()),
+                        ("maxItems", size()),
+                        ("uniqueItems", unique),
+                    ],
                 )
             });
             let object = (inner.clone(), inner).prop_flat_map(|(a, b)| {
@@ -253,7 +270,10 @@ fn property() -> BoxedStrategy<Value> {
                     json!({ "type": "object", "properties": { "a": a, "b": b } }),
                     vec![
                         ("required", required.prop_map(|it| json!(it)).boxed()),
-                        ("additionalProperties", any::<bool>().prop_map(Value::from).boxed()),
+                        (
+                            "additionalProperties",
+                            any::<bool>().prop_map(Value::from).boxed(),
+                        ),
                     ],
                 )
             });
@@ -336,7 +356,12 @@ fn value_of(property: &Value) -> BoxedStrategy<Value> {
         "object" => {
             let members: Vec<_> = ["a", "b"]
                 .into_iter()
-                .map(|it| (Just(it), proptest::option::weighted(0.8, value_of(&property["properties"][it]))))
+                .map(|it| {
+                    (
+                        Just(it),
+                        proptest::option::weighted(0.8, value_of(&property["properties"][it])),
+                    )
+                })
                 .collect();
             (members, proptest::bool::weighted(0.1))
                 .prop_map(|(members, more)| {
@@ -353,7 +378,12 @@ fn value_of(property: &Value) -> BoxedStrategy<Value> {
         }
         _ => text(format),
     };
-    let mut choices = vec![(8, values), (1, Just(Value::Null).boxed()), (1, number()), (1, text(""))];
+    let mut choices = vec![
+        (8, values),
+        (1, Just(Value::Null).boxed()),
+        (1, number()),
+        (1, text("")),
+    ];
     if let Some(Value::Array(listed)) = property.get("enum") {
         choices.push((4, proptest::sample::select(listed.clone()).boxed()));
     }
