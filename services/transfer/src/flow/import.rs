@@ -4,7 +4,7 @@ use datacovey_auth::authorize;
 use datacovey_error::{Error, Kind, Result};
 use datacovey_jobs::{Job, JobFailure, Work};
 use datacovey_persistence::{ImportCommit, JobKind, NewFile, TableFileRow};
-use datacovey_storage::read::{BatchStream, Piece, read_import};
+use datacovey_storage::read::{Piece, read_import};
 use datacovey_storage::schema::TableSchema;
 use datacovey_storage::unique::{Repeat, UniqueProof};
 use datacovey_storage::write::{TableWriter, Written, WrittenFile};
@@ -227,7 +227,7 @@ impl Import<'_> {
 
     /// Writes down which records repeat a value. Their lines are found by reading the content again, which
     /// costs nothing where all is well.
-    async fn refuse_repeats(&self, repeats: Vec<Repeat>) -> Result<JobFailure> {
+    async fn refuse_repeats(&self, repeats: Vec<Repeat>) -> Result<JobFailure, JobFailure> {
         let Self {
             transfer,
             job,
