@@ -49,7 +49,8 @@ async fn main() {
     let email: Cell = |n| format!("user{n}@example.com");
     let number: Cell = |n| format!("{}.{}", n % 1_000, n % 10);
     let decimal = json!({ "type": "string", "format": "decimal", "x-precision": 12, "x-scale": 2 });
-    let list = |unique: bool| json!({ "type": "array", "items": { "type": "integer" }, "uniqueItems": unique });
+    let list =
+        |unique: bool| json!({ "type": "array", "items": { "type": "integer" }, "uniqueItems": unique });
     let text = json!({ "type": "string" });
     let integer = json!({ "type": "integer" });
     let range = json!({ "type": "integer", "minimum": 0, "maximum": 9_999_999 });
@@ -77,21 +78,40 @@ async fn main() {
             format!("192.0.2.{}", n % 256)
         }),
         ("maxLength", &text, string("maxLength", json!(40)), email),
-        ("pattern", &text, string("pattern", json!("^[a-z0-9]+@[a-z.]+$")), email),
+        (
+            "pattern",
+            &text,
+            string("pattern", json!("^[a-z0-9]+@[a-z.]+$")),
+            email,
+        ),
         ("enum of 1000", &text, string("enum", json!(words)), |n| {
             format!("w{:04}", n % 1_000)
         }),
         ("integer range", &integer, range, |n| n.to_string()),
         ("integer multipleOf 2", &integer, even, |n| (n * 2).to_string()),
-        ("number multipleOf 0.1", &json!({ "type": "number" }), tenths, number),
-        ("uniqueItems", &list(false), list(true), |n| format!("\"[{n},1000001]\"")),
+        (
+            "number multipleOf 0.1",
+            &json!({ "type": "number" }),
+            tenths,
+            number,
+        ),
+        ("uniqueItems", &list(false), list(true), |n| {
+            format!("\"[{n},1000001]\"")
+        }),
     ];
     for (name, plain, checked, cell) in cases {
         let content: String = (0..ROWS).map(|n| cell(n) + "\n").collect();
         let path = ObjectPath::from("values");
         store.put(&path, format!("a\n{content}").into()).await.unwrap();
-        let (without, with) = (read(&store, plain, &path).await, read(&store, &checked, &path).await);
+        let (without, with) = (
+            read(&store, plain, &path).await,
+            read(&store, &checked, &path).await,
+        );
         let nanos = |time: Duration| time.as_nanos() as f64 / ROWS as f64;
-        println!("{name:24}{:8.1} ns a value, without {:8.1} ns", nanos(with), nanos(without));
+        println!(
+            "{name:24}{:8.1} ns a value, without {:8.1} ns",
+            nanos(with),
+            nanos(without)
+        );
     }
 }

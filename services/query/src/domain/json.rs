@@ -71,7 +71,11 @@ impl Cells {
             }
             DataType::Struct(_) => {
                 let structs = array.as_struct().clone();
-                let members = structs.columns().iter().map(Self::new).collect::<Result<_, _>>()?;
+                let members = structs
+                    .columns()
+                    .iter()
+                    .map(Self::new)
+                    .collect::<Result<_, _>>()?;
                 Self::Struct(structs, members)
             }
             // Decimals as digits; dates, times and timestamps in ISO 8601.
@@ -135,7 +139,8 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{
-        Array as _, Date32Array, Decimal128Array, Int32Array, Time64MicrosecondArray, TimestampMicrosecondArray,
+        Array as _, Date32Array, Decimal128Array, Int32Array, Time64MicrosecondArray,
+        TimestampMicrosecondArray,
     };
     use arrow::buffer::OffsetBuffer;
     use arrow::datatypes::{Field, Fields, Int32Type};
@@ -191,12 +196,19 @@ mod tests {
 
     #[test]
     fn objects_in_lists() {
-        let (name, at) = (StringArray::from(vec![Some("a"), None]), Time64MicrosecondArray::from(vec![1, 2]));
+        let (name, at) = (
+            StringArray::from(vec![Some("a"), None]),
+            Time64MicrosecondArray::from(vec![1, 2]),
+        );
         let fields = Fields::from(vec![
             Field::new("name", DataType::Utf8, true),
             Field::new("at", at.data_type().clone(), true),
         ]);
-        let objects = StructArray::new(fields, vec![Arc::new(name), Arc::new(at)], Some(vec![true, true].into()));
+        let objects = StructArray::new(
+            fields,
+            vec![Arc::new(name), Arc::new(at)],
+            Some(vec![true, true].into()),
+        );
         let field = Arc::new(Field::new_list_field(objects.data_type().clone(), true));
         let lists = ListArray::new(field, OffsetBuffer::from_lengths([0, 2]), Arc::new(objects), None);
         let object = |name: Kind, at: &str| Value {

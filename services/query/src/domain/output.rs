@@ -115,7 +115,8 @@ fn plain_type(engine: &DataType) -> DataType {
             DataType::List(Arc::new(item))
         }
         DataType::Struct(members) => {
-            let member = |it: &Arc<Field>| Field::new(it.name(), plain_type(it.data_type()), it.is_nullable());
+            let member =
+                |it: &Arc<Field>| Field::new(it.name(), plain_type(it.data_type()), it.is_nullable());
             DataType::Struct(members.iter().map(member).collect())
         }
         _ => DataType::Utf8,
@@ -140,7 +141,10 @@ fn sql_type(plain: &DataType) -> String {
         DataType::List(item) => return format!("{}[]", sql_type(item.data_type())),
         DataType::Struct(members) => {
             let member = |it: &Arc<Field>| format!("{} {}", it.name(), sql_type(it.data_type()));
-            return format!("STRUCT({})", members.iter().map(member).collect::<Vec<_>>().join(", "));
+            return format!(
+                "STRUCT({})",
+                members.iter().map(member).collect::<Vec<_>>().join(", ")
+            );
         }
         _ => "VARCHAR",
     };
@@ -193,7 +197,16 @@ mod tests {
             .into_iter()
             .map(|it| it.sql_type)
             .collect();
-        assert_eq!(types, ["BIGINT", "DECIMAL(20,2)", "VARCHAR[]", "VARCHAR", "STRUCT(a VARCHAR)"]);
+        assert_eq!(
+            types,
+            [
+                "BIGINT",
+                "DECIMAL(20,2)",
+                "VARCHAR[]",
+                "VARCHAR",
+                "STRUCT(a VARCHAR)"
+            ]
+        );
     }
 
     #[test]

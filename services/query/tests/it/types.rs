@@ -43,7 +43,9 @@ async fn add_readings(bench: &Bench) {
         vec![Arc::new(StringArray::from(vec![Some("Ely"), None]))],
         Some(vec![true, false].into()),
     );
-    let price = Decimal128Array::from(vec![Some(12_345), None]).with_precision_and_scale(9, 2).unwrap();
+    let price = Decimal128Array::from(vec![Some(12_345), None])
+        .with_precision_and_scale(9, 2)
+        .unwrap();
     let at = TimestampMicrosecondArray::from(vec![Some(1), None]).with_timezone(UTC);
     let columns: Vec<ArrayRef> = vec![
         Arc::new(ids),
@@ -57,7 +59,10 @@ async fn add_readings(bench: &Bench) {
     ];
     let rows = RecordBatch::try_new(TableSchema::parse(&schema).unwrap().arrow(), columns).unwrap();
     let owner = bench.registry;
-    let dataset = bench.sql.dataset(owner.id, bench.world.project_id, "stations").await;
+    let dataset = bench
+        .sql
+        .dataset(owner.id, bench.world.project_id, "stations")
+        .await;
     let table = Table {
         id: bench.sql.table(owner.id, dataset, "readings", &schema).await,
         dataset: "stations",
@@ -103,7 +108,13 @@ async fn columns_of_every_type_are_read_aggregated_and_returned() {
     }
 
     // Without an order of its own a result has one by all columns.
-    assert_eq!(caller.rows("SELECT place, tags FROM stations.readings").await.len(), 2);
+    assert_eq!(
+        caller
+            .rows("SELECT place, tags FROM stations.readings")
+            .await
+            .len(),
+        2
+    );
     let rows = caller
         .rows("SELECT MAX(day) AS day, MIN(at) AS at, MAX(of_day) AS of_day, SUM(price) AS price, COUNT(tags) AS n FROM stations.readings")
         .await;

@@ -81,11 +81,15 @@ pub(crate) fn not_unique(rejected: &[Rejected]) -> JobFailure {
     let first = rejected.first();
     let Some((line, Fault { field, reason, .. })) = first.and_then(|it| Some((it.line, it.faults.first()?)))
     else {
-        return JobFailure::new(ErrorReason::TransferFailed, "records repeat values that must be unique");
+        return JobFailure::new(
+            ErrorReason::TransferFailed,
+            "records repeat values that must be unique",
+        );
     };
     let field = field.clone().unwrap_or_default();
-    let message =
-        format!("records repeat values that must be unique, the first of them at line {line}, field {field:?}: {reason}");
+    let message = format!(
+        "records repeat values that must be unique, the first of them at line {line}, field {field:?}: {reason}"
+    );
     JobFailure::new(ErrorReason::TransferFailed, message).at(Some(line), Some(field))
 }
 

@@ -194,12 +194,10 @@ impl Import<'_> {
         let mut proof = match proof {
             Some(proof) => proof,
             // Used up by an earlier attempt: read again from the files of the new rows.
-            None => {
-                UniqueProof::new(schema, &transfer.limits.write.unique)
-                    .add_files(store, pieces.clone(), schema)
-                    .await
-                    .map_err(Error::from)?
-            }
+            None => UniqueProof::new(schema, &transfer.limits.write.unique)
+                .add_files(store, pieces.clone(), schema)
+                .await
+                .map_err(Error::from)?,
         };
         if let Some(unique) = &base.unique_columns {
             proof.keep_only(unique);
@@ -210,7 +208,10 @@ impl Import<'_> {
         }
         let proven = proof.finish().await.map_err(Error::from)?;
         if let Some(column) = proven.untold().first() {
-            return Err(too_many_to_be_unique(column, transfer.limits.write.unique.max_rows));
+            return Err(too_many_to_be_unique(
+                column,
+                transfer.limits.write.unique.max_rows,
+            ));
         }
         let unique = proven.unique().to_vec();
         let repeats = proven.repeats(store, schema, &pieces, &base.files).await;

@@ -425,7 +425,11 @@ async fn every_type_is_checked_and_reads_back() {
         ..csv_import(&table)
     };
     let job = editor.import(request, content.as_bytes()).await;
-    assert_eq!((job.state(), job.rows_imported), (pb::JobState::Completed, 1), "{job:?}");
+    assert_eq!(
+        (job.state(), job.rows_imported),
+        (pb::JobState::Completed, 1),
+        "{job:?}"
+    );
     assert_eq!(job.ignored_columns, ["notes"]);
     let told: Vec<_> = rejected(&mut editor, &job.id)
         .await
@@ -473,7 +477,9 @@ async fn values_that_must_be_unique_repeat_nowhere() {
     let all: Vec<u32> = (0..50).collect();
     let first = editor.import(csv_import(&table), &content(&all)).await;
     assert_eq!(first.state(), pb::JobState::Completed, "{first:?}");
-    let job = editor.import(csv_import(&table), &content(&[70, 71, 7, 72, 70])).await;
+    let job = editor
+        .import(csv_import(&table), &content(&[70, 71, 7, 72, 70]))
+        .await;
     assert_eq!(job.state(), pb::JobState::Failed);
     let error = job.error.unwrap();
     assert_eq!((error.line, error.field.as_str()), (Some(4), "id"));
@@ -494,7 +500,8 @@ async fn values_that_must_be_unique_repeat_nowhere() {
 
     // Of imports at once that bring the same value, one comes first and the others are told.
     let imports = (0..3).map(|n| {
-        let (mut editor, request, content) = (suite.as_editor(), csv_import(&table), content(&[100, 200 + n]));
+        let (mut editor, request, content) =
+            (suite.as_editor(), csv_import(&table), content(&[100, 200 + n]));
         async move { editor.import(request, &content).await }
     });
     let jobs = futures::future::join_all(imports).await;

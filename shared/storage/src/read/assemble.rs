@@ -56,7 +56,10 @@ pub(super) fn check(
         });
     }
     let rows = columns.first().map_or(0, |column| column.len());
-    let lines = (0..rows).filter(|row| !rejected.contains_key(row)).map(line).collect();
+    let lines = (0..rows)
+        .filter(|row| !rejected.contains_key(row))
+        .map(line)
+        .collect();
     let batch = keep(schema, columns, &rejected).map_err(|error| ReadError::content(error.to_string()))?;
     Ok(CheckedBatch {
         batch,

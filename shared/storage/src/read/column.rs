@@ -102,7 +102,11 @@ impl ColumnBuilder {
             })),
             ColumnType::Object(object) => Self::Object(Box::new(Objects {
                 object: Arc::clone(object),
-                members: object.columns.iter().map(|it| Self::new(&it.column_type)).collect(),
+                members: object
+                    .columns
+                    .iter()
+                    .map(|it| Self::new(&it.column_type))
+                    .collect(),
                 fields: match column_type.arrow() {
                     DataType::Struct(fields) => fields,
                     _ => Fields::empty(),
@@ -122,8 +126,11 @@ impl ColumnBuilder {
             Self::Date(builder) => value::parse_date(text).map(|it| builder.append_value(it)),
             Self::DateTime(builder) => value::parse_date_time(text).map(|it| builder.append_value(it)),
             Self::Time(builder) => value::parse_time(text).map(|it| builder.append_value(it)),
-            Self::Uuid(builder) => value::parse_uuid(text)
-                .and_then(|it| std::str::from_utf8(&it).map(|it| builder.append_value(it)).map_err(|_| "")),
+            Self::Uuid(builder) => value::parse_uuid(text).and_then(|it| {
+                std::str::from_utf8(&it)
+                    .map(|it| builder.append_value(it))
+                    .map_err(|_| "")
+            }),
             Self::Bytes(builder, bytes) => {
                 bytes.clear();
                 value::parse_bytes(text, bytes).map(|()| builder.append_value(bytes))
@@ -350,12 +357,14 @@ mod tests {
 
     #[test]
     fn nested_values_are_built_from_json_and_misfits_have_a_place() {
-        let mut orders = builder(json!({ "type": "array", "items": { "type": "object", "additionalProperties": false,
+        let mut orders = builder(
+            json!({ "type": "array", "items": { "type": "object", "additionalProperties": false,
             "required": ["id"], "properties": {
             "id": { "type": "integer" },
             "at": { "type": "string", "format": "date" },
             "tags": { "type": "array", "items": { "type": "string" } },
-        } } }));
+        } } }),
+        );
         let texts = [
             r#"[{"id": 1, "at": "2013-01-31", "tags": ["x", null]}, null, {"id": 2.0}]"#,
             "null",
@@ -367,27 +376,46 @@ mod tests {
         for (text, within, reason) in [
             ("[", "", "is not JSON"),
             ("{}", "", "is not an array"),
-            (r#"[{"id": 1, "at": "x"}]"#, "[0].at", "is not a date as in 2013-01-31"),
+            (
+                r#"[{"id": 1, "at": "x"}]"#,
+                "[0].at",
+                "is not a date as in 2013-01-31",
+            ),
             (r#"[{"id": 1}, {"id": "1"}]"#, "[1].id", "is not an integer"),
-            (r#"[{"id": 1, "tags": ["a", 1]}]"#, "[0].tags[1]", "is not a string"),
+            (
+                r#"[{"id": 1, "tags": ["a", 1]}]"#,
+                "[0].tags[1]",
+                "is not a string",
+            ),
             (r#"[{"id": 1, "Id": 1}]"#, "[0]", "may have no member \"Id\""),
         ] {
             let misfit = orders.append_text(text).unwrap_err();
-            assert_eq!((misfit.within.as_str(), misfit.reason.as_ref()), (within, reason), "{text}");
+            assert_eq!(
+                (misfit.within.as_str(), misfit.reason.as_ref()),
+                (within, reason),
+                "{text}"
+            );
         }
         orders.append_null();
         let built = orders.finish().unwrap();
         assert_eq!(built.len(), 10);
-        let told: Vec<_> = (0..3).map(|row| array_value_to_string(&built, row).unwrap()).collect();
+        let told: Vec<_> = (0..3)
+            .map(|row| array_value_to_string(&built, row).unwrap())
+            .collect();
         assert_eq!(
             told,
-            ["[{id: 1, at: 2013-01-31, tags: [x, ]}, , {id: 2, at: , tags: }]", "", "[]"]
+            [
+                "[{id: 1, at: 2013-01-31, tags: [x, ]}, , {id: 2, at: , tags: }]",
+                "",
+                "[]"
+            ]
         );
     }
 
     #[test]
     fn decimals_of_json_keep_their_digits_or_are_refused() {
-        let decimal = || builder(json!({ "type": "number", "format": "decimal", "x-precision": 20, "x-scale": 2 }));
+        let decimal =
+            || builder(json!({ "type": "number", "format": "decimal", "x-precision": 20, "x-scale": 2 }));
         let mut prices = decimal();
         for given in [json!(0.1), json!(12), json!("123456789012345678.25"), json!(1e3)] {
             assert_eq!(prices.append_json(&given), Ok(()), "{given}");

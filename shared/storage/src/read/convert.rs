@@ -66,12 +66,7 @@ pub(super) fn misfits_of_type(
         (
             DataType::List(items) | DataType::LargeList(items) | DataType::FixedSizeList(items, _),
             ColumnType::List(item),
-        ) => misfits_of_type(
-            items.data_type(),
-            &item.column_type,
-            &format!("{name}[]"),
-            faults,
-        ),
+        ) => misfits_of_type(items.data_type(), &item.column_type, &format!("{name}[]"), faults),
         (DataType::Struct(fields), ColumnType::Object(object)) => {
             for field in fields {
                 let member = object.columns.iter().find(|it| it.name == *field.name());
@@ -148,7 +143,12 @@ fn list(given: &ArrayRef, item: &Column, tell: &mut dyn FnMut(Unfit)) -> Result<
     })?;
     let field = Arc::new(Field::new_list_field(item.column_type.arrow(), true));
     let nulls = lists.nulls().cloned();
-    Ok(Arc::new(ListArray::try_new(field, OffsetBuffer::new(offsets.into()), items, nulls)?))
+    Ok(Arc::new(ListArray::try_new(
+        field,
+        OffsetBuffer::new(offsets.into()),
+        items,
+        nulls,
+    )?))
 }
 
 fn members(
@@ -157,7 +157,10 @@ fn members(
     tell: &mut dyn FnMut(Unfit),
 ) -> Result<ArrayRef, ArrowError> {
     let Some(members) = given.as_struct_opt() else {
-        return Err(ArrowError::CastError(format!("{} is no object", given.data_type())));
+        return Err(ArrowError::CastError(format!(
+            "{} is no object",
+            given.data_type()
+        )));
     };
     let mut fields = Vec::with_capacity(object.columns.len());
     let mut columns = Vec::with_capacity(object.columns.len());

@@ -229,11 +229,18 @@ fn text_bytes(column: &ArrayRef) -> Option<Box<dyn Fn(usize) -> usize + '_>> {
             let of_item = text_bytes(lists.values())?;
             let offsets = lists.value_offsets();
             Some(Box::new(move |row| {
-                (offsets[row] as usize..offsets[row + 1] as usize).map(&of_item).sum()
+                (offsets[row] as usize..offsets[row + 1] as usize)
+                    .map(&of_item)
+                    .sum()
             }))
         }
         DataType::Struct(_) => {
-            let of_members: Vec<_> = column.as_struct().columns().iter().filter_map(text_bytes).collect();
+            let of_members: Vec<_> = column
+                .as_struct()
+                .columns()
+                .iter()
+                .filter_map(text_bytes)
+                .collect();
             Some(Box::new(move |row| of_members.iter().map(|size| size(row)).sum()))
         }
         _ => None,

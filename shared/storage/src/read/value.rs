@@ -42,7 +42,11 @@ fn date(text: &[u8; 10]) -> Option<i32> {
         return None;
     }
     // Years that begin in March: a leap day is the last of its year.
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let (year, month) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
     let day_of_year = (153 * month + 2) / 5 + day - 1;
     Some(year * 365 + year / 4 - year / 100 + year / 400 + day_of_year - DAYS_TO_1970)
 }
@@ -183,7 +187,11 @@ pub fn parse_decimal(text: &str, precision: u8, scale: u8) -> Result<i128, &'sta
     let Some(exact) = Exact::parse(text) else {
         let numeric = |byte: u8| byte.is_ascii_digit() || b"+-.eE".contains(&byte);
         let long = text.len() > 38 && text.bytes().all(numeric);
-        return Err(if long { LARGE } else { "is not a decimal as in 1234.50" });
+        return Err(if long {
+            LARGE
+        } else {
+            "is not a decimal as in 1234.50"
+        });
     };
     if !exact.fits_scale(scale) {
         return Err("has more digits after the point than the column");
@@ -343,7 +351,16 @@ mod tests {
         assert_eq!(parse_time("00:00:00"), Ok(0));
         assert_eq!(parse_time("23:59:59.999999Z"), Ok(MICROS_PER_DAY - 1));
         assert_eq!(parse_time("10:00:00.5+00:00"), Ok(36_000_500_000));
-        for text in ["10:00", "24:00:00", "10:60:00", "10:00:00+01:00", "10:00:60", "10:00:00.", "1:00:00", ""] {
+        for text in [
+            "10:00",
+            "24:00:00",
+            "10:60:00",
+            "10:00:00+01:00",
+            "10:00:60",
+            "10:00:00.",
+            "1:00:00",
+            "",
+        ] {
             assert!(parse_time(text).is_err(), "{text}");
         }
     }
@@ -352,7 +369,11 @@ mod tests {
     fn uuids_are_lower_case() {
         let uuid = parse_uuid("0190C6A2-7b1e-7000-8000-0123456789aB").unwrap();
         assert_eq!(&uuid, b"0190c6a2-7b1e-7000-8000-0123456789ab");
-        for text in ["0190c6a27b1e700080000123456789ab", "0190c6a2-7b1e-7000-8000-0123456789ag", ""] {
+        for text in [
+            "0190c6a27b1e700080000123456789ab",
+            "0190c6a2-7b1e-7000-8000-0123456789ag",
+            "",
+        ] {
             assert!(parse_uuid(text).is_err(), "{text}");
         }
     }
@@ -363,15 +384,25 @@ mod tests {
         assert_eq!(parse_decimal("-0.10000", 6, 2), Ok(-10));
         assert_eq!(parse_decimal("1.2e3", 6, 2), Ok(120_000));
         assert_eq!(parse_decimal("9999.99", 6, 2), Ok(999_999));
-        assert_eq!(parse_decimal("10000", 6, 2), Err("has more digits than the column"));
+        assert_eq!(
+            parse_decimal("10000", 6, 2),
+            Err("has more digits than the column")
+        );
         assert_eq!(
             parse_decimal("0.001", 6, 2),
             Err("has more digits after the point than the column")
         );
         assert_eq!(parse_decimal(&"9".repeat(38), 38, 0), Ok(largest(38)));
-        assert_eq!(parse_decimal(&"9".repeat(39), 38, 0), Err("has more digits than the column"));
+        assert_eq!(
+            parse_decimal(&"9".repeat(39), 38, 0),
+            Err("has more digits than the column")
+        );
         for text in ["", "x", "1,5", "1.", ".5", "1 "] {
-            assert_eq!(parse_decimal(text, 6, 2), Err("is not a decimal as in 1234.50"), "{text}");
+            assert_eq!(
+                parse_decimal(text, 6, 2),
+                Err("is not a decimal as in 1234.50"),
+                "{text}"
+            );
         }
     }
 

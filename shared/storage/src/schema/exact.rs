@@ -21,7 +21,9 @@ impl Exact {
                 exponent: 0,
             });
         }
-        number.as_f64().and_then(|double| Self::parse(&double.to_string()))
+        number
+            .as_f64()
+            .and_then(|double| Self::parse(&double.to_string()))
     }
 
     /// A double, by the fewest digits that name it; `text` is room to write them in.
@@ -51,8 +53,10 @@ impl Exact {
         let mut exponent = power;
         // Zeros are held back until a digit follows them: those at the end only move the point.
         let mut zeros = 0;
-        for (byte, after_point) in
-            whole.bytes().map(|byte| (byte, 0)).chain(fraction.bytes().map(|byte| (byte, 1)))
+        for (byte, after_point) in whole
+            .bytes()
+            .map(|byte| (byte, 0))
+            .chain(fraction.bytes().map(|byte| (byte, 1)))
         {
             if !byte.is_ascii_digit() {
                 return None;
@@ -168,7 +172,10 @@ impl Exact {
 
     /// Digits written, without zeros at the end.
     pub(crate) fn digit_count(self) -> u32 {
-        self.digits.unsigned_abs().checked_ilog10().map_or(1, |log| log + 1)
+        self.digits
+            .unsigned_abs()
+            .checked_ilog10()
+            .map_or(1, |log| log + 1)
     }
 }
 

@@ -95,8 +95,8 @@ impl Seen {
     fn add_cell(&mut self, cell: &str) {
         // A leading zero makes a code of what looks like a number: a postal code, an account.
         let digits = cell.trim_start_matches(['-', '+']);
-        let code = digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.")
-            || cell.starts_with('+');
+        let code =
+            digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.") || cell.starts_with('+');
         self.integer &= !code && value::parse_integer(cell).is_ok() && !cell.contains('.');
         self.number &= !code && value::parse_number(cell).is_ok();
         self.boolean &= value::parse_boolean(cell).is_ok();
@@ -137,7 +137,10 @@ impl Seen {
             Value::Null => {}
             Value::Bool(_) => self.only(false, false, true),
             Value::Number(number) => {
-                let whole = number.is_i64() || number.as_f64().is_some_and(|it| it.fract() == 0.0 && it.abs() < 9e15);
+                let whole = number.is_i64()
+                    || number
+                        .as_f64()
+                        .is_some_and(|it| it.fract() == 0.0 && it.abs() < 9e15);
                 self.only(whole, true, false);
             }
             Value::String(text) => {
@@ -197,7 +200,11 @@ impl Seen {
             return None;
         };
         let mut schema = Map::new();
-        let type_name = if nullable { json!([name, "null"]) } else { json!(name) };
+        let type_name = if nullable {
+            json!([name, "null"])
+        } else {
+            json!(name)
+        };
         schema.insert("type".to_owned(), type_name);
         if let Some(format) = format {
             schema.insert("format".to_owned(), json!(format));
@@ -288,16 +295,28 @@ mod tests {
             (vec!["0.5", "0"], json!({ "type": "number" })),
             (vec!["true", "FALSE"], json!({ "type": "boolean" })),
             (vec!["2013-01-31"], json!({ "type": "string", "format": "date" })),
-            (vec!["2013-01-31 10:00:00", "2013-01-31T10:00:00Z"], json!({ "type": "string", "format": "date-time" })),
-            (vec!["2013-01-31", "2013-01-31T10:00:00Z"], json!({ "type": "string" })),
+            (
+                vec!["2013-01-31 10:00:00", "2013-01-31T10:00:00Z"],
+                json!({ "type": "string", "format": "date-time" }),
+            ),
+            (
+                vec!["2013-01-31", "2013-01-31T10:00:00Z"],
+                json!({ "type": "string" }),
+            ),
             (vec!["10:00:00"], json!({ "type": "string", "format": "time" })),
-            (vec!["0190c6a2-7b1e-7000-8000-0123456789ab"], json!({ "type": "string", "format": "uuid" })),
+            (
+                vec!["0190c6a2-7b1e-7000-8000-0123456789ab"],
+                json!({ "type": "string", "format": "uuid" }),
+            ),
             (vec!["x", ""], json!({ "type": "string" })),
         ] {
             let cells: Vec<_> = cells.into_iter().map(Some).collect();
             assert_eq!(of_cells(&cells), expected, "{cells:?}");
         }
-        assert_eq!(of_cells(&[Some("1"), None]), json!({ "type": ["integer", "null"] }));
+        assert_eq!(
+            of_cells(&[Some("1"), None]),
+            json!({ "type": ["integer", "null"] })
+        );
         assert_eq!(of_cells(&[None]), json!({ "type": ["string", "null"] }));
     }
 

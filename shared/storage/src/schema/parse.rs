@@ -106,7 +106,14 @@ pub(super) fn object(
     let columns = properties.iter().filter_map(|(name, property)| {
         let at = path::member(&properties_at, name);
         check_name(name, &at, violations);
-        column(name, property, required.contains(name.as_str()), &at, depth, violations)
+        column(
+            name,
+            property,
+            required.contains(name.as_str()),
+            &at,
+            depth,
+            violations,
+        )
     });
     ObjectType {
         columns: columns.collect(),

@@ -81,11 +81,7 @@ fn check_items(item: &Column, values: &ArrayRef, tell: &mut dyn FnMut(Finding)) 
         // Some items belong to no list: those of a null, and those before and behind a slice.
         if row < lists.len() && lists.is_valid(row) {
             let within = format!("[{}]{}", at - offsets[row], found.within);
-            tell(Finding {
-                row,
-                within,
-                ..found
-            });
+            tell(Finding { row, within, ..found });
         }
     });
 }

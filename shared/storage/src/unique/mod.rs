@@ -78,7 +78,12 @@ impl UniqueProof {
     /// Begins with no values, for each column of the schema that must be unique or has an identity.
     #[must_use]
     pub fn new(schema: &TableSchema, limits: &UniqueLimits) -> Self {
-        let columns = || schema.columns().iter().filter(|it| it.unique || it.identity.is_some());
+        let columns = || {
+            schema
+                .columns()
+                .iter()
+                .filter(|it| it.unique || it.identity.is_some())
+        };
         let limits = UniqueLimits {
             run_rows: (limits.run_rows / columns().count().max(1)).max(1),
             ..limits.clone()
@@ -152,7 +157,8 @@ impl UniqueProof {
         files: Vec<Piece>,
         schema: &TableSchema,
     ) -> Result<Self, ReadError> {
-        self.add_all(store, files, schema, |proof, batch| proof.add(batch)).await
+        self.add_all(store, files, schema, |proof, batch| proof.add(batch))
+            .await
     }
 
     /// Adds the values of files that the version keeps.

@@ -52,9 +52,7 @@ pub(super) fn json(out: &mut String, values: &dyn Array, row: usize, column_type
         return Ok(());
     }
     match column_type {
-        ColumnType::Integer | ColumnType::Number | ColumnType::Boolean => {
-            text(out, values, row, column_type)
-        }
+        ColumnType::Integer | ColumnType::Number | ColumnType::Boolean => text(out, values, row, column_type),
         ColumnType::Text => quote(out, values.as_string::<i32>().value(row)),
         ColumnType::List(item) => {
             let lists = values.as_list::<i32>();
@@ -103,7 +101,9 @@ fn quote(out: &mut String, text: &str) -> Result {
 
 fn date(text: &mut String, days: i64) -> Result {
     let days = chrono::TimeDelta::try_days(days).ok_or(Error)?;
-    let date = chrono::NaiveDate::default().checked_add_signed(days).ok_or(Error)?;
+    let date = chrono::NaiveDate::default()
+        .checked_add_signed(days)
+        .ok_or(Error)?;
     write!(text, "{}", date.format("%Y-%m-%d"))
 }
 

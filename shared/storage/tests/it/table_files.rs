@@ -169,13 +169,26 @@ async fn rows_that_repeat_a_value_of_a_unique_column_are_told() {
         },
     };
     let write = async |folder: &str, ids: Vec<i64>| {
-        let mut writer = TableWriter::start(store.clone(), ObjectPath::from(folder), unique.clone(), options());
+        let mut writer =
+            TableWriter::start(store.clone(), ObjectPath::from(folder), unique.clone(), options());
         for part in ids.chunks(10) {
             let rows: Vec<Row> = part
                 .iter()
-                .map(|id| (*id, (*id % 5 != 0).then(|| format!("w{id}")), None, None, None, None))
+                .map(|id| {
+                    (
+                        *id,
+                        (*id % 5 != 0).then(|| format!("w{id}")),
+                        None,
+                        None,
+                        None,
+                        None,
+                    )
+                })
                 .collect();
-            writer.write(batch(&rows).project(&[0, 1]).unwrap()).await.unwrap();
+            writer
+                .write(batch(&rows).project(&[0, 1]).unwrap())
+                .await
+                .unwrap();
         }
         writer.finish().await.unwrap()
     };
@@ -184,11 +197,18 @@ async fn rows_that_repeat_a_value_of_a_unique_column_are_told() {
     assert_eq!(old.unique.finish().await.unwrap().unique(), ["id", "text"]);
     let new = write("new", new_ids.collect()).await;
     let files = pieces(&new);
-    let proof = new.unique.add_kept_files(&store, kept.clone(), &unique).await.unwrap();
+    let proof = new
+        .unique
+        .add_kept_files(&store, kept.clone(), &unique)
+        .await
+        .unwrap();
     let proven = proof.finish().await.unwrap();
     assert!(proven.unique().is_empty() && proven.untold().is_empty());
     let repeats = proven.repeats(&store, &unique, &files, &kept).await.unwrap();
-    let told: Vec<_> = repeats.iter().map(|it| (it.row, it.column.as_str(), it.first)).collect();
+    let told: Vec<_> = repeats
+        .iter()
+        .map(|it| (it.row, it.column.as_str(), it.first))
+        .collect();
     assert_eq!(
         told,
         [

@@ -76,7 +76,9 @@ fn loosens(keyword: &str, old: Option<&Value>, new: Option<&Value>) -> bool {
         // What is left out binds nothing. The format, however, is the type of the column.
         "pattern" | "const" | "multipleOf" | "uniqueItems" | "x-unique" => new.is_none(),
         // What is within is bound by the same words.
-        "items" => old.zip(new).is_some_and(|(old, new)| value_conflict(old, new).is_none()),
+        "items" => old
+            .zip(new)
+            .is_some_and(|(old, new)| value_conflict(old, new).is_none()),
         _ => false,
     }
 }
@@ -202,7 +204,10 @@ mod tests {
             says(of_property(name, keyword, value), &format!("\"{keyword}\""));
         }
         let list = |items: Value| json!({"properties": {"a": {"type": "array", "items": items}}});
-        let (loose, tight) = (json!({"type": "string"}), json!({"type": "string", "maxLength": 3}));
+        let (loose, tight) = (
+            json!({"type": "string"}),
+            json!({"type": "string", "maxLength": 3}),
+        );
         assert_eq!(incompatible(&list(tight.clone()), &list(loose.clone())), None);
         says(incompatible(&list(loose), &list(tight)), "\"items\"");
         let nullable = json!({"properties": {"a": {"type": ["string", "null"]}}});

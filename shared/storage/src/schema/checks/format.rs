@@ -27,7 +27,10 @@ impl TextFormat {
     }
 
     pub(super) fn named(name: &str) -> Option<Self> {
-        Self::NAMES.iter().find(|(it, _)| *it == name).map(|(_, format)| *format)
+        Self::NAMES
+            .iter()
+            .find(|(it, _)| *it == name)
+            .map(|(_, format)| *format)
     }
 
     pub(super) fn fits(self, text: &str) -> bool {
@@ -95,7 +98,9 @@ fn is_mail_domain(domain: &str) -> bool {
 fn is_host_name(name: &[u8]) -> bool {
     let is_label = |label: &[u8]| {
         (1..=63).contains(&label.len())
-            && label.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
+            && label
+                .iter()
+                .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
             && label.first() != Some(&b'-')
             && label.last() != Some(&b'-')
             && (label.get(2..4) != Some(b"--") || label.starts_with(b"xn"))
@@ -120,7 +125,20 @@ mod tests {
             assert!(is_email(text), "{text}");
         }
         for text in [
-            "", "@", "a", "a@", "@b", "a..b@c", ".a@c", "a@b..c", "a@-b", "a@b-", "a b@c", "é@c", "a@é", "a@b@c",
+            "",
+            "@",
+            "a",
+            "a@",
+            "@b",
+            "a..b@c",
+            ".a@c",
+            "a@b..c",
+            "a@-b",
+            "a@b-",
+            "a b@c",
+            "é@c",
+            "a@é",
+            "a@b@c",
             "a@ab--c.d",
         ] {
             assert!(!is_email(text), "{text}");

@@ -39,7 +39,9 @@ impl Texts {
 
     fn contains(&self, text: &str) -> bool {
         let key = (text.len(), text);
-        self.0.binary_search_by(|it| (it.len(), it.as_str()).cmp(&key)).is_ok()
+        self.0
+            .binary_search_by(|it| (it.len(), it.as_str()).cmp(&key))
+            .is_ok()
     }
 }
 
@@ -138,9 +140,9 @@ fn listed(
             (ColumnType::Date, Value::String(given)) => {
                 value::parse_date(given).ok().map(|day| wholes.push(day.into()))
             }
-            (ColumnType::DateTime, Value::String(given)) => {
-                value::parse_date_time(given).ok().map(|micros| wholes.push(micros))
-            }
+            (ColumnType::DateTime, Value::String(given)) => value::parse_date_time(given)
+                .ok()
+                .map(|micros| wholes.push(micros)),
             (ColumnType::Time, Value::String(given)) => {
                 value::parse_time(given).ok().map(|micros| wholes.push(micros))
             }

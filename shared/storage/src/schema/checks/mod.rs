@@ -101,15 +101,23 @@ impl Checks {
         }
         if let Some(format) = &self.format {
             let texts = column.as_string::<i32>();
-            failing(column, |row| !format.fits(texts.value(row)), |row| {
-                report(row, format.reason().to_owned());
-            });
+            failing(
+                column,
+                |row| !format.fits(texts.value(row)),
+                |row| {
+                    report(row, format.reason().to_owned());
+                },
+            );
         }
         if let Some(pattern) = &self.pattern {
             let texts = column.as_string::<i32>();
-            failing(column, |row| !pattern.matches(texts.value(row)), |row| {
-                report(row, pattern.reason());
-            });
+            failing(
+                column,
+                |row| !pattern.matches(texts.value(row)),
+                |row| {
+                    report(row, pattern.reason());
+                },
+            );
         }
         if let Some(listed) = &self.listed {
             listed.run(column, report);
@@ -158,7 +166,9 @@ fn length(column: &dyn Array, low: u64, high: u64, report: &mut Report<'_>) {
 fn bounds(keywords: &Map<String, Value>, least: &str, most: &str) -> Option<(u64, u64)> {
     let bound = |keyword: &str| {
         let value = keywords.get(keyword)?;
-        value.as_u64().or_else(|| value.as_f64().map(|bound| bound as u64))
+        value
+            .as_u64()
+            .or_else(|| value.as_f64().map(|bound| bound as u64))
     };
     match (bound(least), bound(most)) {
         (None, None) => None,

@@ -10,9 +10,16 @@ use crate::schema::exact::Exact;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Range {
     /// Inclusive.
-    Integer { low: i64, high: i64 },
+    Integer {
+        low: i64,
+        high: i64,
+    },
     /// Inclusive, in units of the column's scale.
-    Decimal { low: i128, high: i128, scale: u8 },
+    Decimal {
+        low: i128,
+        high: i128,
+        scale: u8,
+    },
     Number(NumberRange),
 }
 
@@ -100,22 +107,34 @@ impl Range {
         match self {
             Self::Integer { low, high } => {
                 let values = column.as_primitive::<Int64Type>().values();
-                failing(column, |row| values[row] < *low || values[row] > *high, |row| {
-                    report(row, outside(values[row] < *low, low, high));
-                });
+                failing(
+                    column,
+                    |row| values[row] < *low || values[row] > *high,
+                    |row| {
+                        report(row, outside(values[row] < *low, low, high));
+                    },
+                );
             }
             Self::Decimal { low, high, scale } => {
                 let values = column.as_primitive::<Decimal128Type>().values();
                 let text = |units: i128| decimal_text(units, *scale);
-                failing(column, |row| values[row] < *low || values[row] > *high, |row| {
-                    report(row, outside(values[row] < *low, text(*low), text(*high)));
-                });
+                failing(
+                    column,
+                    |row| values[row] < *low || values[row] > *high,
+                    |row| {
+                        report(row, outside(values[row] < *low, text(*low), text(*high)));
+                    },
+                );
             }
             Self::Number(range) => {
                 let values = column.as_primitive::<Float64Type>().values();
-                failing(column, |row| range.excludes(values[row]), |row| {
-                    report(row, range.fault(values[row]));
-                });
+                failing(
+                    column,
+                    |row| range.excludes(values[row]),
+                    |row| {
+                        report(row, range.fault(values[row]));
+                    },
+                );
             }
         }
     }

@@ -10,7 +10,9 @@ fn faulty_rows(property: Value, column: ArrayRef) -> Vec<usize> {
     let document = json!({ "type": "object", "properties": { "a": property } });
     let schema = TableSchema::parse(&document).unwrap();
     let mut rows = Vec::new();
-    schema.columns()[0].checks.run(&column, &mut |row, _| rows.push(row));
+    schema.columns()[0]
+        .checks
+        .run(&column, &mut |row, _| rows.push(row));
     rows
 }
 
