@@ -8,6 +8,7 @@
 //!
 //! - Null and absent are one, since a column has no third state: an optional member may be null, and a required one
 //!   that may be null may be absent.
+//! - Items that differ only in members that are passed over are the same for `uniqueItems`.
 //! - An integer has 64 bits, a decimal the digits of its column.
 //! - Of `date-time`, a blank may stand for the `T`, and a missing offset is UTC, as databases write it. Leap seconds,
 //!   more than microseconds, and instants outside the years 1 to 9999 have no place in the column. A `date` has no
@@ -16,7 +17,7 @@
 //! - `enum` and `const` of a `date`, `date-time`, `time`, `uuid` or `decimal` list values, not spellings of them.
 //! - `byte` and `decimal` are formats of ours, and the bounds of numbers hold for decimals written as strings, too.
 //! - An internationalized label (`xn--`) of a mail domain is not decoded.
-//! - `multipleOf` of numbers beyond 10^±15 is exact here; there a fraction of about 16 digits.
+//! - `multipleOf` of numbers beyond 10^±15 is exact here; there a double or a fraction of about 16 digits.
 //! - `pattern`: `\b` and `\p` know all of Unicode. Look-around and back references are refused.
 
 mod checks;

@@ -67,7 +67,7 @@ fn passes(column: &Column, value: &Value) -> bool {
     found == 0
 }
 
-/// A member that is null is one that is absent, and the other way round.
+/// A member that is null is one that is absent, and the other way round; one that is passed over is none.
 fn as_columns_have_it(property: &Value, value: &Value) -> Value {
     match (value, &property["properties"], &property["items"]) {
         (Value::Object(given), Value::Object(properties), _) => {
@@ -77,7 +77,8 @@ fn as_columns_have_it(property: &Value, value: &Value) -> Value {
                     .is_some_and(|it| it.iter().any(|it| it == name))
             };
             let mut same = Map::new();
-            for (name, member) in given {
+            let closed = property["additionalProperties"] == false;
+            for (name, member) in given.iter().filter(|it| closed || properties.contains_key(it.0)) {
                 let member = properties
                     .get(name)
                     .map_or(member.clone(), |it| as_columns_have_it(it, member));
@@ -125,15 +126,11 @@ fn is_documented(property: &Value, value: &Value) -> bool {
         },
         // Numbers have no more digits than the column.
         Value::Number(_) if format == "decimal" => true,
-        Value::Number(number) if names_type(property, "integer") => {
-            number.as_f64().is_some_and(|it| it.abs() >= 9.2e18)
-        }
-        Value::Number(number) if property.get("multipleOf").is_some() => {
-            // Theirs falls back to fractions of about 16 digits.
-            number
-                .as_f64()
-                .is_some_and(|it| it.abs() > 1e15 || it.abs() < 1e-15)
-        }
+        Value::Number(number) => number.as_f64().is_some_and(|it| {
+            let beyond = names_type(property, "integer") && it.abs() >= 9.2e18;
+            // Theirs falls back to doubles, and to fractions of about 16 digits.
+            beyond || property.get("multipleOf").is_some() && (it.abs() > 1e15 || it.abs() < 1e-15)
+        }),
         _ => false,
     }
 }

@@ -3,7 +3,7 @@ use parquet::file::statistics::Statistics;
 use serde_json::{Map, Value, json};
 
 use super::distinct::DistinctValues;
-use crate::schema::TableSchema;
+use crate::schema::{ColumnType, TableSchema};
 
 /// What is known of a file's columns: how many values are missing, how many different ones there are at least and, of
 /// numbers and times, the least and the greatest. Texts and identities are left out: the database shall hold nobody's data.
@@ -15,10 +15,16 @@ pub(super) fn of(groups: &[RowGroupMetaData], schema: &TableSchema, distinct: &D
         .iter()
         .enumerate()
     {
+        // What is within lists and objects may be called like a column.
+        let [name] = column.column_descr().path().parts() else {
+            continue;
+        };
         let chunks = groups.iter().filter_map(|group| group.column(index).statistics());
-        let name = column.column_descr().name();
-        let is_identity = schema.identities().any(|at| schema.columns()[at].name == name);
-        columns.insert(name.to_owned(), merge(chunks, !is_identity));
+        let column = schema.columns().iter().find(|it| it.name == *name);
+        // A decimal is a number of units in the file, which nobody would know.
+        let with_range = column
+            .is_some_and(|it| !it.is_sensitive() && !matches!(it.column_type, ColumnType::Decimal { .. }));
+        columns.insert(name.clone(), merge(chunks, with_range));
     }
     for (name, count) in distinct.told() {
         if let Some(Value::Object(known)) = columns.get_mut(name) {

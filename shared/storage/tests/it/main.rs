@@ -4,3 +4,4 @@ mod bad_parquet;
 mod kit;
 mod round_trip;
 mod table_files;
+mod types;
