@@ -12,7 +12,7 @@ use datacovey_storage::Store;
 
 use crate::flow::{ExportWork, ImportWork, Sweeper};
 use crate::rpc::{Exports, Imports, VersionResolver, Versions};
-use crate::{Config, Limits};
+use crate::{Config, Limits, SecretKey};
 
 /// What the service works with; clones share it.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct Transfer {
     pub worker_database: Database,
     pub listener: Arc<Listener>,
     pub store: Store,
+    /// Seals the secrets of projects.
+    pub secret_key: SecretKey,
     pub limits: Arc<Limits>,
 }
 
@@ -41,6 +43,7 @@ pub async fn open(config: &Config) -> Result<App> {
         worker_database: open(DbRole::TransferWorker).await?,
         listener: Arc::new(Listener::start(&config.database_url).map_err(Error::internal)?),
         store: Store::open(&config.store_url)?,
+        secret_key: config.secret_key.clone(),
         limits: Arc::new(config.limits.clone()),
     };
     let identity = config

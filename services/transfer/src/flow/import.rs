@@ -10,6 +10,7 @@ use datacovey_storage::{ObjectPath, layout};
 use datacovey_types::Permission;
 use serde_json::Value;
 
+use super::project_keys::project_keys;
 use super::rejections::Rejections;
 use super::upload::staged;
 use crate::Transfer;
@@ -79,6 +80,10 @@ impl Import<'_> {
         };
         job.progress.report(report(&progress)?);
         let mut rejections = Rejections::start(database, job, options.max_bad_records).await?;
+        let keys = match schema.identities().next() {
+            Some(_) => Some(project_keys(transfer, &job.ctx, job.parent_id).await?),
+            None => None,
+        };
         let folder = layout::table_attempt(
             job.ctx.tenant_id(),
             job.parent_id,
@@ -90,6 +95,7 @@ impl Import<'_> {
             transfer.store.clone(),
             folder,
             schema.clone(),
+            keys,
             transfer.limits.write.clone(),
         );
         while let Some(batch) = batches.next().await {

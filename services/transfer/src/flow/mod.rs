@@ -4,6 +4,7 @@ mod create;
 mod download;
 mod export;
 mod import;
+mod project_keys;
 mod rejections;
 mod sweep;
 mod upload;

@@ -5,6 +5,7 @@
 mod coverage;
 mod create;
 mod export;
+mod identity;
 mod import;
 mod job;
 mod suite;

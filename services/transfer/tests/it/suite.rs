@@ -15,7 +15,7 @@ use datacovey_proto::transfer::v1::version_service_client::VersionServiceClient;
 use datacovey_storage::Store;
 use datacovey_testing::caller::{CallerChannel, Callers, KnownUsers, Served};
 use datacovey_testing::{Sql, Tenant, TestDatabase};
-use datacovey_transfer::{Limits, SERVICE, Transfer, app};
+use datacovey_transfer::{Limits, SERVICE, SecretKey, Transfer, app};
 use datacovey_types::{Principal, Role, Scopes};
 use futures::{StreamExt as _, stream};
 use http::uri::PathAndQuery;
@@ -87,6 +87,7 @@ impl Suite {
             worker_database: database.open(DbRole::TransferWorker).await,
             listener: Arc::new(Listener::start(database.url()).unwrap()),
             store: Store::open(objects.path().to_str().unwrap()).unwrap(),
+            secret_key: SecretKey::parse("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").unwrap(),
             limits: Arc::new(limits),
         };
         let callers = Callers::new("query");

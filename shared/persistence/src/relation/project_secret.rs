@@ -42,7 +42,9 @@ impl Database {
                 .filter(table_::id.eq(table_id))
                 .select(project::id);
             let project_id = in_sight.first::<Uuid>(conn).await.optional()?.ok_or_else(|| {
-                Error::wrong_state("the organization takes no part any more in the project that the table is in")
+                Error::wrong_state(
+                    "the organization takes no part any more in the project that the table is in",
+                )
             })?;
             Ok((project_id, found(project_id, conn).await?))
         })

@@ -14,6 +14,12 @@ pub use checks::Checks;
 /// The time zone of every instant: it is stored in UTC, whatever offset it came with.
 pub const UTC: &str = "+00:00";
 
+/// The column of a table file that holds the ids of the column of that name, beside it and never shown.
+#[must_use]
+pub fn id_column(name: &str) -> String {
+    format!("__id.{name}")
+}
+
 /// Something wrong with a schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SchemaViolation {

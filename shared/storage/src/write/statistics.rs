@@ -7,18 +7,30 @@ use crate::schema::TableSchema;
 
 /// What is known of a file's columns: how many values are missing, how many different ones there are at least and, of
 /// numbers and times, the least and the greatest. Texts and identities are left out: the database shall hold nobody's data.
-pub(super) fn of(groups: &[RowGroupMetaData], schema: &TableSchema, distinct: &DistinctValues) -> Value {
+/// Of an identity that has ids beside it, `fingerprint` says what they are keyed with.
+pub(super) fn of(
+    groups: &[RowGroupMetaData],
+    schema: &TableSchema,
+    distinct: &DistinctValues,
+    fingerprint: Option<&str>,
+) -> Value {
     let mut columns = Map::new();
     for (index, column) in groups
         .first()
         .map_or(&[][..], RowGroupMetaData::columns)
         .iter()
         .enumerate()
+        // What is hidden lies behind.
+        .take(schema.columns().len())
     {
         let chunks = groups.iter().filter_map(|group| group.column(index).statistics());
         let name = column.column_descr().name();
         let is_identity = schema.identities().any(|at| schema.columns()[at].name == name);
-        columns.insert(name.to_owned(), merge(chunks, !is_identity));
+        let mut known = merge(chunks, !is_identity);
+        if let (true, Some(fingerprint)) = (is_identity, fingerprint) {
+            known["id"] = json!(fingerprint);
+        }
+        columns.insert(name.to_owned(), known);
     }
     for (name, count) in distinct.told() {
         if let Some(Value::Object(known)) = columns.get_mut(name) {
