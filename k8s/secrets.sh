@@ -8,6 +8,7 @@
 #
 # FOLDER/SERVICE.pem           signs the service's calls to others
 # FOLDER/SERVICE.next.pem      the key that will replace it, while it is being replaced: others trust both
+# FOLDER/secret.key            seals the secrets of projects in the database: keep it as long as the data
 # FOLDER/NAME.url              how NAME reaches the database
 # FOLDER/issuers.json          who signs the tokens of people: yours to write
 # FOLDER/trusted-services.json the public halves of all keys
@@ -26,6 +27,7 @@ public() { openssl pkey -in "$1" -pubout -outform DER | tail -c 32; }
 for service in gateway catalog query transfer; do
   [ -e $service.pem ] || openssl genpkey -algorithm ed25519 -out $service.pem
 done
+[ -e secret.key ] || openssl rand -base64 32 >secret.key
 [ -e admin.password ] || openssl rand -hex 24 | tr -d '\n' >admin.password
 [ -e admin.url ] || printf 'postgres://postgres:%s@%s' "$(cat admin.password)" "$database" >admin.url
 for login in identity catalog query transfer migrate; do
@@ -79,4 +81,5 @@ END
   for service in gateway catalog query transfer; do
     printf '  - name: %s-key\n    files: [key.pem=%s.pem]\n' $service $service
   done
+  printf '  - name: secret-key\n    files: [secret.key]\n'
 } >kustomization.yaml

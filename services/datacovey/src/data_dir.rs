@@ -4,6 +4,7 @@
 //! database/                 the private PostgreSQL server, where none is configured
 //! objects/                  table files, uploads, results
 //! keys/<service>.pem        what each service signs its internal tokens with
+//! keys/secret.key           what the secrets of projects are sealed with; lost, new imports match no old ones
 //! development-issuer.pem    what tokens for people are signed with
 //! database-url              how to reach the private server while it runs: as its superuser, and as services do
 //! scratch/                  spilled rows of running queries; emptied at start
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use datacovey_auth::{DevelopmentIssuer, SigningKey};
+use datacovey_transfer::SecretKey;
 
 #[derive(Clone, Debug)]
 pub struct DataDir {
@@ -73,6 +75,13 @@ impl DataDir {
     pub fn signing_key(&self, service: &str) -> anyhow::Result<SigningKey> {
         SigningKey::from_file_or_new(&self.path.join("keys").join(format!("{service}.pem")))
             .with_context(|| format!("the key of {service}"))
+    }
+
+    /// The file of the key that the secrets of projects are sealed with; made where it is missing.
+    pub fn secret_key_file(&self) -> anyhow::Result<PathBuf> {
+        let path = self.path.join("keys").join("secret.key");
+        SecretKey::make_file(&path).context("the key of the secrets of projects")?;
+        Ok(path)
     }
 
     /// Keeps a second suite out for as long as the lock lives; a killed process holds none.

@@ -142,6 +142,7 @@ impl Suite {
             database_url: Some(url.to_owned()),
             database_connections: Some(CONNECTIONS.to_string()),
             store_url: Some(objects.clone()),
+            secret_key_file: Some(data.secret_key_file()?),
             spill_folder: Some(data.sorting()),
             allowed_prefixes: settings.allowed_prefixes,
             ..Default::default()

@@ -13,7 +13,7 @@ use datacovey_storage::external::Allowed;
 
 use crate::flow::{ExportWork, ImportWork, Sweeper};
 use crate::rpc::{Exports, Imports, VersionResolver, Versions};
-use crate::{Config, Limits};
+use crate::{Config, Limits, SecretKey};
 
 /// What the service works with; clones share it.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub struct Transfer {
     pub store: Store,
     /// What imports and exports may reach by URI.
     pub allowed: Arc<Allowed>,
+    /// Seals the secrets of projects.
+    pub secret_key: SecretKey,
     pub limits: Arc<Limits>,
 }
 
@@ -45,6 +47,7 @@ pub async fn open(config: &Config) -> Result<App> {
         listener: Arc::new(Listener::start(&config.database_url).map_err(Error::internal)?),
         store: Store::open(&config.store_url)?,
         allowed: Arc::clone(&config.allowed),
+        secret_key: config.secret_key.clone(),
         limits: Arc::new(config.limits.clone()),
     };
     let identity = config

@@ -10,6 +10,9 @@ use datacovey_server::{ServerArgs, ServerConfig, Service, read_value};
 use datacovey_storage::StoreOptions;
 use datacovey_storage::external::{Allowed, BadPrefix};
 use datacovey_storage::write::WriteOptions;
+use zeroize::Zeroizing;
+
+use crate::SecretKey;
 
 /// The service as others know it.
 pub const SERVICE: Service = Service {
@@ -48,6 +51,17 @@ pub struct Args {
     /// What may be imported from and exported to by URI, as {"<tenant id>": ["s3://bucket/path", "file:///folder"], "*": ["gs://bucket"]} where * is for all tenants: JSON, or @ and the file that holds it [default: nothing]
     #[arg(long, env = ALLOWED_PREFIXES, value_name = "JSON")]
     pub allowed_prefixes: Option<String>,
+    /// The key that the secrets of projects are sealed with: 32 bytes in base64, as `openssl rand -base64 32` makes them; without it what was imported matches nothing new, so keep it as long as the data
+    #[arg(
+        long,
+        env = "DATACOVEY_SECRET_KEY",
+        value_name = "KEY",
+        hide_env_values = true
+    )]
+    pub secret_key: Option<String>,
+    /// A file that holds the key instead, readable for its owner only
+    #[arg(long, env = "DATACOVEY_SECRET_KEY_FILE", value_name = "FILE")]
+    pub secret_key_file: Option<PathBuf>,
     /// Folder that imports sort in what does not fit into memory [default: the system's temporary one]
     #[arg(long, env = "DATACOVEY_TRANSFER_SPILL_FOLDER", value_name = "FOLDER")]
     pub spill_folder: Option<PathBuf>,
@@ -77,6 +91,7 @@ pub struct Config {
     pub store_url: String,
     /// What imports and exports may reach by URI.
     pub allowed: Arc<Allowed>,
+    pub secret_key: SecretKey,
     pub limits: Limits,
 }
 
@@ -165,6 +180,7 @@ impl Args {
         };
         let database_url = required("DATACOVEY_DATABASE_URL", self.database_url);
         let store_url = required("DATACOVEY_STORE", self.store_url);
+        let secret_key = secret_key(self.secret_key, self.secret_key_file, &mut violations);
         if let Some(url) = &database_url {
             violations.take("DATACOVEY_DATABASE_URL", check_url(url));
         }
@@ -223,8 +239,10 @@ impl Args {
             }
             limits.write.unique.spill_folder = folder;
         }
-        match (server, database_url, store_url) {
-            (Some(server), Some(database_url), Some(store_url)) if violations.is_empty() => {
+        match (server, database_url, store_url, secret_key) {
+            (Some(server), Some(database_url), Some(store_url), Some(secret_key))
+                if violations.is_empty() =>
+            {
                 limits.max_message_bytes = limits.max_message_bytes.max(server.limits.max_message_bytes);
                 // What is not done by then is handed back while there is still time to.
                 limits.worker.grace = server.limits.drain_grace.mul_f64(0.8);
@@ -234,6 +252,7 @@ impl Args {
                     pool,
                     store_url,
                     allowed: Arc::new(allowed),
+                    secret_key,
                     limits,
                 })
             }
@@ -259,6 +278,28 @@ fn allowed_prefixes(text: &str, store: Option<&str>, violations: &mut Violations
         }
         Allowed::default()
     })
+}
+
+/// The key itself, or that of a file: one of the two.
+fn secret_key(key: Option<String>, file: Option<PathBuf>, violations: &mut Violations) -> Option<SecretKey> {
+    const KEY: &str = "DATACOVEY_SECRET_KEY";
+    const FILE: &str = "DATACOVEY_SECRET_KEY_FILE";
+    let key = key.filter(|it| !it.is_empty()).map(Zeroizing::new);
+    match (key, file.filter(|it| !it.as_os_str().is_empty())) {
+        (Some(key), None) => violations.take(KEY, SecretKey::parse(&key)),
+        (None, Some(file)) => violations.take(FILE, SecretKey::from_file(&file)),
+        (Some(_), Some(_)) => {
+            violations.add(KEY, format!("is given beside {FILE}: one of them says the key"));
+            None
+        }
+        (None, None) => {
+            violations.add(
+                KEY,
+                format!("is missing: 32 bytes in base64, as `openssl rand -base64 32` makes them; or name their file in {FILE}"),
+            );
+            None
+        }
+    }
 }
 
 fn number<T: FromStr + PartialOrd + From<u8> + std::fmt::Display>(
@@ -291,6 +332,8 @@ mod tests {
             database_connections: zero(),
             store_url: Some(String::new()),
             allowed_prefixes: Some(r#"{"*": ["http://10.0.0.1/"]}"#.to_owned()),
+            secret_key: Some("c2hvcnQ=".to_owned()),
+            secret_key_file: None,
             spill_folder: Some("/nowhere".into()),
             max_upload_bytes: Some("much".to_owned()),
             max_import_rows: zero(),
@@ -309,6 +352,7 @@ mod tests {
             "DATACOVEY_DATABASE_URL",
             "DATACOVEY_DATABASE_CONNECTIONS",
             "DATACOVEY_STORE",
+            "DATACOVEY_SECRET_KEY",
             "DATACOVEY_TRANSFER_SPILL_FOLDER",
             "DATACOVEY_MAX_UPLOAD_BYTES",
             "DATACOVEY_MAX_IMPORT_ROWS",
@@ -322,5 +366,30 @@ mod tests {
                 "{field} is not among {fields:?}"
             );
         }
+    }
+
+    #[test]
+    fn the_secret_key_is_given_once_and_never_told() {
+        let told = |key: Option<&str>, file: Option<&str>| {
+            let mut violations = Violations::new();
+            let key = secret_key(key.map(str::to_owned), file.map(PathBuf::from), &mut violations);
+            let told: Vec<_> = violations
+                .into_vec()
+                .into_iter()
+                .map(|it| format!("{} {}", it.field, it.description))
+                .collect();
+            assert_eq!(key.is_some(), told.is_empty());
+            told.join("; ")
+        };
+        let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+        assert_eq!(told(Some(key), None), "");
+        assert!(told(None, None).starts_with("DATACOVEY_SECRET_KEY is missing"));
+        assert!(told(Some(key), Some("/x")).contains("one of them"));
+        let wrong = told(Some("c2VjcmV0"), None);
+        assert!(
+            wrong.contains("32 bytes in base64") && !wrong.contains("c2VjcmV0"),
+            "{wrong}"
+        );
+        assert!(told(Some(""), Some("/nowhere/key")).starts_with("DATACOVEY_SECRET_KEY_FILE /nowhere/key"));
     }
 }

@@ -12,3 +12,4 @@ mod rpc;
 
 pub use app::{Transfer, app, open};
 pub use config::{Args, Config, Limits, SERVICE};
+pub use domain::secret_key::{SecretKey, SecretKeyError};

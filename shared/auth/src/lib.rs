@@ -24,7 +24,7 @@ pub use internal::{
 pub use issuer::{Issuer, KeySource, Organizations};
 pub use oidc::{ExternalCaller, OidcVerifier};
 pub use permission::{PERMISSIONS, Rule, authorize};
-pub use signing_key::{KeyError, SigningKey};
+pub use signing_key::{KeyError, SigningKey, write_once};
 
 /// By how many seconds the clocks of an issuer and of this machine may differ.
 pub const CLOCK_SKEW_SECONDS: i64 = 30;

@@ -139,8 +139,13 @@ pub(crate) fn parse_public_key(text: &str) -> Result<VerifyingKey, KeyError> {
     }
 }
 
-/// Creates the file with its whole content, readable for its owner only; fails where it exists.
-fn write_once(path: &Path, content: &[u8]) -> std::io::Result<()> {
+/// Creates the file with its whole content, readable for its owner only, and the folders above it. Of several
+/// processes that do so at once, one succeeds.
+///
+/// # Errors
+///
+/// [`std::io::ErrorKind::AlreadyExists`] where it exists, which stays as it is.
+pub fn write_once(path: &Path, content: &[u8]) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }

@@ -288,6 +288,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    project_secret (project_id) {
+        project_id -> Uuid,
+        sealed -> Binary,
+        fingerprint -> Text,
+        created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
     query_approval (id) {
         id -> Uuid,
         tenant_id -> Uuid,
@@ -458,6 +467,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     import_run,
     object_garbage,
     project_participant,
+    project_secret,
     query_approval,
     query_result,
     query_run,

@@ -7,6 +7,7 @@
 
 mod error;
 pub mod external;
+pub mod keys;
 pub mod layout;
 pub mod read;
 pub mod schema;

@@ -199,7 +199,12 @@ fn catalog(analyst: Uuid, project: &Project, versions: &HashMap<Uuid, PinnedVers
             .schema
             .iter()
             .flat_map(|schema| schema.columns())
-            .map(|column| CatalogColumn::of_field(&column.field(), column.identity.clone()));
+            .map(|column| CatalogColumn {
+                id_key: version
+                    .and_then(|it| it.id_key(&column.name))
+                    .map(ToOwned::to_owned),
+                ..CatalogColumn::of_field(&column.field(), column.identity.clone())
+            });
         CatalogTable {
             id: table.id,
             dataset: table.dataset.clone(),

@@ -1,8 +1,8 @@
 //! A query that may run, as of the tables and policies that it was compiled over.
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
 use datacovey_persistence::CheckedTable;
-use datacovey_privacy::{Compiled, Policy, Release, ScanKey, TableUse, scans};
+use datacovey_privacy::{Compiled, ID_TYPE, Policy, Release, ScanKey, TableUse, id_column, scans};
 use datacovey_storage::schema::Column;
 use serde_json::json;
 use uuid::Uuid;
@@ -88,7 +88,7 @@ impl PlannedQuery {
         let ScanKey::Table(id) = key else { return None };
         let read = self.tables.iter().find(|it| it.table.id == id)?;
         Some(Relation::Files {
-            schema: read.schema(),
+            schema: read.schema_with_ids(),
             files: read.version.files.clone(),
         })
     }
@@ -117,6 +117,15 @@ impl ReadTable {
             columns: columns.map(column).collect(),
             content_version: self.version.content_version,
         }
+    }
+
+    /// The columns, and those of the ids beside them.
+    fn schema_with_ids(&self) -> SchemaRef {
+        let schema = self.schema();
+        let ids = self.version.identity_columns.iter();
+        let ids = ids.map(|(column, _)| Field::new(id_column(column), ID_TYPE, true).into());
+        let fields: Vec<FieldRef> = schema.fields().iter().cloned().chain(ids).collect();
+        Schema::new(fields).into()
     }
 
     fn schema(&self) -> SchemaRef {

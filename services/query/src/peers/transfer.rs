@@ -26,6 +26,17 @@ pub(crate) struct PinnedVersion {
     pub files: Vec<PinnedFile>,
     /// Sets of columns proven unique over all files together.
     pub unique: Vec<Vec<String>>,
+    /// Columns with a hidden one of ids beside it in every file, sorted, and what names the key of the ids: those
+    /// of one key are equal where the values are, in whichever table.
+    pub identity_columns: Vec<(String, String)>,
+}
+
+impl PinnedVersion {
+    /// What names the key of the ids beside this column; none if it has none.
+    pub(crate) fn id_key(&self, column: &str) -> Option<&str> {
+        let mut columns = self.identity_columns.iter();
+        columns.find_map(|(name, key)| (name == column).then_some(key.as_str()))
+    }
 }
 
 impl Peers {
@@ -74,5 +85,10 @@ fn pin(sent: ResolvedVersion) -> Result<PinnedVersion> {
         size_bytes: count(sent.size_bytes)?,
         files: files.collect::<Result<_>>()?,
         unique: sent.unique_columns.into_iter().map(|set| set.columns).collect(),
+        identity_columns: sent
+            .identity_columns
+            .into_iter()
+            .map(|it| (it.column, it.key_fingerprint))
+            .collect(),
     })
 }

@@ -13,6 +13,7 @@ use datacovey_types::Permission;
 use serde_json::Value;
 
 use super::input::Input;
+use super::project_keys::project_keys;
 use super::rejections::Rejections;
 use crate::Transfer;
 use crate::domain::failure::{not_unique, of_schema, repeated, too_many_rows, too_many_to_be_unique};
@@ -81,6 +82,10 @@ impl Import<'_> {
         };
         job.progress.report(report(&progress)?);
         let mut rejections = Rejections::start(database, job, options.max_bad_records).await?;
+        let keys = match schema.identities().next() {
+            Some(_) => Some(project_keys(transfer, &job.ctx, job.parent_id).await?),
+            None => None,
+        };
         let folder = layout::table_attempt(
             job.ctx.tenant_id(),
             job.parent_id,
@@ -91,6 +96,7 @@ impl Import<'_> {
             transfer.store.clone(),
             folder,
             schema.clone(),
+            keys,
             transfer.limits.write.clone(),
         );
         for file in input.files() {

@@ -5,6 +5,7 @@ mod download;
 mod export;
 mod import;
 mod input;
+mod project_keys;
 mod rejections;
 mod sweep;
 mod upload;

@@ -1,5 +1,7 @@
 //! Rows as messages.
 
+use std::collections::BTreeMap;
+
 use datacovey_error::{Error, Result};
 use datacovey_persistence::{
     ExportJob, ImportJob, RejectedRowRow, ResolvedVersion, SeenVersion, TableVersionRow,
@@ -8,6 +10,7 @@ use datacovey_proto::internal::transfer::v1 as internal;
 use datacovey_proto::transfer::v1 as pb;
 use datacovey_types::TransferJobStatus;
 use serde::Deserialize;
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::field::{signed, timestamp};
@@ -178,8 +181,11 @@ pub(super) fn resolved_version(version: ResolvedVersion) -> Result<internal::Res
         rows: i64,
         bytes: i64,
         checksum: String,
+        #[serde(default)]
+        statistics: Value,
     }
     let files = Vec::<File>::deserialize(&version.files).map_err(Error::internal)?;
+    let identity_columns = identity_columns(files.iter().map(|file| &file.statistics));
     let files = files.into_iter().map(|file| internal::TableFile {
         path: file.path,
         rows: file.rows,
@@ -198,7 +204,32 @@ pub(super) fn resolved_version(version: ResolvedVersion) -> Result<internal::Res
         size_bytes: version.bytes,
         files: files.collect(),
         unique_columns: version.unique_columns.into_iter().map(alone).collect(),
+        identity_columns,
     })
+}
+
+/// The columns that have ids of one key in every file.
+fn identity_columns<'a>(mut files: impl Iterator<Item = &'a Value>) -> Vec<internal::IdentityColumn> {
+    let id = |statistics: &Value, column: &str| Some(statistics.get(column)?.get("id")?.as_str()?.to_owned());
+    let Some(first) = files.next() else {
+        return Vec::new();
+    };
+    let mut common: BTreeMap<&str, String> = first
+        .as_object()
+        .into_iter()
+        .flat_map(serde_json::Map::keys)
+        .filter_map(|column| Some((column.as_str(), id(first, column)?)))
+        .collect();
+    for statistics in files {
+        common.retain(|column, fingerprint| id(statistics, column).as_ref() == Some(&*fingerprint));
+    }
+    let told = common
+        .into_iter()
+        .map(|(column, key_fingerprint)| internal::IdentityColumn {
+            column: column.to_owned(),
+            key_fingerprint,
+        });
+    told.collect()
 }
 
 pub(super) fn state(status: &str) -> Result<pb::JobState> {
@@ -230,5 +261,37 @@ fn csv_options(csv: Csv) -> pb::CsvOptions {
         header: Some(csv.header),
         columns: csv.columns,
         null_values: csv.null_values,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn ids_count_where_every_file_has_them_of_one_key() {
+        let told = |files: &[Value]| {
+            let columns = identity_columns(files.iter()).into_iter();
+            columns
+                .map(|it| (it.column, it.key_fingerprint))
+                .collect::<Vec<_>>()
+        };
+        let file = json!({ "b": { "nulls": 0, "id": "1" }, "a": { "id": "1" }, "c": { "nulls": 3 } });
+        let both = [("a".to_owned(), "1".to_owned()), ("b".to_owned(), "1".to_owned())];
+        assert_eq!(told(&[file.clone(), file.clone()]), both);
+        let other = json!({ "a": { "id": "1" }, "b": { "id": "2" } });
+        assert_eq!(told(&[file.clone(), other]), both[..1]);
+        for nothing in [
+            json!({}),
+            json!({ "a": { "nulls": 1 } }),
+            json!(null),
+            json!({ "a": 1 }),
+        ] {
+            assert_eq!(told(&[file.clone(), nothing.clone()]), []);
+            assert_eq!(told(&[nothing, file.clone()]), []);
+        }
+        assert_eq!(told(&[]), []);
     }
 }

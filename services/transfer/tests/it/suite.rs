@@ -16,7 +16,7 @@ use datacovey_storage::Store;
 use datacovey_storage::external::Allowed;
 use datacovey_testing::caller::{CallerChannel, Callers, KnownUsers, Served};
 use datacovey_testing::{Sql, Tenant, TestDatabase};
-use datacovey_transfer::{Limits, SERVICE, Transfer, app};
+use datacovey_transfer::{Limits, SERVICE, SecretKey, Transfer, app};
 use datacovey_types::{Principal, Role, Scopes};
 use futures::{StreamExt as _, stream};
 use http::uri::PathAndQuery;
@@ -98,6 +98,7 @@ impl Suite {
             listener: Arc::new(Listener::start(database.url()).unwrap()),
             store,
             allowed: Arc::new(allowed),
+            secret_key: SecretKey::parse("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").unwrap(),
             limits: Arc::new(limits),
         };
         let callers = Callers::new("query");

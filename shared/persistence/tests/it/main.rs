@@ -20,6 +20,7 @@ mod refusal;
 mod releases;
 mod rules;
 mod schema;
+mod secrets;
 mod store;
 mod tls;
 mod transactions;

@@ -188,6 +188,7 @@ async fn a_relation_is_closed_to_services_it_is_no_business_of() {
             ],
         ),
         ("visible_version", &["datacovey_transfer"]),
+        ("project_secret", &["datacovey_transfer_worker"]),
         ("table_file", &["datacovey_transfer", "datacovey_transfer_worker"]),
         (
             "table_policy",

@@ -40,6 +40,12 @@ pub use checks::Checks;
 pub use column_type::{ColumnType, ObjectType, UTC};
 pub use infer::{Sample, infer};
 
+/// The column of a table file that holds the ids of the column of that name, beside it and never shown.
+#[must_use]
+pub fn id_column(name: &str) -> String {
+    format!("__id_{name}")
+}
+
 /// Something wrong with a schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SchemaViolation {

@@ -63,7 +63,8 @@ impl ExportWriter {
                 Body::Csv(Box::new(CsvEncoder::new(object, format, header, schema)))
             }
             ExportFormat::Parquet => {
-                let writer = ArrowWriter::try_new(object, schema.arrow(), Some(parquet_properties()))?;
+                let writer =
+                    ArrowWriter::try_new(object, schema.arrow(), Some(parquet_properties([].into_iter())))?;
                 Body::Parquet(Box::new(writer))
             }
         };

@@ -7,7 +7,13 @@ use crate::schema::{ColumnType, TableSchema};
 
 /// What is known of a file's columns: how many values are missing, how many different ones there are at least and, of
 /// numbers and times, the least and the greatest. Texts and identities are left out: the database shall hold nobody's data.
-pub(super) fn of(groups: &[RowGroupMetaData], schema: &TableSchema, distinct: &DistinctValues) -> Value {
+/// Of an identity that has ids beside it, `fingerprint` says what they are keyed with.
+pub(super) fn of(
+    groups: &[RowGroupMetaData],
+    schema: &TableSchema,
+    distinct: &DistinctValues,
+    fingerprint: Option<&str>,
+) -> Value {
     let mut columns = Map::new();
     for (index, column) in groups
         .first()
@@ -20,11 +26,17 @@ pub(super) fn of(groups: &[RowGroupMetaData], schema: &TableSchema, distinct: &D
             continue;
         };
         let chunks = groups.iter().filter_map(|group| group.column(index).statistics());
-        let column = schema.columns().iter().find(|it| it.name == *name);
+        let Some(at) = schema.columns().iter().position(|it| it.name == *name) else {
+            continue;
+        };
+        let column = &schema.columns()[at];
         // A decimal is a number of units in the file, which nobody would know.
-        let with_range = column
-            .is_some_and(|it| !it.is_sensitive() && !matches!(it.column_type, ColumnType::Decimal { .. }));
-        columns.insert(name.clone(), merge(chunks, with_range));
+        let is_decimal = matches!(column.column_type, ColumnType::Decimal { .. });
+        let mut known = merge(chunks, !column.is_sensitive() && !is_decimal);
+        if let Some(fingerprint) = fingerprint.filter(|_| schema.identities().any(|it| it == at)) {
+            known["id"] = json!(fingerprint);
+        }
+        columns.insert(name.clone(), known);
     }
     for (name, count) in distinct.told() {
         if let Some(Value::Object(known)) = columns.get_mut(name) {

@@ -4,9 +4,11 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 
 use super::distinct::DistinctValues;
+use super::keyed::Keyed;
 use super::object::BlockingObject;
 use super::thread::{Encode, EncoderThread};
 use super::{WriteError, object_of, parquet_properties, statistics};
+use crate::keys::ProjectKeys;
 use crate::schema::TableSchema;
 use crate::unique::{UniqueLimits, UniqueProof};
 use crate::{ObjectPath, Store, layout};
@@ -37,7 +39,8 @@ pub struct WrittenFile {
     /// 64 hexadecimal digits.
     pub sha256: String,
     /// By column: `nulls`, of texts and whole numbers `distinct`, which is the least number of different values, and
-    /// of numbers and times that are no identity `min` and `max`.
+    /// of numbers and times that are no identity `min` and `max`; of an identity `id`, the fingerprint of the keys
+    /// of the ids in the hidden column beside it.
     pub statistics: Value,
 }
 
@@ -56,14 +59,23 @@ pub struct Written {
 pub struct TableWriter(EncoderThread<Written>);
 
 impl TableWriter {
-    /// Begins; nothing is written until there are rows.
+    /// Begins; nothing is written until there are rows. With `keys`, the identities of the table get
+    /// hidden columns of ids beside them.
     #[must_use]
-    pub fn start(store: Store, folder: ObjectPath, schema: TableSchema, options: WriteOptions) -> Self {
+    pub fn start(
+        store: Store,
+        folder: ObjectPath,
+        schema: TableSchema,
+        keys: Option<ProjectKeys>,
+        options: WriteOptions,
+    ) -> Self {
+        let keyed = Keyed::new(&schema, keys);
         let unique = UniqueProof::new(&schema, &options.unique);
         Self(EncoderThread::spawn(TableEncoder {
             store,
             folder,
             schema,
+            keyed,
             file_bytes: options.file_bytes,
             runtime: Handle::current(),
             unique,
@@ -96,6 +108,7 @@ struct TableEncoder {
     store: Store,
     folder: ObjectPath,
     schema: TableSchema,
+    keyed: Keyed,
     file_bytes: u64,
     runtime: Handle,
     unique: UniqueProof,
@@ -118,7 +131,8 @@ impl TableEncoder {
             None => {
                 let path = layout::table_file(&self.folder, self.files.len());
                 let object = BlockingObject::new(self.store.writer(path.clone()), self.runtime.clone());
-                let writer = ArrowWriter::try_new(object, self.schema.arrow(), Some(parquet_properties()))?;
+                let properties = parquet_properties(self.keyed.hidden());
+                let writer = ArrowWriter::try_new(object, self.keyed.arrow(), Some(properties))?;
                 Current {
                     path,
                     writer,
@@ -141,7 +155,12 @@ impl TableEncoder {
             return Ok(());
         };
         writer.flush()?;
-        let statistics = statistics::of(writer.flushed_row_groups(), &self.schema, &distinct);
+        let statistics = statistics::of(
+            writer.flushed_row_groups(),
+            &self.schema,
+            &distinct,
+            self.keyed.fingerprint(),
+        );
         let (size_bytes, sha256) = object_of(writer)?.finish()?;
         self.files.push(WrittenFile {
             path,
@@ -164,10 +183,11 @@ impl Encode for TableEncoder {
         let rows = batch.num_rows() as u64;
         self.unique.add(batch)?;
         self.rows += rows;
+        let keyed = self.keyed.add(batch)?;
         let file_bytes = self.file_bytes;
         let current = self.current()?;
         current.distinct.add(batch);
-        current.writer.write(batch)?;
+        current.writer.write(&keyed)?;
         current.rows += rows;
         let size_bytes = current.writer.inner().size_bytes() + current.writer.in_progress_size() as u64;
         if size_bytes >= file_bytes {

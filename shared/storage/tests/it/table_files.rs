@@ -1,9 +1,13 @@
+use arrow::array::AsArray as _;
+use arrow::datatypes::Int64Type;
+use datacovey_storage::keys::{ProjectKeys, ProjectSecret};
 use datacovey_storage::read::{Piece, read_table_files};
 use datacovey_storage::schema::TableSchema;
 use datacovey_storage::unique::UniqueLimits;
 use datacovey_storage::write::{TableWriter, WriteOptions, Written};
 use datacovey_storage::{ObjectPath, Store};
 use futures::StreamExt as _;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::json;
 
 use crate::kit::{Row, batch, read_all, schema, store};
@@ -23,6 +27,21 @@ fn rows(ids: std::ops::Range<i64>) -> Vec<Row> {
 }
 
 async fn write(store: &Store, folder: &str, rows: &[Row], file_bytes: u64) -> Written {
+    write_with(store, folder, rows, file_bytes, Some(keys(1))).await
+}
+
+/// Those of a project; another number, another project.
+fn keys(project: u8) -> ProjectKeys {
+    ProjectSecret::new([project; 32].into()).keys()
+}
+
+async fn write_with(
+    store: &Store,
+    folder: &str,
+    rows: &[Row],
+    file_bytes: u64,
+    keys: Option<ProjectKeys>,
+) -> Written {
     let options = WriteOptions {
         file_bytes,
         unique: UniqueLimits {
@@ -30,7 +49,7 @@ async fn write(store: &Store, folder: &str, rows: &[Row], file_bytes: u64) -> Wr
             ..UniqueLimits::default()
         },
     };
-    let mut writer = TableWriter::start(store.clone(), ObjectPath::from(folder), schema(), options);
+    let mut writer = TableWriter::start(store.clone(), ObjectPath::from(folder), schema(), keys, options);
     for part in rows.chunks(250) {
         writer.write(batch(part)).await.unwrap();
     }
@@ -88,14 +107,22 @@ async fn statistics_tell_missing_values_and_ranges_but_no_text_and_no_identity()
     let (_folder, store) = store();
     let written = write(&store, "t", &rows(10..20), u64::MAX).await;
     let statistics = &written.files[0].statistics;
-    assert_eq!(statistics["id"], json!({ "nulls": 0, "distinct": 10 }));
+    let fingerprint = keys(1).fingerprint().to_owned();
+    assert_eq!(
+        statistics["id"],
+        json!({ "nulls": 0, "id": fingerprint, "distinct": 10 })
+    );
     assert_eq!(statistics["at"], json!({ "nulls": 0, "min": 10, "max": 19 }));
     assert_eq!(
         statistics["number"],
         json!({ "nulls": 0, "min": 10.0, "max": 19.0 })
     );
     assert_eq!(statistics["flag"], json!({ "nulls": 10 }));
-    assert_eq!(statistics["text"], json!({ "nulls": 0, "distinct": 10 }));
+    assert_eq!(
+        statistics["text"],
+        json!({ "nulls": 0, "id": fingerprint, "distinct": 10 })
+    );
+    assert_eq!(statistics.as_object().unwrap().len(), 6);
 }
 
 #[tokio::test]
@@ -111,6 +138,7 @@ async fn a_writer_dropped_midway_leaves_no_object() {
         store.clone(),
         ObjectPath::from("t"),
         schema(),
+        Some(keys(1)),
         WriteOptions::default(),
     );
     writer.write(batch(&rows(0..10))).await.unwrap();
@@ -222,4 +250,63 @@ async fn rows_that_repeat_a_value_of_a_unique_column_are_told() {
             (64, "text", Some(11)),
         ]
     );
+/// A column of a file that is not among the table's.
+async fn hidden(store: &Store, written: &Written, name: &str) -> Vec<Option<i64>> {
+    let mut values = Vec::new();
+    for file in &written.files {
+        let bytes = store.get_range(&file.path, 0..file.size_bytes).await.unwrap();
+        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)
+            .unwrap()
+            .build()
+            .unwrap();
+        for batch in reader {
+            let column = batch.unwrap().column_by_name(name).unwrap().clone();
+            values.extend(column.as_primitive::<Int64Type>().iter());
+        }
+    }
+    values
+}
+
+#[tokio::test]
+async fn identities_have_ids_beside_them_that_nobody_is_shown() {
+    let (_folder, store) = store();
+    let mut all = rows(0..1_000);
+    all[3].1 = None;
+    let written = write(&store, "t", &all, 5_000).await;
+    assert!(written.files.len() > 1);
+    let ids = hidden(&store, &written, "__id_text").await;
+    assert_eq!(ids[3], None);
+    assert_eq!(ids[0], ids[700], "the same word");
+    let different: std::collections::HashSet<_> = ids.iter().flatten().collect();
+    assert_eq!(different.len(), 700);
+    // The same words of another table of the project have the same ids, and of another project others.
+    let of = async |folder, keys| {
+        let written = write_with(&store, folder, &all[..1], u64::MAX, keys).await;
+        hidden(&store, &written, "__id_text").await[0]
+    };
+    assert_eq!(of("same", Some(keys(1))).await, ids[0]);
+    assert_ne!(of("other", Some(keys(2))).await, ids[0]);
+
+    let read = read_table_files(store.clone(), pieces(&written), schema());
+    assert_eq!(read_all(read, &schema()).await.unwrap().0, batch(&all));
+}
+
+#[tokio::test]
+async fn files_without_ids_are_read_beside_those_with() {
+    let (_folder, store) = store();
+    let old = write_with(&store, "old", &rows(0..10), u64::MAX, None).await;
+    assert_eq!(
+        old.files[0].statistics["text"],
+        json!({ "nulls": 0, "distinct": 10 })
+    );
+    let new = write(&store, "new", &rows(10..20), u64::MAX).await;
+    let both = [pieces(&old), pieces(&new)].concat();
+    let read = read_table_files(store.clone(), both, schema());
+    assert_eq!(read_all(read, &schema()).await.unwrap().0, batch(&rows(0..20)));
+    let proof = new
+        .unique
+        .add_kept_files(&store, pieces(&old), &schema())
+        .await
+        .unwrap();
+    assert_eq!(proof.finish().await.unwrap().unique(), ["id", "text"]);
 }
