@@ -299,4 +299,4 @@ SELECT COUNT(p) FROM (SELECT email, MAX(product) AS p FROM (SELECT email, NULL A
 
 -- asked by: C
 SELECT COUNT(DISTINCT class) FROM (SELECT email, MAX(class) AS class FROM (SELECT email, class FROM cars.renters UNION ALL SELECT email, NULL FROM air.members) u GROUP BY email) t
--- refused: SET_OPERATION
+-- refused: AGGREGATE_NOT_ALLOWED
