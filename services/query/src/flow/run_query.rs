@@ -4,10 +4,11 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
+use chrono::{DateTime, NaiveDateTime};
 use datacovey_auth::authorize;
 use datacovey_error::{Error, ErrorReason, Kind};
 use datacovey_jobs::{Job, Work};
-use datacovey_persistence::{Database, FailedRead, JobKind, Release};
+use datacovey_persistence::{Database, FailedRead, JobKind, Release, utc_now};
 use datacovey_storage::Store;
 use datacovey_types::Permission;
 use futures::FutureExt as _;
@@ -172,7 +173,7 @@ impl QueryWork {
         let parameters = parameters.cloned().unwrap_or_default();
         let planned = self
             .planner
-            .plan_query(&job.ctx, query.project_id, text, &parameters)
+            .plan_query(&job.ctx, query.project_id, text, &parameters, asked_at(job))
             .await
             .map_err(before_reading)?;
         let planned = planned.map_err(|violations| Ended::For(JobFailure::Refused(violations)))?;
@@ -223,6 +224,13 @@ fn at_the_release(error: Error) -> Ended {
 /// What is left of the last attempt, too, is the one failure.
 fn retry(failure: &JobFailure) -> datacovey_jobs::JobFailure {
     datacovey_jobs::JobFailure::new(failure.reason(), failure.message()).transient()
+}
+
+/// The instant that the job was asked at.
+fn asked_at(job: &Job) -> NaiveDateTime {
+    let told = job.options.get("now").and_then(|at| at.as_str());
+    let at = told.and_then(|at| DateTime::parse_from_rfc3339(at).ok());
+    at.map_or_else(utc_now, |at| at.naive_utc())
 }
 
 fn request_id(job: &Job) -> &str {

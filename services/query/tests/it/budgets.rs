@@ -264,3 +264,23 @@ async fn a_ledger_comes_page_by_page() {
         .collect();
     assert_eq!((seen.len(), seen), (3, all));
 }
+
+#[tokio::test]
+async fn a_scope_is_charged_and_another_renews_nothing() {
+    let bench = Bench::new().await;
+    bench.allow_uses(3, BudgetWindow::Ever).await;
+    bench.scope_uses("fleet").await;
+    let analyst = bench.as_registry();
+    let checked = analyst.check(COUNT).await.unwrap();
+    let parts = checked.effective_policy.unwrap().parts;
+    let scope = parts.iter().find(|part| part.part == "budget_scope");
+    assert_eq!(scope.unwrap().tables, ["alliance.flights"]);
+    analyst.rows(COUNT).await;
+    let charged = "SELECT budget_scope || ' ' || table_name FROM budget_ledger";
+    assert_eq!(bench.sql.value(charged).await.unwrap(), "fleet alliance.flights");
+    bench.scope_uses("another").await;
+    let [budget] = analyst.budget(bench.flights().id).await.try_into().unwrap();
+    assert_eq!((budget.limit, budget.used), (3.0, 1.0));
+    let checked = analyst.check(TWICE).await.unwrap();
+    assert_eq!((checked.costs[0].amount, checked.costs[0].remaining), (2.0, 2.0));
+}

@@ -68,3 +68,12 @@ SELECT COUNT(*) FROM web.visits v JOIN web.sales s ON v.email = s.email AND s.at
 -- leak: join by how far moments are apart, and by nothing else
 SELECT COUNT(*) FROM web.visits v JOIN web.sales s ON TIMESTAMP_DIFF(s.at, v.at, SECOND) = 0
 -- refused: JOIN_KEY
+
+-- asked by: C
+-- leak: a moment that each row has its own distance from
+SELECT at - now() AS d, COUNT(*) FROM web.visits GROUP BY 1
+-- suppressed
+
+-- asked by: C
+SELECT at - now() AS d, COUNT(*) FROM web.stays GROUP BY 1
+-- refused: COLUMN_USE

@@ -91,3 +91,25 @@ SELECT CAST(s.at - v.at AS BIGINT) / 3600000000 / 48, COUNT(*) AS n FROM web.vis
 SELECT DATE_DIFF(last, DATE '2024-01-01', MONTH) AS m, COUNT(*) AS n FROM (SELECT email, MAX(date_trunc('month', at)) AS last FROM web.stays GROUP BY email) t GROUP BY 1
 -- equals:
 SELECT CAST((date_part('year', last) - 2024) * 12 + date_part('month', last) - 1 AS BIGINT), COUNT(*) FROM (SELECT email, MAX(at) AS last FROM web.stays GROUP BY email) t GROUP BY 1 HAVING COUNT(*) >= 3
+
+# The instant of a statement is one, and part of it. It is 2024-03-01 12:00:00 here.
+
+-- asked by: C
+SELECT campaign, COUNT(*) AS n FROM web.visits WHERE at >= now() - INTERVAL '30 days' AND day < CURRENT_DATE GROUP BY campaign
+-- equals:
+SELECT campaign, COUNT(*) FROM web.visits WHERE at >= TIMESTAMP '2024-01-31 12:00:00' AND day < DATE '2024-03-01' GROUP BY campaign HAVING COUNT(DISTINCT email) >= 3
+
+-- asked by: C
+SELECT current_date - last AS away, COUNT(*) AS n FROM (SELECT email, MAX(day) AS last FROM web.visits WHERE day <= current_date GROUP BY email) t GROUP BY 1
+-- equals:
+SELECT DATE '2024-03-01' - last, COUNT(*) FROM (SELECT email, MAX(day) AS last FROM web.visits WHERE day <= DATE '2024-03-01' GROUP BY email) t GROUP BY 1 HAVING COUNT(*) >= 3
+
+-- asked by: C
+SELECT COUNT(*) AS n FROM registry.planes WHERE now() > '2020-01-01'
+-- equals:
+SELECT COUNT(*) FROM registry.planes
+
+-- asked by: C
+SELECT now() AS at, today() AS day, COUNT(*) AS n FROM lists.crm GROUP BY now(), today()
+-- answered:
+| 2024-03-01T12:00:00Z | 2024-03-01 | 120 |
