@@ -340,6 +340,7 @@ diesel::table! {
         created_at -> Timestamp,
         ended_at -> Nullable<Timestamp>,
         swept_at -> Nullable<Timestamp>,
+        reads -> Nullable<Jsonb>,
     }
 }
 

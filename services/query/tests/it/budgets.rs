@@ -99,7 +99,7 @@ async fn runs_at_once_share_the_last_uses() {
         .map(|n| format!("SELECT count(*) + {n} AS n FROM alliance.flights"))
         .collect();
     let started = futures::future::join_all(texts.iter().map(|text| analyst.start(text))).await;
-    let mut done = 0;
+    let (mut done, mut refused_runs) = (0, 0);
     for job in started {
         match job {
             Ok(job) => {
@@ -109,12 +109,20 @@ async fn runs_at_once_share_the_last_uses() {
                 } else {
                     assert_eq!(error(&job, "reason"), "BUDGET_SPENT");
                     assert_eq!(job.violations[0].code(), pb::ViolationCode::BudgetSpent);
+                    refused_runs += 1;
                 }
             }
             Err(refused) => assert_eq!(reason(&refused), "BUDGET_SPENT"),
         }
     }
     assert_eq!(done, 3);
+    // The owner is told of each run, and of what was refused before there was one of nothing.
+    let told = bench.as_alliance().releases().await;
+    let of = |outcome| told.iter().filter(|it| it.outcome() == outcome).count();
+    assert_eq!(of(pb::ReleaseOutcome::Released), 3);
+    assert_eq!(of(pb::ReleaseOutcome::Refused), refused_runs);
+    assert_eq!(told.len(), 3 + refused_runs);
+    assert!(analyst.releases().await.is_empty());
     assert_eq!(
         bench
             .sql
