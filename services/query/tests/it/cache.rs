@@ -134,9 +134,15 @@ async fn a_run_has_one_instant_whichever_attempt_and_plan_it_is() {
                 FROM (SELECT now() AS at, count(*) AS n FROM alliance.flights GROUP BY now()) r";
     let job = analyst.run(text).await;
     assert_eq!(job.state(), QueryJobState::Done, "{job:?}");
-    let asked = format!("SELECT options ->> 'now' FROM query_run WHERE job_id = '{}'", job.id);
+    let asked = format!(
+        "SELECT options ->> 'now' FROM query_run WHERE job_id = '{}'",
+        job.id
+    );
     let asked = bench.sql.value(&asked).await.unwrap();
-    let read = analyst.read(&job.id, pb::ResultFormat::Json, 0, None).await.unwrap();
+    let read = analyst
+        .read(&job.id, pb::ResultFormat::Json, 0, None)
+        .await
+        .unwrap();
     let rows = format!("{:?}", read.rows);
     let (second, day) = (&asked[..19], &asked[..10]);
     assert!(

@@ -410,19 +410,34 @@ async fn what_a_project_asks_is_told_part_by_part() {
     let analyst = bench.as_registry();
     let held = ask(&analyst, vec![]).await.unwrap();
     let names: Vec<_> = held.tables.iter().map(|table| table.name.as_str()).collect();
-    assert_eq!(names, ["alliance.flights"], "own tables ask nothing of their owner");
+    assert_eq!(
+        names,
+        ["alliance.flights"],
+        "own tables ask nothing of their owner"
+    );
     let policy = held.effective_policy.clone().unwrap();
     assert_eq!((policy.min_units, policy.approval_required), (MIN_UNITS, true));
-    let part = policy.parts.iter().find(|part| part.part == "threshold.min_units");
+    let part = policy
+        .parts
+        .iter()
+        .find(|part| part.part == "threshold.min_units");
     assert_eq!(part.unwrap().tables, ["alliance.flights"]);
     assert_eq!(ask(&analyst, vec![flights.clone()]).await.unwrap(), held);
 
     // To its owner the table is its own, and nobody else's answers it; others are told of nothing.
     let owner = bench.as_alliance();
-    assert_eq!(ask(&owner, vec![]).await.unwrap(), pb::GetEffectivePolicyResponse::default());
-    assert_eq!(ask(&owner, vec![flights.clone()]).await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(
+        ask(&owner, vec![]).await.unwrap(),
+        pb::GetEffectivePolicyResponse::default()
+    );
+    assert_eq!(
+        ask(&owner, vec![flights.clone()]).await.unwrap_err().code(),
+        Code::NotFound
+    );
     let stranger = ask(&bench.as_stranger(), vec![]).await.unwrap_err();
     assert_eq!(stranger.code(), Code::NotFound);
-    let wrong = ask(&analyst, vec![flights.clone(), flights, "x".to_owned()]).await.unwrap_err();
+    let wrong = ask(&analyst, vec![flights.clone(), flights, "x".to_owned()])
+        .await
+        .unwrap_err();
     assert_eq!(fields(&wrong), ["table_ids[1]", "table_ids[2]"]);
 }

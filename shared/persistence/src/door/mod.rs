@@ -25,7 +25,7 @@ pub use release::{CheckedTable, Release, ReleasedGroups, Unreleased};
 pub use resolve::{ResolvedTable, ResolvedVersion};
 
 /// The doors by name and the roles that may use them.
-pub const DOORS: [(&str, &[crate::DbRole]); 17] = {
+pub const DOORS: [(&str, &[crate::DbRole]); 19] = {
     use crate::DbRole::{Catalog, Identity, Query, QueryWorker, Transfer, TransferWorker};
     [
         ("accept", &[Catalog]),

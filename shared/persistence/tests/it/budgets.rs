@@ -192,7 +192,10 @@ async fn tables_of_one_scope_share_its_budget() {
     let scoped = json!({
         "privacy_unit": "tailnum", "access_budget": {"uses": 3, "window": "day"}, "budget_scope": "fleet",
     });
-    world.admin.table_policy(world.airline, world.flights, &scoped).await;
+    world
+        .admin
+        .table_policy(world.airline, world.flights, &scoped)
+        .await;
     world.admin.table_policy(world.airline, more, &scoped).await;
     let charge = async |flights: i64, others: i64| {
         let job = job(&world, &worker).await;
@@ -208,12 +211,17 @@ async fn tables_of_one_scope_share_its_budget() {
     assert_eq!(told, [("air.flights", 4), ("air.more", 4)]);
     assert_eq!(used(&world).await, "0");
     assert_eq!(charge(1, 1).await, []);
-    let names = "SELECT string_agg(budget_scope || ' ' || table_name, ', ' ORDER BY table_name) FROM budget_ledger";
+    let names =
+        "SELECT string_agg(budget_scope || ' ' || table_name, ', ' ORDER BY table_name) FROM budget_ledger";
     assert_eq!(
         world.admin.value(names).await.unwrap(),
         "fleet air.flights, fleet air.more"
     );
-    assert_eq!(charge(0, 2).await.len(), 2, "what one has used is used for the other");
+    assert_eq!(
+        charge(0, 2).await.len(),
+        2,
+        "what one has used is used for the other"
+    );
     assert_eq!(charge(0, 1).await, []);
     // A scope that is left takes along what was used of it.
     set_budget(&world, world.flights, 1).await;

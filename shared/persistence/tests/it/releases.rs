@@ -538,8 +538,19 @@ async fn refusals_and_cancels_are_told_as_failures_are() {
     }
     let audit = "SELECT outcome, normalized_query, released_groups, coalesce(suppressed_groups::text, '-')
                  FROM release_audit ORDER BY created_at";
-    let told = [["refused", "SELECT 1", "0", "-"], ["cancelled", "SELECT 2", "0", "-"]];
-    assert_eq!(world.airline_as("datacovey_query").await.rows(audit).await.unwrap(), told);
+    let told = [
+        ["refused", "SELECT 1", "0", "-"],
+        ["cancelled", "SELECT 2", "0", "-"],
+    ];
+    assert_eq!(
+        world
+            .airline_as("datacovey_query")
+            .await
+            .rows(audit)
+            .await
+            .unwrap(),
+        told
+    );
     for other in [
         world.registry_as("datacovey_query").await,
         world.stranger_as("datacovey_query").await,

@@ -270,7 +270,10 @@ fn a_scope_is_of_a_budget() {
     assert!(refused(&policy).is_empty());
     policy["budget_scope"] = json!("x".repeat(512));
     assert_eq!(refused(&policy), ["budget_scope"]);
-    assert_eq!(refused(&json!({"reference": true, "budget_scope": "fleet"})), ["budget_scope"]);
+    assert_eq!(
+        refused(&json!({"reference": true, "budget_scope": "fleet"})),
+        ["budget_scope"]
+    );
 }
 
 #[test]

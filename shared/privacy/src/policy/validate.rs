@@ -259,7 +259,9 @@ impl Check<'_> {
             self.require(
                 good,
                 "budget_scope",
-                format!("must be 1 to {MAX_SCOPE} characters, without spaces around them or control characters"),
+                format!(
+                    "must be 1 to {MAX_SCOPE} characters, without spaces around them or control characters"
+                ),
             );
             let counted = self.policy.access_budget.is_some() || self.policy.differential_privacy.is_some();
             self.require(

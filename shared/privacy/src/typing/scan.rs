@@ -113,7 +113,10 @@ fn taken(value: &Expr, data_type: &DataType, bounds: Option<[f64; 2]>) -> Result
         None => value.clone(),
     };
     let (low, high) = match bounds {
-        Some([low, high]) => (bound(low, data_type, f64::ceil), bound(high, data_type, f64::floor)),
+        Some([low, high]) => (
+            bound(low, data_type, f64::ceil),
+            bound(high, data_type, f64::floor),
+        ),
         None => (None, None),
     };
     let at = |bound: ScalarValue| Expr::Literal(bound, None);
@@ -136,9 +139,15 @@ fn bound(bound: f64, data_type: &DataType, within: fn(f64) -> f64) -> Option<Sca
         whole if whole.is_integer() => of(within(bound)),
         DataType::Decimal128(digits, scale) => {
             let raw = within(bound * 10_f64.powi(i32::from(*scale)));
-            #[expect(clippy::cast_possible_truncation, reason = "bounds are within 10^15, scales at most 10")]
-            let fits = raw.abs() < 10_f64.powi(i32::from(*digits));
-            fits.then_some(ScalarValue::Decimal128(Some(raw as i128), *digits, *scale))
+            if raw.abs() >= 10_f64.powi(i32::from(*digits)) {
+                return None;
+            }
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "bounds are within 10^15, scales at most 10"
+            )]
+            let raw = raw as i128;
+            Some(ScalarValue::Decimal128(Some(raw), *digits, *scale))
         }
         _ => None,
     }

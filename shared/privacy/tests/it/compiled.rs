@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use datacovey_privacy::{BindError, Limits, Parameters, Policy, ScanKey, ViolationCode, bind, compile, scans};
+use datacovey_privacy::{
+    BindError, Limits, Parameters, Policy, ScanKey, ViolationCode, bind, compile, scans,
+};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::datasource::empty::EmptyTable;
 
@@ -263,7 +265,11 @@ fn another_instant_is_another_question() {
         let compiled = compile(sql, &Parameters::new(), &catalog, &Limits::default());
         let compiled = compiled.unwrap_or_else(|violations| panic!("{violations:?}"));
         let release = compiled.releases[0].engine_plan().display_indent().to_string();
-        (compiled.normalized, release, compiled.top.display_indent().to_string())
+        (
+            compiled.normalized,
+            release,
+            compiled.top.display_indent().to_string(),
+        )
     };
     let (first, again, later) = (plans(0), plans(0), plans(400 * 86_400_000_000_000));
     assert_eq!(first, again);

@@ -281,7 +281,8 @@ fn united(numbers: &mut Numbers) -> Asked {
                 .collect();
             let union = numbers.pick(&[" UNION ALL ", " UNION ALL ", " UNION "]);
             let rows = format!("({}) u{}", branches.join(union), chosen(numbers));
-            let sql = |more: &str| format!("SELECT 'all' AS tier, COUNT(DISTINCT u.email) AS n{more} FROM {rows}");
+            let sql =
+                |more: &str| format!("SELECT 'all' AS tier, COUNT(DISTINCT u.email) AS n{more} FROM {rows}");
             plain(sql(""), sql(", COUNT(DISTINCT u.email) AS people"))
         }
         2 => {

@@ -112,4 +112,4 @@ SELECT COUNT(*) FROM registry.planes
 -- asked by: C
 SELECT now() AS at, today() AS day, COUNT(*) AS n FROM lists.crm GROUP BY now(), today()
 -- answered:
-| 2024-03-01T12:00:00Z | 2024-03-01 | 120 |
+| 2024-03-01T12:00:00 | 2024-03-01 | 120 |
