@@ -204,6 +204,7 @@ diesel::table! {
         tenant_id -> Uuid,
         table_id -> Uuid,
         budget_scope -> Text,
+        table_name -> Nullable<Text>,
         analyst_tenant_id -> Uuid,
         query_job_id -> Uuid,
         kind -> Text,
@@ -348,6 +349,7 @@ diesel::table! {
         created_at -> Timestamp,
         ended_at -> Nullable<Timestamp>,
         swept_at -> Nullable<Timestamp>,
+        reads -> Nullable<Jsonb>,
     }
 }
 

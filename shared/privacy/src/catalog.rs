@@ -15,6 +15,8 @@ pub struct Catalog {
     pub analyst: Uuid,
     /// Every live table of the project.
     pub tables: Vec<CatalogTable>,
+    /// The instant that `now()` and its like are, everywhere in the statement: nanoseconds since 1970, UTC.
+    pub now: i64,
 }
 
 /// One table, at the version that the query will read.

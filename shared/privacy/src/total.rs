@@ -80,6 +80,7 @@ const PARTS_OF_TIMES: [&str; 5] = ["hour", "microsecond", "millisecond", "minute
 pub(crate) fn has_part(data_type: &DataType, part: &str) -> bool {
     PARTS_OF_DAYS.contains(&part) && (*data_type == DataType::Date32 || is_utc(data_type))
         || PARTS_OF_TIMES.contains(&part) && is_utc(data_type)
+        || part == "day" && matches!(data_type, DataType::Duration(_))
 }
 
 /// The moment, cut to the part, or nothing if it cannot be. NULL where the engine would fail.
@@ -233,7 +234,8 @@ fn is_lossless(from: &DataType, to: &DataType) -> bool {
         return true;
     }
     match (from, to) {
-        (Int8, Int16 | Int32 | Int64 | Float32 | Float64)
+        (DataType::Duration(_), Int64)
+        | (Int8, Int16 | Int32 | Int64 | Float32 | Float64)
         | (Int16, Int32 | Int64 | Float32 | Float64)
         | (Int32, Int64 | Float64)
         | (UInt8, UInt16 | UInt32 | UInt64 | Int16 | Int32 | Int64 | Float32 | Float64)

@@ -80,6 +80,7 @@ fn catalog() -> Catalog {
             ),
             table(12, ("mine", "list"), ANALYST, list, None),
         ],
+        now: 1_709_294_400_000_000_000,
     }
 }
 

@@ -61,6 +61,7 @@ pub(crate) fn effective(policies: &[(&str, &Policy)]) -> Option<EffectivePolicy>
         });
     }
     parts.each("access_budget", |it| it.access_budget);
+    parts.each("budget_scope", |it| it.budget_scope.clone());
     Some(EffectivePolicy {
         min_units,
         max_share,

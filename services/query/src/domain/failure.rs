@@ -21,6 +21,12 @@ pub(crate) enum JobFailure {
 }
 
 impl JobFailure {
+    /// Whether the world, and no fault, kept the run from its rows.
+    #[must_use]
+    pub(crate) const fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::BudgetSpent(_) | Self::WorldChanged)
+    }
+
     #[must_use]
     pub(crate) const fn reason(&self) -> ErrorReason {
         match self {

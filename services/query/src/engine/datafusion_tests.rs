@@ -109,6 +109,7 @@ fn job(sql: &str, schema: SchemaRef, relation: Relation) -> EngineJob {
     let catalog = Catalog {
         analyst: Uuid::nil(),
         tables: vec![table],
+        now: 0,
     };
     let plan = compile(sql, &Parameters::new(), &catalog, &Limits::default())
         .unwrap()

@@ -1,7 +1,7 @@
 //! Leave of owners: whose is needed, whose is missing, and how it is asked for.
 
 use datacovey_error::Result;
-use datacovey_persistence::{Database, NeededApproval, NewQueryApprovals, QueryApprovalRow, Replay};
+use datacovey_persistence::{Database, NeededApproval, NewQueryApprovals, QueryApprovalRow, Replay, utc_now};
 use datacovey_privacy::policy::Approval;
 use datacovey_types::Ctx;
 use serde_json::{Map, Value, json};
@@ -97,7 +97,13 @@ impl Handles {
         let asked = self.asked(ctx, question).await?;
         let planned = self
             .planner
-            .plan_query(ctx, asked.project_id, &asked.text, &question.parameters)
+            .plan_query(
+                ctx,
+                asked.project_id,
+                &asked.text,
+                &question.parameters,
+                utc_now(),
+            )
             .await?
             .map_err(refused)?;
         self.database

@@ -1,7 +1,7 @@
 //! What a request asks: the text, and the project that it asks of.
 
 use datacovey_error::{Error, ErrorReason, Result};
-use datacovey_persistence::{NewQuery, NewQueryJob, QueryJobView, QueryOfJob, Replay};
+use datacovey_persistence::{NewQuery, NewQueryJob, QueryJobView, QueryOfJob, Replay, utc_now};
 use datacovey_server::current_traceparent;
 use datacovey_types::Ctx;
 use serde_json::json;
@@ -57,10 +57,10 @@ impl Handles {
     /// # Errors
     /// NOT_FOUND, PERMISSION_DENIED or FAILED_PRECONDITION where query or project cannot be queried.
     pub(crate) async fn check_query(&self, ctx: &Ctx, question: &Question) -> Result<Checked> {
-        let asked = self.asked(ctx, question).await?;
+        let (asked, now) = (self.asked(ctx, question).await?, utc_now());
         let planned = self
             .planner
-            .plan_query(ctx, asked.project_id, &asked.text, &question.parameters)
+            .plan_query(ctx, asked.project_id, &asked.text, &question.parameters, now)
             .await?;
         let planned = match planned {
             Ok(planned) => planned,
@@ -101,10 +101,10 @@ impl Handles {
         if let Some(first) = self.database.replayed(ctx, replay.as_ref()).await? {
             return self.database.query_job_get(ctx, first).await;
         }
-        let asked = self.asked(ctx, question).await?;
+        let (asked, now) = (self.asked(ctx, question).await?, utc_now());
         let planned = self
             .planner
-            .plan_query(ctx, asked.project_id, &asked.text, &question.parameters)
+            .plan_query(ctx, asked.project_id, &asked.text, &question.parameters, now)
             .await?
             .map_err(refused)?;
         let missing = missing_approvals(&self.database, ctx, &planned).await?;
@@ -117,6 +117,8 @@ impl Handles {
             "query_text": asked.text,
             "parameters": question.parameters,
             "request_id": ctx.request_id,
+            // However often it is tried, and whenever.
+            "now": now.and_utc().to_rfc3339(),
         });
         let query = match asked.query_id {
             Some(id) => QueryOfJob::Stored(id),

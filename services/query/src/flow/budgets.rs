@@ -8,7 +8,7 @@ use datacovey_privacy::policy::Window;
 use datacovey_types::Ctx;
 use uuid::Uuid;
 
-use super::planned::PlannedQuery;
+use super::planned::{PlannedQuery, ReadTable};
 use crate::app::Handles;
 use crate::domain::violation::Violation;
 
@@ -61,17 +61,24 @@ fn set_budgets(policy: &Policy) -> Vec<SetBudget> {
     access.into_iter().chain(noise.into_iter().flatten()).collect()
 }
 
+/// What the budgets of a table are counted under.
+fn scope<'a>(policy: &'a Policy, name: &'a str) -> &'a str {
+    policy.budget_scope.as_deref().unwrap_or(name)
+}
+
 /// What the caller's tenant has used of a budget.
 async fn look_up(
     database: &Database,
     ctx: &Ctx,
-    (table_id, owner, scope): (Uuid, Uuid, &str),
+    (table_id, owner, name): (Uuid, Uuid, &str),
+    policy: &Policy,
     set: &SetBudget,
 ) -> Result<Budget> {
     let of = BudgetOf {
         table_id,
         owner,
-        scope: scope.to_owned(),
+        name: name.to_owned(),
+        scope: scope(policy, name).to_owned(),
         kind: match set.kind {
             BudgetKind::Access => "access",
             BudgetKind::Epsilon => "epsilon",
@@ -102,13 +109,21 @@ pub(crate) async fn costs(database: &Database, ctx: &Ctx, planned: &PlannedQuery
     let uses = planned.checked_tables();
     let mut costs = Vec::new();
     for (read, policy) in planned.restricted() {
-        let used = uses.iter().find(|it| it.table_id == read.table.id);
-        let amount = used.map_or(1, |it| it.uses);
+        // Tables that share a scope are charged to it together.
+        let shares = |it: &&(&ReadTable, &Policy)| {
+            let of = |read: &ReadTable, policy| (read.table.owner, scope(policy, &read.name()).to_owned());
+            it.1.access_budget.is_some() && of(it.0, it.1) == of(read, policy)
+        };
+        let amount = planned.restricted().filter(shares).map(|(read, _)| {
+            let used = uses.iter().find(|it| it.table_id == read.table.id);
+            used.map_or(1, |it| it.uses)
+        });
+        let amount = amount.sum();
         let budgets = set_budgets(policy).into_iter();
         for set in budgets.filter(|it| it.kind == BudgetKind::Access) {
             let table = read.name();
             let of = (read.table.id, read.table.owner, table.as_str());
-            let budget = look_up(database, ctx, of, &set).await?;
+            let budget = look_up(database, ctx, of, policy, &set).await?;
             costs.push(Cost {
                 table,
                 budget,
@@ -204,9 +219,11 @@ impl Handles {
         // A policy that is not understood answers nobody, so nothing is asked of it.
         let policy = table.policy.and_then(|stored| Policy::from_json(&stored).ok());
         let mut budgets = Vec::new();
-        for set in policy.iter().flat_map(set_budgets) {
-            let of = (table_id, table.owner, table.scope.as_str());
-            budgets.push(look_up(&self.database, ctx, of, &set).await?);
+        for policy in &policy {
+            for set in set_budgets(policy) {
+                let of = (table_id, table.owner, table.name.as_str());
+                budgets.push(look_up(&self.database, ctx, of, policy, &set).await?);
+            }
         }
         Ok(budgets)
     }

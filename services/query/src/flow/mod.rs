@@ -10,6 +10,7 @@ pub(crate) mod follow;
 mod keep_result;
 pub(crate) mod plan_query;
 mod planned;
+mod project_policy;
 pub(crate) mod read_results;
 pub(crate) mod run_query;
 pub(crate) mod sweep;

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::NaiveDateTime;
 use datacovey_error::{Error, Result};
 use datacovey_privacy::policy::PrivacyUnit;
 use datacovey_privacy::{
@@ -47,7 +48,15 @@ impl Planner {
         }
     }
 
-    /// Compiles a text for the caller over a project's tables, as of now. A query that is refused is
+    /// A project and its tables, as of now.
+    ///
+    /// # Errors
+    /// As of [`Planner::plan_query`].
+    pub(crate) async fn project(&self, ctx: &Ctx, project_id: Uuid) -> Result<Project> {
+        self.peers.resolve_project(ctx, project_id).await
+    }
+
+    /// Compiles a text for the caller over the tables that a project has now; what it calls now is given. A query that is refused is
     /// an answer with all its violations. No row is read.
     ///
     /// # Errors
@@ -59,6 +68,7 @@ impl Planner {
         project_id: Uuid,
         text: &str,
         parameters: &Map<String, Value>,
+        now: NaiveDateTime,
     ) -> Result<std::result::Result<PlannedQuery, Vec<Violation>>> {
         let told = |found: Vec<datacovey_privacy::Violation>| {
             found
@@ -77,7 +87,7 @@ impl Planner {
             .resolve_versions(ctx, &named)
             .await
             .map_err(left_meanwhile)?;
-        let catalog = catalog(ctx.tenant_id(), &project, &versions);
+        let catalog = catalog(ctx.tenant_id(), &project, &versions, now);
         let (limits, sql) = (self.limits, text.to_owned());
         let compiled = within(&self.places, COMPILE_TIME, move || {
             compile(&sql, &parameters, &catalog, &limits)
@@ -192,7 +202,12 @@ fn left_meanwhile(error: Error) -> Error {
     error
 }
 
-fn catalog(analyst: Uuid, project: &Project, versions: &HashMap<Uuid, PinnedVersion>) -> Catalog {
+fn catalog(
+    analyst: Uuid,
+    project: &Project,
+    versions: &HashMap<Uuid, PinnedVersion>,
+    now: NaiveDateTime,
+) -> Catalog {
     let table = |table: &ProjectTable| {
         let version = versions.get(&table.id);
         let columns = table
@@ -220,6 +235,8 @@ fn catalog(analyst: Uuid, project: &Project, versions: &HashMap<Uuid, PinnedVers
     Catalog {
         analyst,
         tables: project.tables.iter().map(table).collect(),
+        // The clock ends in 2262.
+        now: now.and_utc().timestamp_nanos_opt().unwrap_or(i64::MAX),
     }
 }
 

@@ -4,10 +4,11 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
+use chrono::{DateTime, NaiveDateTime};
 use datacovey_auth::authorize;
 use datacovey_error::{Error, ErrorReason, Kind};
 use datacovey_jobs::{Job, Work};
-use datacovey_persistence::{Database, FailedRead, JobKind, Release};
+use datacovey_persistence::{Database, JobKind, Release, Unreleased, utc_now};
 use datacovey_storage::Store;
 use datacovey_types::Permission;
 use futures::FutureExt as _;
@@ -65,9 +66,10 @@ impl Work for QueryWork {
             until_next_step(started).await;
         }
         let details = failure.error_details(request_id(&job));
+        let told = seen.unreleased.filter(|it| it.read || failure.is_refusal());
         match self
             .database
-            .query_fail(&job.ctx, &job.lease, failure.error_result(), details, seen.read)
+            .query_fail(&job.ctx, &job.lease, failure.error_result(), details, told)
             .await
         {
             Err(error) if error.is_transient() => Err(retry(&failure)),
@@ -82,8 +84,8 @@ impl Work for QueryWork {
 struct Seen {
     /// Decides how an end is timed; filled before anything is read.
     sizes: Option<Vec<TableSize>>,
-    /// What owners may be told; filled before the first read.
-    read: Option<FailedRead>,
+    /// What owners may be told; filled before anything is refused for a budget or an approval.
+    unreleased: Option<Unreleased>,
 }
 
 impl QueryWork {
@@ -92,6 +94,12 @@ impl QueryWork {
         let query = self.plan(job).await?;
         let sizes = query.sizes();
         seen.sizes = Some(sizes.clone());
+        seen.unreleased = Some(Unreleased {
+            tables: query.checked_tables(),
+            normalized_query: query.compiled.normalized.clone(),
+            read: false,
+        });
+        self.approved(job, &query).await?;
         let engine_job_id = format!("datafusion-{}", job.lease.job_id.simple());
         self.database
             .query_job_start(&job.ctx, job.lease.job_id, &engine_job_id)
@@ -102,10 +110,7 @@ impl QueryWork {
             Some(release) => release,
             None => {
                 self.charge(job, &query).await?;
-                seen.read = Some(FailedRead {
-                    tables: query.checked_tables(),
-                    normalized_query: query.compiled.normalized.clone(),
-                });
+                self.note_reads(job, &query, seen).await?;
                 let computed = self.compute(job, &engine_job_id, &query, &sizes, started).await?;
                 self.store(job, &query, &sizes, computed, started).await?
             }
@@ -172,17 +177,37 @@ impl QueryWork {
         let parameters = parameters.cloned().unwrap_or_default();
         let planned = self
             .planner
-            .plan_query(&job.ctx, query.project_id, text, &parameters)
+            .plan_query(&job.ctx, query.project_id, text, &parameters, asked_at(job))
             .await
             .map_err(before_reading)?;
-        let planned = planned.map_err(|violations| Ended::For(JobFailure::Refused(violations)))?;
-        let missing = missing_approvals(&self.database, &job.ctx, &planned)
-            .await
-            .map_err(before_reading)?;
+        planned.map_err(|violations| Ended::For(JobFailure::Refused(violations)))
+    }
+
+    /// Whether all approvals are there.
+    async fn approved(&self, job: &Job, query: &PlannedQuery) -> Result<(), Ended> {
+        let missing = missing_approvals(&self.database, &job.ctx, query).await;
+        let missing = missing.map_err(before_reading)?;
         if missing.is_empty() {
-            return Ok(planned);
+            return Ok(());
         }
         Err(Ended::For(JobFailure::Refused(missing)))
+    }
+
+    /// From here on rows are read: owners may be told so, should the run fail or be cancelled.
+    async fn note_reads(&self, job: &Job, query: &PlannedQuery, seen: &mut Seen) -> Result<(), Ended> {
+        let Some(unreleased) = seen.unreleased.as_mut() else {
+            return Ok(());
+        };
+        unreleased.read = true;
+        if query.restricted().next().is_none() {
+            return Ok(());
+        }
+        let (tables, normalized) = (&unreleased.tables, &unreleased.normalized_query);
+        let noted = self
+            .database
+            .query_note_reads(&job.ctx, &job.lease, tables, normalized)
+            .await;
+        noted.map_err(at_the_release)
     }
 }
 
@@ -223,6 +248,13 @@ fn at_the_release(error: Error) -> Ended {
 /// What is left of the last attempt, too, is the one failure.
 fn retry(failure: &JobFailure) -> datacovey_jobs::JobFailure {
     datacovey_jobs::JobFailure::new(failure.reason(), failure.message()).transient()
+}
+
+/// The instant that the job was asked at.
+fn asked_at(job: &Job) -> NaiveDateTime {
+    let told = job.options.get("now").and_then(|at| at.as_str());
+    let at = told.and_then(|at| DateTime::parse_from_rfc3339(at).ok());
+    at.map_or_else(utc_now, |at| at.naive_utc())
 }
 
 fn request_id(job: &Job) -> &str {

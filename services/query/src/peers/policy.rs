@@ -33,6 +33,7 @@ pub(super) fn policy(sent: pb::Policy) -> Option<Policy> {
         threshold: optional(sent.threshold, threshold)?.unwrap_or_default(),
         differential_privacy: optional(sent.differential_privacy, differential_privacy)?,
         access_budget: optional(sent.access_budget, access_budget)?,
+        budget_scope: sent.budget_scope,
         overlap_list: sent.overlap_list.unwrap_or_default(),
         analysts: ids(&sent.analysts)?,
         approval: optional(sent.approval, approval)?.unwrap_or_default(),

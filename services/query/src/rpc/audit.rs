@@ -66,7 +66,8 @@ fn release(row: ReleaseAuditRow) -> Result<pb::Release> {
         query_job_id: row.query_job_id.to_string(),
         normalized_query: row.normalized_query,
         outcome: outcome.into(),
-        released_groups: (outcome != pb::ReleaseOutcome::Failed).then_some(row.released_groups),
+        released_groups: matches!(outcome, pb::ReleaseOutcome::Released | pb::ReleaseOutcome::Cached)
+            .then_some(row.released_groups),
         suppressed_groups: row.suppressed_groups,
         released_at: Some(timestamp(row.created_at)),
     })

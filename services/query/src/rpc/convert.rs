@@ -10,10 +10,11 @@ use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value};
 
 use super::budgets::cost;
+use crate::domain::effective::{EffectivePolicy, Part};
 use crate::domain::figures::whole;
 use crate::domain::output::OutputColumn;
 use crate::domain::violation::Violation;
-use crate::flow::ask::Checked;
+use crate::flow::ask::{Checked, NamedTable};
 
 pub(super) fn query(row: QueryRow) -> Result<pb::Query> {
     Ok(pb::Query {
@@ -136,32 +137,33 @@ pub(super) fn checked(checked: Checked) -> pb::CheckQueryResponse {
         allowed: checked.violations.is_empty(),
         violations: checked.violations.into_iter().map(violation).collect(),
         output_schema: checked.columns.into_iter().map(output_column).collect(),
-        tables: checked
-            .tables
-            .into_iter()
-            .map(|table| pb::ReferencedTable {
-                table_id: table.id.to_string(),
-                name: table.name,
-                owner_tenant_id: table.owner.to_string(),
-            })
-            .collect(),
+        tables: checked.tables.into_iter().map(referenced).collect(),
         size_class_bytes: whole(checked.size_class_bytes),
-        effective_policy: checked.policy.map(|policy| pb::EffectivePolicy {
-            min_units: whole(policy.min_units),
-            max_share: policy.max_share,
-            round_to: whole(policy.round_to),
-            approval_required: policy.approval_required,
-            parts: policy
-                .parts
-                .into_iter()
-                .map(|part| pb::EffectivePart {
-                    part: part.name,
-                    value: Some(json(part.value)),
-                    tables: part.tables,
-                })
-                .collect(),
-        }),
+        effective_policy: checked.policy.map(effective),
         costs: checked.costs.iter().map(cost).collect(),
+    }
+}
+
+pub(super) fn effective(policy: EffectivePolicy) -> pb::EffectivePolicy {
+    let part = |part: Part| pb::EffectivePart {
+        part: part.name,
+        value: Some(json(part.value)),
+        tables: part.tables,
+    };
+    pb::EffectivePolicy {
+        min_units: whole(policy.min_units),
+        max_share: policy.max_share,
+        round_to: whole(policy.round_to),
+        approval_required: policy.approval_required,
+        parts: policy.parts.into_iter().map(part).collect(),
+    }
+}
+
+pub(super) fn referenced(table: NamedTable) -> pb::ReferencedTable {
+    pb::ReferencedTable {
+        table_id: table.id.to_string(),
+        name: table.name,
+        owner_tenant_id: table.owner.to_string(),
     }
 }
 

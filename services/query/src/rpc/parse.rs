@@ -1,5 +1,6 @@
 //! Requests into plain values; all violations of a request at once.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use datacovey_error::{Result, Violations};
@@ -43,6 +44,21 @@ pub(super) fn check(request: pb::CheckQueryRequest) -> Result<Question> {
     let parameters = from_struct(request.parameters);
     let question = take_question(&request.project_id, source, parameters, &mut violations);
     field::finish(violations, question)
+}
+
+pub(super) fn effective_policy(request: &pb::GetEffectivePolicyRequest) -> Result<(Uuid, BTreeSet<Uuid>)> {
+    let mut violations = Violations::new();
+    let project_id = field::id("project_id", &request.project_id, &mut violations);
+    let mut table_ids = BTreeSet::new();
+    for (index, text) in request.table_ids.iter().enumerate() {
+        let at = format!("table_ids[{index}]");
+        if let Some(id) = field::id(&at, text, &mut violations)
+            && !table_ids.insert(id)
+        {
+            violations.add(at, "is there already");
+        }
+    }
+    field::finish(violations, project_id.map(|project_id| (project_id, table_ids)))
 }
 
 pub(super) fn new_job(request: pb::CreateQueryJobRequest) -> Result<(Question, Option<Replay>)> {

@@ -65,6 +65,20 @@ impl QueryService for Queries {
         Ok(Response::new(convert::checked(checked)))
     }
 
+    async fn get_effective_policy(
+        &self,
+        request: Request<pb::GetEffectivePolicyRequest>,
+    ) -> Result<Response<pb::GetEffectivePolicyResponse>, Status> {
+        let ctx = ctx(&request)?;
+        authorize(&ctx, Permission::Query)?;
+        let (project_id, table_ids) = parse::effective_policy(&request.into_inner())?;
+        let held = self.0.effective_policy(&ctx, project_id, &table_ids).await?;
+        Ok(Response::new(pb::GetEffectivePolicyResponse {
+            effective_policy: held.policy.map(convert::effective),
+            tables: held.tables.into_iter().map(convert::referenced).collect(),
+        }))
+    }
+
     async fn update_query(
         &self,
         request: Request<pb::UpdateQueryRequest>,

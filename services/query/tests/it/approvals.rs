@@ -305,3 +305,47 @@ async fn leave_is_looked_for_again_when_a_worker_takes_the_run() {
     let job = bench.sql.query_job(bench.registry, query).await.to_string();
     assert_eq!(bench.as_registry().end(&job).await.state(), QueryJobState::Done);
 }
+
+#[tokio::test]
+async fn leave_is_for_the_values_of_parameters_too() {
+    let bench = Bench::new().await;
+    bench.ask_for_approvals().await;
+    let (analyst, owner) = (bench.as_registry(), bench.as_alliance());
+    let text = "SELECT count(*) AS n FROM alliance.flights WHERE origin = $origin";
+    let of = |origin: &str| {
+        let value = prost_types::Value {
+            kind: Some(prost_types::value::Kind::StringValue(origin.to_owned())),
+        };
+        Some(prost_types::Struct {
+            fields: [("origin".to_owned(), value)].into(),
+        })
+    };
+    let request = |origin: &str| pb::RequestApprovalRequest {
+        project_id: bench.world.project_id.to_string(),
+        query: Some(pb::request_approval_request::Query::QueryText(text.to_owned())),
+        parameters: of(origin),
+        ..pb::RequestApprovalRequest::default()
+    };
+    let ask = async |origin: &str| {
+        let mut queries = analyst.queries.clone();
+        let answer = queries.request_approval(request(origin)).await.unwrap();
+        let [approval] = answer.into_inner().approvals.try_into().unwrap();
+        approval
+    };
+    let jfk = ask("JFK").await;
+    assert_eq!((&jfk.parameters, jfk.query_text.as_str()), (&of("JFK"), text));
+    assert_eq!(ask("JFK").await.id, jfk.id, "to ask again is to ask once");
+    let ewr = ask("EWR").await;
+    assert_ne!(ewr.id, jfk.id);
+    owner.approve(&jfk.id, &jfk.etag).await.unwrap();
+
+    let job = analyst.start_with(text, of("JFK")).await.unwrap();
+    assert_eq!(analyst.end(&job.id).await.state(), QueryJobState::Done);
+    for other in [of("EWR"), of("jfk"), of("JFK ")] {
+        let refused = analyst.start_with(text, other).await.unwrap_err();
+        assert_eq!(reason(&refused), "QUERY_REFUSED", "{refused:?}");
+    }
+    // The value in its place is another text.
+    let literal = text.replace("$origin", "'JFK'");
+    assert!(!analyst.check(&literal).await.unwrap().allowed);
+}

@@ -99,7 +99,7 @@ async fn runs_at_once_share_the_last_uses() {
         .map(|n| format!("SELECT count(*) + {n} AS n FROM alliance.flights"))
         .collect();
     let started = futures::future::join_all(texts.iter().map(|text| analyst.start(text))).await;
-    let mut done = 0;
+    let (mut done, mut refused_runs) = (0, 0);
     for job in started {
         match job {
             Ok(job) => {
@@ -109,12 +109,20 @@ async fn runs_at_once_share_the_last_uses() {
                 } else {
                     assert_eq!(error(&job, "reason"), "BUDGET_SPENT");
                     assert_eq!(job.violations[0].code(), pb::ViolationCode::BudgetSpent);
+                    refused_runs += 1;
                 }
             }
             Err(refused) => assert_eq!(reason(&refused), "BUDGET_SPENT"),
         }
     }
     assert_eq!(done, 3);
+    // The owner is told of each run, and of what was refused before there was one of nothing.
+    let told = bench.as_alliance().releases().await;
+    let of = |outcome| told.iter().filter(|it| it.outcome() == outcome).count();
+    assert_eq!(of(pb::ReleaseOutcome::Released), 3);
+    assert_eq!(of(pb::ReleaseOutcome::Refused), refused_runs);
+    assert_eq!(told.len(), 3 + refused_runs);
+    assert!(analyst.releases().await.is_empty());
     assert_eq!(
         bench
             .sql
@@ -263,4 +271,24 @@ async fn a_ledger_comes_page_by_page() {
         .map(|it| it.query_job_id)
         .collect();
     assert_eq!((seen.len(), seen), (3, all));
+}
+
+#[tokio::test]
+async fn a_scope_is_charged_and_another_renews_nothing() {
+    let bench = Bench::new().await;
+    bench.allow_uses(3, BudgetWindow::Ever).await;
+    bench.scope_uses("fleet").await;
+    let analyst = bench.as_registry();
+    let checked = analyst.check(COUNT).await.unwrap();
+    let parts = checked.effective_policy.unwrap().parts;
+    let scope = parts.iter().find(|part| part.part == "budget_scope");
+    assert_eq!(scope.unwrap().tables, ["alliance.flights"]);
+    analyst.rows(COUNT).await;
+    let charged = "SELECT budget_scope || ' ' || table_name FROM budget_ledger";
+    assert_eq!(bench.sql.value(charged).await.unwrap(), "fleet alliance.flights");
+    bench.scope_uses("another").await;
+    let [budget] = analyst.budget(bench.flights().id).await.try_into().unwrap();
+    assert_eq!((budget.limit, budget.used), (3.0, 1.0));
+    let checked = analyst.check(TWICE).await.unwrap();
+    assert_eq!((checked.costs[0].amount, checked.costs[0].remaining), (2.0, 2.0));
 }

@@ -116,14 +116,39 @@ async fn what_depends_on_the_time_is_asked_anew() {
     for text in [
         "SELECT now() AS at, count(*) AS n FROM registry.planes",
         "SELECT random() AS x FROM registry.planes LIMIT 1",
-        "SELECT count(*) AS n FROM registry.planes WHERE current_date > DATE '2000-01-01'",
-        "SELECT n, current_date AS at FROM (SELECT count(*) AS n FROM alliance.flights) released",
+        "SELECT n, now() AS at FROM (SELECT count(*) AS n FROM alliance.flights) released",
+        "SELECT count(*) AS n FROM alliance.flights WHERE now() > TIMESTAMP '2000-01-01 00:00:00'",
         // No table, nothing to keep.
         "SELECT 1 AS one",
     ] {
         assert!(!is_hit(&analyst, text).await);
         assert!(!is_hit(&analyst, text).await, "{text}");
     }
+}
+
+#[tokio::test]
+async fn a_run_has_one_instant_whichever_attempt_and_plan_it_is() {
+    let bench = Bench::new().await;
+    let analyst = bench.as_registry();
+    let text = "SELECT r.at = now() AS same, now() AS at, current_date AS day
+                FROM (SELECT now() AS at, count(*) AS n FROM alliance.flights GROUP BY now()) r";
+    let job = analyst.run(text).await;
+    assert_eq!(job.state(), QueryJobState::Done, "{job:?}");
+    let asked = format!(
+        "SELECT options ->> 'now' FROM query_run WHERE job_id = '{}'",
+        job.id
+    );
+    let asked = bench.sql.value(&asked).await.unwrap();
+    let read = analyst
+        .read(&job.id, pb::ResultFormat::Json, 0, None)
+        .await
+        .unwrap();
+    let rows = format!("{:?}", read.rows);
+    let (second, day) = (&asked[..19], &asked[..10]);
+    assert!(
+        rows.contains("true") && rows.contains(second) && rows.contains(&format!("\"{day}\"")),
+        "{asked}: {rows}"
+    );
 }
 
 #[tokio::test]

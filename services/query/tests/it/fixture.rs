@@ -223,6 +223,14 @@ impl Bench {
         .await;
     }
 
+    /// The alliance counts the uses of its flights under a scope.
+    pub(crate) async fn scope_uses(&self, scope: &str) {
+        self.add_to_policy("budget_scope", json!(scope), |policy| {
+            policy.budget_scope = Some(scope.to_owned());
+        })
+        .await;
+    }
+
     /// The alliance wants to approve each query over its flights.
     pub(crate) async fn ask_for_approvals(&self) {
         self.add_to_policy("approval", json!("approved"), |policy| {

@@ -390,3 +390,54 @@ async fn lists_of_queries_are_filtered_and_ordered() {
     let wrong = bench.as_registry().jobs.list_query_jobs(wrong).await.unwrap_err();
     assert_eq!(fields(&wrong), ["filter", "order_by", "page_size"]);
 }
+
+#[tokio::test]
+async fn what_a_project_asks_is_told_part_by_part() {
+    let bench = Bench::new().await;
+    bench.ask_for_approvals().await;
+    let ask = async |caller: &crate::clients::Caller, table_ids: Vec<String>| {
+        let request = pb::GetEffectivePolicyRequest {
+            project_id: bench.world.project_id.to_string(),
+            table_ids,
+        };
+        let mut queries = caller.queries.clone();
+        queries
+            .get_effective_policy(request)
+            .await
+            .map(tonic::Response::into_inner)
+    };
+    let flights = bench.flights().id.to_string();
+    let analyst = bench.as_registry();
+    let held = ask(&analyst, vec![]).await.unwrap();
+    let names: Vec<_> = held.tables.iter().map(|table| table.name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["alliance.flights"],
+        "own tables ask nothing of their owner"
+    );
+    let policy = held.effective_policy.clone().unwrap();
+    assert_eq!((policy.min_units, policy.approval_required), (MIN_UNITS, true));
+    let part = policy
+        .parts
+        .iter()
+        .find(|part| part.part == "threshold.min_units");
+    assert_eq!(part.unwrap().tables, ["alliance.flights"]);
+    assert_eq!(ask(&analyst, vec![flights.clone()]).await.unwrap(), held);
+
+    // To its owner the table is its own, and nobody else's answers it; others are told of nothing.
+    let owner = bench.as_alliance();
+    assert_eq!(
+        ask(&owner, vec![]).await.unwrap(),
+        pb::GetEffectivePolicyResponse::default()
+    );
+    assert_eq!(
+        ask(&owner, vec![flights.clone()]).await.unwrap_err().code(),
+        Code::NotFound
+    );
+    let stranger = ask(&bench.as_stranger(), vec![]).await.unwrap_err();
+    assert_eq!(stranger.code(), Code::NotFound);
+    let wrong = ask(&analyst, vec![flights.clone(), flights, "x".to_owned()])
+        .await
+        .unwrap_err();
+    assert_eq!(fields(&wrong), ["table_ids[1]", "table_ids[2]"]);
+}

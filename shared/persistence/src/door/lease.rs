@@ -10,7 +10,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::JobKind;
-use super::release::{FailedRead, record_failure};
+use super::release::{Unreleased, record_end};
 use crate::failure::Failure;
 use crate::{Conn, Database};
 
@@ -144,11 +144,11 @@ impl Database {
         lease: &Lease,
         error: Value,
         details: Value,
-        read: Option<FailedRead>,
+        unreleased: Option<Unreleased>,
     ) -> Result<()> {
         self.transaction(ctx, async |conn| {
-            if let Some(read) = &read {
-                record_failure(lease, read, conn).await?;
+            if let Some(unreleased) = &unreleased {
+                record_end(lease, unreleased, conn).await?;
             }
             fail(lease, &error, Some(&details), conn).await
         })

@@ -21,11 +21,11 @@ pub use job::{Claim, ClaimedJob, ImportCommit, NewFile, Sweep, Swept};
 pub use job_queue::JobQueue;
 pub use lease::{Lease, LeaseState};
 pub use participant::{InvitationRow, PartnerName};
-pub use release::{CheckedTable, FailedRead, Release, ReleasedGroups};
+pub use release::{CheckedTable, Release, ReleasedGroups, Unreleased};
 pub use resolve::{ResolvedTable, ResolvedVersion};
 
 /// The doors by name and the roles that may use them.
-pub const DOORS: [(&str, &[crate::DbRole]); 17] = {
+pub const DOORS: [(&str, &[crate::DbRole]); 19] = {
     use crate::DbRole::{Catalog, Identity, Query, QueryWorker, Transfer, TransferWorker};
     [
         ("accept", &[Catalog]),
@@ -38,6 +38,8 @@ pub const DOORS: [(&str, &[crate::DbRole]); 17] = {
         ("leave", &[Catalog]),
         ("partner_names", &[Catalog]),
         ("purge", &[Catalog, Identity, Query]),
+        ("note_reads", &[QueryWorker]),
+        ("record_end", &[QueryWorker]),
         ("record_failure", &[QueryWorker]),
         ("release", &[QueryWorker]),
         ("resolve_principal", &[Identity]),

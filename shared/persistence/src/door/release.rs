@@ -59,11 +59,13 @@ pub struct ReleasedGroups {
     pub suppressed: i64,
 }
 
-/// What owners may know of a run that read and failed.
+/// What owners may know of a run that ended without a release.
 #[derive(Clone, Debug)]
-pub struct FailedRead {
+pub struct Unreleased {
     pub tables: Vec<CheckedTable>,
     pub normalized_query: String,
+    /// Whether it had begun to read.
+    pub read: bool,
 }
 
 door! {
@@ -75,14 +77,42 @@ door! {
 }
 
 door! {
-    RecordFailure {
+    RecordEnd {
+        job_id: Uuid => SqlUuid, worker: String => Text, attempt: i32 => Integer, tables: Value => Jsonb,
+        normalized_query: String => Text, outcome: &'static str => Text,
+    }
+    "SELECT true FROM record_end(" .. ")" -> Bool
+}
+
+door! {
+    NoteReads {
         job_id: Uuid => SqlUuid, worker: String => Text, attempt: i32 => Integer, tables: Value => Jsonb,
         normalized_query: String => Text,
     }
-    "SELECT true FROM record_failure(" .. ")" -> Bool
+    "SELECT true FROM note_reads(" .. ")" -> Bool
 }
 
 impl Database {
+    /// Notes what a run is about to read, for the owners of it should the run be cancelled.
+    ///
+    /// FAILED_PRECONDITION where the job has ended or is held by another.
+    pub async fn query_note_reads(
+        &self,
+        ctx: &Ctx,
+        lease: &Lease,
+        tables: &[CheckedTable],
+        normalized_query: &str,
+    ) -> Result<()> {
+        let door = NoteReads {
+            job_id: lease.job_id,
+            worker: lease.holder.clone(),
+            attempt: lease.attempt,
+            tables: json!(tables),
+            normalized_query: normalized_query.to_owned(),
+        };
+        answer(self.fetch_one::<_, bool>(ctx, door).await).map(|_| ())
+    }
+
     /// Stores where the result is, writes the audit of its tables' owners and ends the job.
     ///
     /// FAILED_PRECONDITION where the job has ended (a cancel won) or is held by another, and with the
@@ -106,18 +136,19 @@ impl Database {
     }
 }
 
-/// Notes for owners that a run failed; in the transaction that ends it.
-pub(super) async fn record_failure(
+/// Notes for owners that a run was refused or failed; in the transaction that ends it.
+pub(super) async fn record_end(
     lease: &Lease,
-    read: &FailedRead,
+    unreleased: &Unreleased,
     conn: &mut Conn<'_>,
 ) -> Result<(), Failure> {
-    let door = RecordFailure {
+    let door = RecordEnd {
         job_id: lease.job_id,
         worker: lease.holder.clone(),
         attempt: lease.attempt,
-        tables: json!(read.tables),
-        normalized_query: read.normalized_query.clone(),
+        tables: json!(unreleased.tables),
+        normalized_query: unreleased.normalized_query.clone(),
+        outcome: if unreleased.read { "failed" } else { "refused" },
     };
     door.get_result::<bool>(conn).await?;
     Ok(())

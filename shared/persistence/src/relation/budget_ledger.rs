@@ -5,7 +5,7 @@ use datacovey_error::Result;
 use datacovey_list::{Field, Fields, Kind, Listing, Page};
 use datacovey_types::Ctx;
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Double, Nullable, Text, Timestamp, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Bool, Double, Nullable, Text, Timestamp, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use serde::Serialize;
 use serde_json::Value;
@@ -39,6 +39,8 @@ pub struct BudgetOf {
     pub table_id: Uuid,
     pub owner: Uuid,
     /// The table as `dataset.table`.
+    pub name: String,
+    /// What its policy counts its budgets under.
     pub scope: String,
     /// `access`, `epsilon` or `delta`.
     pub kind: &'static str,
@@ -61,7 +63,7 @@ pub struct BudgetedTable {
     pub table_id: Uuid,
     pub owner: Uuid,
     /// `dataset.table`.
-    pub scope: String,
+    pub name: String,
     pub policy: Option<Value>,
 }
 
@@ -85,7 +87,8 @@ const KINDS: &[(&str, &str)] = &[
 
 door! {
     StateOfBudget {
-        owner: Uuid => SqlUuid, analyst: Uuid => SqlUuid, table_id: Uuid => SqlUuid, scope: String => Text,
+        owner: Uuid => SqlUuid, analyst: Uuid => SqlUuid, table_id: Uuid => SqlUuid,
+        scopes: Vec<String> => Array<Text>,
         kind: &'static str => Text, window: &'static str => Text,
     }
     "SELECT used, resets_at FROM budget_state(" .. ")" -> (Double, Nullable<Timestamp>)
@@ -98,7 +101,7 @@ impl Database {
             owner: budget.owner,
             analyst: ctx.tenant_id(),
             table_id: budget.table_id,
-            scope: budget.scope.clone(),
+            scopes: vec![budget.scope.clone(), budget.name.clone()],
             kind: budget.kind,
             window: budget.window,
         };
@@ -126,7 +129,7 @@ impl Database {
             Ok(BudgetedTable {
                 table_id,
                 owner,
-                scope: format!("{dataset}.{name}"),
+                name: format!("{dataset}.{name}"),
                 policy,
             })
         })

@@ -49,6 +49,8 @@ const OUTCOMES: &[(&str, &str)] = &[
     ("RELEASE_OUTCOME_RELEASED", "released"),
     ("RELEASE_OUTCOME_CACHED", "cached"),
     ("RELEASE_OUTCOME_FAILED", "failed"),
+    ("RELEASE_OUTCOME_REFUSED", "refused"),
+    ("RELEASE_OUTCOME_CANCELLED", "cancelled"),
 ];
 
 impl Database {

@@ -135,10 +135,11 @@ async fn neither_a_new_table_nor_a_new_name_renews_a_budget() {
         .await
         .unwrap();
     let query = world.database.open(DbRole::Query).await;
-    let left = async |table_id, scope: &str| {
+    let left = async |table_id, name: &str, scope: &str| {
         let budget = BudgetOf {
             table_id,
             owner: world.airline.id,
+            name: name.to_owned(),
             scope: scope.to_owned(),
             kind: "access",
             window: "day",
@@ -149,9 +150,13 @@ async fn neither_a_new_table_nor_a_new_name_renews_a_budget() {
             .unwrap()
             .used
     };
-    assert_eq!(left(Uuid::nil(), "air.flights").await, 3.0);
-    assert_eq!(left(world.flights, "air.renamed").await, 3.0);
-    assert_eq!(left(Uuid::nil(), "air.others").await, 0.0);
+    assert_eq!(left(Uuid::nil(), "air.flights", "air.flights").await, 3.0);
+    assert_eq!(left(world.flights, "air.renamed", "air.renamed").await, 3.0);
+    assert_eq!(left(Uuid::nil(), "air.others", "air.others").await, 0.0);
+    // Nor does a scope, whoever has it.
+    assert_eq!(left(world.flights, "air.renamed", "fleet").await, 3.0);
+    assert_eq!(left(Uuid::nil(), "air.flights", "fleet").await, 3.0);
+    assert_eq!(left(Uuid::nil(), "air.others", "air.flights").await, 3.0);
 
     world.admin.act_for(world.airline.id, world.airline.admin).await;
     world
@@ -174,6 +179,58 @@ async fn neither_a_new_table_nor_a_new_name_renews_a_budget() {
         .await
         .unwrap();
     assert_eq!(short.len(), 1);
+}
+
+#[tokio::test]
+async fn tables_of_one_scope_share_its_budget() {
+    let (world, worker) = budgeted().await;
+    let schema = datacovey_testing::schema_of(&["tailnum"]);
+    let more = world
+        .admin
+        .table(world.airline.id, world.dataset, "more", &schema)
+        .await;
+    let scoped = json!({
+        "privacy_unit": "tailnum", "access_budget": {"uses": 3, "window": "day"}, "budget_scope": "fleet",
+    });
+    world
+        .admin
+        .table_policy(world.airline, world.flights, &scoped)
+        .await;
+    world.admin.table_policy(world.airline, more, &scoped).await;
+    let charge = async |flights: i64, others: i64| {
+        let job = job(&world, &worker).await;
+        let tables = [uses(world.flights, 3, flights), uses(more, 1, others)].concat();
+        worker
+            .access_charge(&job.ctx(), &job.lease, &tables)
+            .await
+            .unwrap()
+    };
+    // Together they are more than there is, and each is told so.
+    let short = charge(2, 2).await;
+    let told: Vec<_> = short.iter().map(|it| (it.table.as_str(), it.uses)).collect();
+    assert_eq!(told, [("air.flights", 4), ("air.more", 4)]);
+    assert_eq!(used(&world).await, "0");
+    assert_eq!(charge(1, 1).await, []);
+    let names =
+        "SELECT string_agg(budget_scope || ' ' || table_name, ', ' ORDER BY table_name) FROM budget_ledger";
+    assert_eq!(
+        world.admin.value(names).await.unwrap(),
+        "fleet air.flights, fleet air.more"
+    );
+    assert_eq!(
+        charge(0, 2).await.len(),
+        2,
+        "what one has used is used for the other"
+    );
+    assert_eq!(charge(0, 1).await, []);
+    // A scope that is left takes along what was used of it.
+    set_budget(&world, world.flights, 1).await;
+    let job = job(&world, &worker).await;
+    let short = worker
+        .access_charge(&job.ctx(), &job.lease, &uses(world.flights, 4, 1))
+        .await
+        .unwrap();
+    assert_eq!((short.len(), short[0].used), (1, 1.0));
 }
 
 #[tokio::test]

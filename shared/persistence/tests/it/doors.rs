@@ -119,6 +119,14 @@ async fn doors_open_to_their_role_only() {
             "SELECT record_failure(gen_random_uuid(), 'w', 1, '[]', '')".to_owned(),
         ),
         (
+            "record_end",
+            "SELECT record_end(gen_random_uuid(), 'w', 1, '[]', '', 'failed')".to_owned(),
+        ),
+        (
+            "note_reads",
+            "SELECT note_reads(gen_random_uuid(), 'w', 1, '[]', '')".to_owned(),
+        ),
+        (
             "table_versions_in_sight",
             "SELECT * FROM table_versions_in_sight(gen_random_uuid(), 1, 1)".to_owned(),
         ),

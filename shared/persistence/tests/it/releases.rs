@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use datacovey_error::ErrorReason;
 use datacovey_persistence::{
-    CheckedTable, DbRole, FailedRead, JobKind, Release, ReleasedGroups, Sweep, Swept, utc_now,
+    CheckedTable, DbRole, JobKind, Release, ReleasedGroups, Sweep, Swept, Unreleased, utc_now,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -464,9 +464,10 @@ async fn a_failure_is_told_to_an_owner_whose_tables_are_all_that_was_read() {
     for tables in [[flights.clone(), vec![planes]].concat(), flights] {
         world.admin.query_job(world.registry, world.query).await;
         let job = claimed(&worker, JobKind::Query).await;
-        let read = FailedRead {
+        let read = Unreleased {
             tables,
             normalized_query: "SELECT 1".to_owned(),
+            read: true,
         };
         let error = json!({"reason": "QUERY_FAILED"});
         worker
@@ -487,4 +488,73 @@ async fn a_failure_is_told_to_an_owner_whose_tables_are_all_that_was_read() {
     let owner = world.airline_as("datacovey_query").await;
     let audit = "SELECT outcome, released_groups, coalesce(suppressed_groups::text, '-') FROM release_audit";
     assert_eq!(owner.rows(audit).await.unwrap(), [["failed", "0", "-"]]);
+}
+
+#[tokio::test]
+async fn refusals_and_cancels_are_told_as_failures_are() {
+    let world = World::new().await;
+    let worker = world.database.open(DbRole::QueryWorker).await;
+    let client = world.database.open(DbRole::Query).await;
+    let flights = flights_release(&world, Some(1)).tables;
+    let planes = CheckedTable {
+        table_id: world.planes,
+        policy_version: None,
+        uses: 0,
+    };
+    let with_own = [flights.clone(), vec![planes]].concat();
+    let next = async || {
+        world.admin.query_job(world.registry, world.query).await;
+        claimed(&worker, JobKind::Query).await
+    };
+    for tables in [&with_own, &flights] {
+        let job = next().await;
+        let refused = Unreleased {
+            tables: tables.clone(),
+            normalized_query: "SELECT 1".to_owned(),
+            read: false,
+        };
+        let error = json!({"reason": "BUDGET_SPENT"});
+        worker
+            .query_fail(&job.ctx(), &job.lease, error, json!({}), Some(refused))
+            .await
+            .unwrap();
+        // Cancelled before it reads, and after.
+        for reads in [false, true] {
+            let job = next().await;
+            if reads {
+                worker
+                    .query_note_reads(&job.ctx(), &job.lease, tables, "SELECT 2")
+                    .await
+                    .unwrap();
+            }
+            let ctx = world.registry.ctx();
+            client.query_job_cancel(&ctx, job.lease.job_id).await.unwrap();
+            client.query_job_cancel(&ctx, job.lease.job_id).await.unwrap();
+            let late = worker
+                .query_note_reads(&job.ctx(), &job.lease, tables, "SELECT 3")
+                .await;
+            assert_eq!(late.unwrap_err().reason(), ErrorReason::WrongState);
+        }
+    }
+    let audit = "SELECT outcome, normalized_query, released_groups, coalesce(suppressed_groups::text, '-')
+                 FROM release_audit ORDER BY created_at";
+    let told = [
+        ["refused", "SELECT 1", "0", "-"],
+        ["cancelled", "SELECT 2", "0", "-"],
+    ];
+    assert_eq!(
+        world
+            .airline_as("datacovey_query")
+            .await
+            .rows(audit)
+            .await
+            .unwrap(),
+        told
+    );
+    for other in [
+        world.registry_as("datacovey_query").await,
+        world.stranger_as("datacovey_query").await,
+    ] {
+        assert!(other.rows(audit).await.unwrap().is_empty());
+    }
 }

@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CaseWhen, CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query, Value, VisitMut,
-    VisitorMut,
+    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query, TimezoneInfo, Value,
+    VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
@@ -30,7 +30,7 @@ pub(super) fn instead_of(name: &str) -> Option<&'static str> {
         ("date_add", "date + INTERVAL '1 day'"),
         (
             "date_diff",
-            "DATE_DIFF(later, earlier, DAY, MONTH, QUARTER or YEAR) of plain columns",
+            "DATE_DIFF(later, earlier, DAY, ISOWEEK, MONTH, QUARTER or YEAR) of plain columns",
         ),
         ("date_sub", "date - INTERVAL '1 day'"),
         (
@@ -57,7 +57,10 @@ pub(super) fn instead_of(name: &str) -> Option<&'static str> {
         ("rand", "no function that gives another value each time"),
         ("regexp_contains", "LIKE"),
         ("safe_divide", "SAFE_DIVIDE(a, b)"),
-        ("timestamp_diff", "DATE_DIFF(later, earlier, DAY)"),
+        (
+            "timestamp_diff",
+            "TIMESTAMP_DIFF(later, earlier, DAY, HOUR, MINUTE or SECOND)",
+        ),
         ("to_json_string", "the columns themselves"),
     ];
     if name.starts_with("safe.") {
@@ -143,7 +146,20 @@ fn call(function: &Function) -> Option<Expr> {
             let unit = calendar_unit(unit)?;
             Some(of("date_trunc", vec![text(unit), moment.clone()]))
         }
-        ("date_diff", [later, earlier, Expr::Identifier(unit)]) => difference(later, earlier, unit),
+        ("date_diff" | "datetime_diff", [later, earlier, Expr::Identifier(unit)])
+            if calendar_unit(unit).is_some() =>
+        {
+            boundaries(later, earlier, calendar_unit(unit)?)
+        }
+        ("date_diff" | "datediff", [unit, earlier, later]) => boundaries(later, earlier, unit_word(unit)?),
+        ("timestamp_diff" | "timestampdiff", [later, earlier, Expr::Identifier(unit)])
+            if calendar_unit(unit).is_some() =>
+        {
+            whole_units(later, earlier, calendar_unit(unit)?)
+        }
+        ("timestampdiff", [Expr::Identifier(unit), earlier, later]) => {
+            whole_units(later, earlier, calendar_unit(unit)?)
+        }
         _ => None,
     }
 }
@@ -178,18 +194,53 @@ pub(super) fn cuts_to_sunday(function: &Function) -> bool {
     name == "date_trunc" && unit.quote_style.is_none() && unit.value == "WEEK"
 }
 
-/// Whole units of the calendar between two dates.
-fn difference(later: &Expr, earlier: &Expr, unit: &Ident) -> Option<Expr> {
+/// A unit that is written before what it is of: as a word, or as a text.
+fn unit_word(unit: &Expr) -> Option<&'static str> {
+    match unit {
+        Expr::Identifier(unit) => calendar_unit(unit),
+        Expr::Value(value) => match &value.value {
+            // Here a week begins on Monday, as everywhere but in that one dialect.
+            Value::SingleQuotedString(text) if text.eq_ignore_ascii_case("week") => Some("week"),
+            Value::SingleQuotedString(text) => calendar_unit(&Ident::new(text)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Microseconds of the units that are all of one length.
+const LENGTHS: [(&str, &str); 5] = [
+    ("second", "1000000"),
+    ("minute", "60000000"),
+    ("hour", "3600000000"),
+    ("day", "86400000000"),
+    ("week", "604800000000"),
+];
+
+fn length(unit: &str) -> Option<&'static str> {
+    LENGTHS
+        .iter()
+        .find(|(known, _)| *known == unit)
+        .map(|(_, length)| *length)
+}
+
+/// How often a unit of the calendar begins between two moments.
+fn boundaries(later: &Expr, earlier: &Expr, unit: &str) -> Option<Expr> {
     let part = |unit: &str, of_date: &Expr| of("date_part", vec![text(unit), of_date.clone()]);
     let sum = |year: Expr, per_year: &str, rest: Expr| {
         let years = nested(year, BinaryOperator::Multiply, number(per_year));
         nested(years, BinaryOperator::Plus, rest)
     };
-    let count: Box<dyn Fn(&Expr) -> Expr> = match calendar_unit(unit)? {
-        "day" => Box::new(|date| {
-            let days = nested(part("epoch", date), BinaryOperator::Divide, number("86400.0"));
-            of("floor", vec![days])
-        }),
+    if unit == "day" {
+        let day = |moment: &Expr| cast(moment.clone(), DataType::Date);
+        let days = nested(day(later), BinaryOperator::Minus, day(earlier));
+        return Some(cast(days, DataType::BigInt(None)));
+    }
+    if let Some(length) = length(unit) {
+        let cut = |moment: &Expr| of("date_trunc", vec![text(unit), moment.clone()]);
+        return Some(quotient(&cut(later), &cut(earlier), length));
+    }
+    let count: Box<dyn Fn(&Expr) -> Expr> = match unit {
         "year" => Box::new(|date| part("year", date)),
         "month" => Box::new(|date| sum(part("year", date), "12", part("month", date))),
         "quarter" => Box::new(|date| sum(part("year", date), "4", part("quarter", date))),
@@ -203,6 +254,22 @@ fn difference(later: &Expr, earlier: &Expr, unit: &Ident) -> Option<Expr> {
     }
     let difference = nested(count(later), BinaryOperator::Minus, count(earlier));
     Some(cast(difference, DataType::BigInt(None)))
+}
+
+/// How many whole units lie between two moments.
+fn whole_units(later: &Expr, earlier: &Expr, unit: &str) -> Option<Expr> {
+    Some(quotient(later, earlier, length(unit).filter(|_| unit != "week")?))
+}
+
+/// Microseconds between two moments, divided without a rest.
+fn quotient(later: &Expr, earlier: &Expr, length: &str) -> Expr {
+    let moment = |moment: &Expr| {
+        let micros = DataType::Timestamp(Some(6), TimezoneInfo::None);
+        cast(moment.clone(), micros)
+    };
+    let difference = nested(moment(later), BinaryOperator::Minus, moment(earlier));
+    let micros = cast(difference, DataType::BigInt(None));
+    nested(micros, BinaryOperator::Divide, number(length))
 }
 
 fn arguments(arguments: &FunctionArguments) -> Option<Vec<Expr>> {

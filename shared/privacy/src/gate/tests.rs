@@ -4,6 +4,7 @@ fn codes(sql: &str) -> Vec<String> {
     let catalog = Catalog {
         analyst: uuid::Uuid::nil(),
         tables: Vec::new(),
+        now: 0,
     };
     match admit(sql, &Parameters::new(), &catalog, &Limits::default()) {
         Ok(_) => Vec::new(),
@@ -31,6 +32,7 @@ fn every_violation_is_told_at_once_with_its_place() {
     let catalog = Catalog {
         analyst: uuid::Uuid::nil(),
         tables: Vec::new(),
+        now: 0,
     };
     let sql = "SELECT __x\nFROM a.b TABLESAMPLE (10)\nFOR UPDATE";
     let found = admit(sql, &Parameters::new(), &catalog, &Limits::default())

@@ -8,6 +8,7 @@
 mod absent;
 mod failure;
 mod functions;
+mod instant;
 mod presence;
 mod provider;
 mod source;
@@ -52,6 +53,7 @@ pub(crate) fn plan(query: Query, catalog: &Catalog, limits: &Limits) -> Result<L
         .sql_statement_to_plan(Statement::Query(Box::new(query)))
         .map_err(failed)?;
     bounded(&plan, limits)?;
+    let plan = instant::bind(plan, catalog.now).map_err(failed)?;
     let config = Arc::new(ConfigOptions::default());
     let plan = Analyzer::new()
         .execute_and_check(plan, &config, |_, _| {})

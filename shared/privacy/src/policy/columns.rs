@@ -130,6 +130,8 @@ impl Check<'_> {
                 at(".bounds"),
                 "the lower bound must be below the upper one, both within ±10^15",
             );
+            let holds = !data_type.is_integer() || low.ceil() <= high.floor();
+            self.require(!good || holds, at(".bounds"), "no whole number lies between them");
         }
         if let Some(scale) = part.scale {
             self.require(

@@ -52,6 +52,10 @@ pub struct Policy {
     /// How often a tenant may release from the table.
     #[serde(skip_serializing_if = "is_default")]
     pub access_budget: Option<AccessBudget>,
+    /// What budgets are counted under: tables of one owner that name the same share them. Without it the table's name,
+    /// as `dataset.table`. A table that is made anew, or is given another name or scope, has what it had.
+    #[serde(skip_serializing_if = "is_default")]
+    pub budget_scope: Option<String>,
     /// Whether analysts may list the rows of their own that overlap.
     #[serde(skip_serializing_if = "is_default")]
     pub overlap_list: bool,
@@ -118,7 +122,7 @@ pub struct ColumnPolicy {
     /// The finest step of a dimension.
     #[serde(default, skip_serializing_if = "is_default")]
     pub step: Option<Step>,
-    /// Lower and upper bound of a measure.
+    /// Lower and upper bound of a measure. To queries of others a value beyond them is the bound.
     #[serde(default, skip_serializing_if = "is_default")]
     pub bounds: Option<[f64; 2]>,
     /// Decimals kept of a measure that is stored as a floating-point number; 6 where it is not given.
@@ -340,6 +344,7 @@ impl Default for Policy {
             threshold: Threshold::default(),
             differential_privacy: None,
             access_budget: None,
+            budget_scope: None,
             overlap_list: false,
             analysts: BTreeSet::new(),
             approval: Approval::default(),

@@ -35,6 +35,7 @@ fn full() -> Value {
             "epsilon_budget": {"tenant": 20.0, "total": 100.0}, "delta_budget": 1e-4, "window": "month",
         },
         "access_budget": {"uses": 100, "window": "day"},
+        "budget_scope": "customers of all shops",
         "overlap_list": true,
         "analysts": ["0190c6a2-0000-7000-8000-000000000001"],
         "approval": "approved",
@@ -107,6 +108,7 @@ fn every_contradiction_is_told_at_once() {
         "functions": ["sqrt"],
         "threshold": {"min_units": 1, "max_share": 0.0, "round_to": 0},
         "access_budget": {"uses": 0, "window": "day"},
+        "budget_scope": " of\nnothing",
         "differential_privacy": {
             "epsilon_per_query": 0.0, "delta_per_query": 1.0, "max_groups": 0, "max_rows": 0,
             "epsilon_budget": {"tenant": -1.0, "total": -2.0}, "delta_budget": 0.5, "window": "ever",
@@ -120,6 +122,7 @@ fn every_contradiction_is_told_at_once() {
         [
             "access_budget.uses",
             "aggregates",
+            "budget_scope",
             "columns.age.identity",
             "columns.age.min_units",
             "columns.age.use",
@@ -254,4 +257,36 @@ fn a_parent_is_named_by_its_table_and_a_key_that_this_table_has() {
         let parts = policy.privacy_unit.as_ref().and_then(PrivacyUnit::parent);
         assert_eq!(parts.is_some(), message != Some("give table.column"), "{via}");
     }
+}
+
+#[test]
+fn a_scope_is_of_a_budget() {
+    let mut policy = json!({
+        "privacy_unit": "email", "columns": {"email": {"use": ["join"], "identity": "email"}},
+        "budget_scope": "fleet",
+    });
+    assert_eq!(refused(&policy), ["budget_scope"]);
+    policy["access_budget"] = json!({"uses": 1, "window": "day"});
+    assert!(refused(&policy).is_empty());
+    policy["budget_scope"] = json!("x".repeat(512));
+    assert_eq!(refused(&policy), ["budget_scope"]);
+    assert_eq!(
+        refused(&json!({"reference": true, "budget_scope": "fleet"})),
+        ["budget_scope"]
+    );
+}
+
+#[test]
+fn bounds_of_whole_numbers_hold_one() {
+    let bounds = |bounds: [f64; 2]| {
+        refused(&json!({
+            "privacy_unit": "email",
+            "columns": {
+                "email": {"use": ["join"], "identity": "email"},
+                "age": {"use": ["measure"], "bounds": bounds},
+            },
+        }))
+    };
+    assert_eq!(bounds([0.2, 0.8]), ["columns.age.bounds"]);
+    assert!(bounds([0.2, 1.0]).is_empty());
 }

@@ -9,6 +9,9 @@ use super::{
 use crate::catalog::CatalogColumn;
 use crate::total;
 
+/// Characters of the name of a budget's scope: those of a dataset, a dot, and those of a table.
+const MAX_SCOPE: usize = 511;
+
 /// A part of a policy that cannot be accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyViolation {
@@ -88,6 +91,7 @@ impl Check<'_> {
             ("threshold", p.threshold == bare.threshold),
             ("differential_privacy", p.differential_privacy.is_none()),
             ("access_budget", p.access_budget.is_none()),
+            ("budget_scope", p.budget_scope.is_none()),
             ("overlap_list", !p.overlap_list),
             ("analysts", p.analysts.is_empty()),
             ("approval", p.approval == bare.approval),
@@ -247,6 +251,24 @@ impl Check<'_> {
     fn budgets(&mut self) {
         if let Some(budget) = self.policy.access_budget {
             self.require(budget.uses >= 1, "access_budget.uses", "must be 1 or more");
+        }
+        if let Some(scope) = &self.policy.budget_scope {
+            let good = (1..=MAX_SCOPE).contains(&scope.chars().count())
+                && scope.trim() == scope
+                && !scope.chars().any(char::is_control);
+            self.require(
+                good,
+                "budget_scope",
+                format!(
+                    "must be 1 to {MAX_SCOPE} characters, without spaces around them or control characters"
+                ),
+            );
+            let counted = self.policy.access_budget.is_some() || self.policy.differential_privacy.is_some();
+            self.require(
+                counted,
+                "budget_scope",
+                "is what a budget is counted under, and the policy sets none",
+            );
         }
         let Some(DifferentialPrivacy {
             epsilon_per_query,

@@ -1,14 +1,14 @@
 //! Classes of units that are not in every row, and the parts of rows with and without a match.
 
 use datafusion::error::Result;
-use datafusion::functions_aggregate::expr_fn::sum;
+use datafusion::functions_aggregate::expr_fn::{max, sum};
 use datafusion::logical_expr::expr_fn::{col, when};
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
+use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, LogicalPlanBuilder, Operator, lit};
 use std::collections::BTreeSet;
 
-use super::Check;
 use super::levels::{count_where, units_where};
 use super::rewrite::{Builder, Levels};
+use super::{Check, Group};
 use crate::typing::{Absence, Lineage, Match, Presence, Restricted, SourceId};
 
 impl Levels {
@@ -31,12 +31,17 @@ impl Levels {
     }
 
     /// Enough units; where a class is not in every row, none as well: how many rows are without it is checked for the
-    /// join or union that left it out.
+    /// join that left it out. In a union it is no secret that a branch has none of a group, but where a list of the
+    /// caller's own chose among its rows: whether there is none of them, or one, would tell who they are (H4).
     pub(super) fn enough(&self, column: usize, min: i64) -> Check {
-        if self.presence == Presence::Always {
-            Check::AtLeast { column, min }
-        } else {
-            Check::NoneOrAtLeast { column, min }
+        match (self.presence, &self.chosen) {
+            (Presence::Always, _) | (_, Some(None)) => Check::AtLeast { column, min },
+            (_, Some(Some(elsewhere))) => Check::AtLeastUnless {
+                column,
+                min,
+                elsewhere: *elsewhere,
+            },
+            (_, None) => Check::NoneOrAtLeast { column, min },
         }
     }
 }
@@ -48,6 +53,44 @@ impl Absence {
         antis
             .filter_map(|m| Some(without(flag(rows, m)?)))
             .reduce(Expr::and)
+    }
+}
+
+impl Builder<'_, '_> {
+    /// Whether the caller chose, by a list of its own, from the branch of a union that a class is of; and where it is
+    /// told which groups cannot have rows of that branch: those whose keys are another's constants.
+    pub(super) fn chosen(
+        &mut self,
+        class: SourceId,
+        second: &mut Vec<Expr>,
+    ) -> Result<Option<Option<usize>>> {
+        let rows = self.question.rows;
+        let members = self.question.classes.get(&class).into_iter().flatten();
+        let members: BTreeSet<SourceId> = members.copied().collect();
+        let chosen = |source| rows.sources.get(source).is_some_and(|state| state.chosen);
+        let Some(branches) = &rows.absence.branches else {
+            return Ok(None);
+        };
+        if !members.iter().any(chosen) {
+            return Ok(None);
+        }
+        let of_class = |(_, sources): &&(usize, BTreeSet<SourceId>)| !sources.is_disjoint(&members);
+        let branch = branches.sources.iter().find(of_class).map(|(branch, _)| *branch);
+        let others = |(index, group): (usize, &Group)| {
+            let constant = Expr::Literal(group.constants.get(&branch?)?.clone(), None);
+            let (left, right) = (Box::new(col(format!("g{index}"))), Box::new(constant));
+            Some(Expr::BinaryExpr(BinaryExpr::new(
+                left,
+                Operator::IsDistinctFrom,
+                right,
+            )))
+        };
+        let elsewhere = self.question.groups.iter().enumerate().filter_map(others);
+        let Some(elsewhere) = elsewhere.reduce(Expr::or) else {
+            return Ok(Some(None));
+        };
+        let elsewhere = max(when(elsewhere, lit(1_i64)).otherwise(lit(0_i64))?);
+        Ok(Some(Some(self.metric(second, elsewhere))))
     }
 }
 

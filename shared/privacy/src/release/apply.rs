@@ -86,6 +86,11 @@ fn kept(release: &Release, rows: &RecordBatch) -> Result<BooleanArray, ReleaseEr
         for check in &release.checks {
             passes &= match check {
                 Check::AtLeast { column, min } => at_least(number(*column, row)?, *min),
+                Check::AtLeastUnless {
+                    column,
+                    min,
+                    elsewhere,
+                } => at_least(number(*column, row)?, *min) || number(*elsewhere, row)?.raw != i256::ZERO,
                 Check::NoneOrAtLeast { column, min } => {
                     let units = number(*column, row)?;
                     units.raw == i256::ZERO || at_least(units, *min)

@@ -21,6 +21,7 @@ mod venn;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -84,6 +85,12 @@ impl Release {
 pub(crate) enum Check {
     /// So many units.
     AtLeast { column: usize, min: i64 },
+    /// So many units, unless the group cannot have any: `elsewhere` is not 0 there.
+    AtLeastUnless {
+        column: usize,
+        min: i64,
+        elsewhere: usize,
+    },
     /// No unit, or so many: two values of one row must not differ by a few.
     NoneOrAtLeast { column: usize, min: i64 },
     /// Some unit in one of these columns.
@@ -189,6 +196,8 @@ pub(crate) struct Group {
     pub(crate) lineage: Lineage,
     /// The branch of a union that it tells.
     pub(crate) fixes: Option<usize>,
+    /// For each branch of a union the constant that it is there.
+    pub(crate) constants: BTreeMap<usize, ScalarValue>,
 }
 
 /// What is to be released.

@@ -135,6 +135,9 @@ pub(super) struct Levels {
     pub(super) presence: Presence,
     pub(super) first: Columns,
     pub(super) second: Vec<Expr>,
+    /// Of a branch of a union from which the caller chose: where it is told that a group can have none of its rows, if
+    /// any key tells.
+    pub(super) chosen: Option<Option<usize>>,
 }
 
 impl<'q, 'a> Builder<'q, 'a> {
@@ -175,7 +178,11 @@ impl<'q, 'a> Builder<'q, 'a> {
                 presence: self.question.rows.presence(*class),
                 first: Columns::new("l"),
                 second: Vec::new(),
+                chosen: None,
             });
+        }
+        for level in &mut classes {
+            level.chosen = self.chosen(level.class, &mut level.second)?;
         }
         let kept = self.kept.take().map(|kept| self.base.add(kept));
         let mut extras = Vec::new();
@@ -197,12 +204,12 @@ impl<'q, 'a> Builder<'q, 'a> {
         // Those who are absent decided nothing about a value but that its rows are there, which is checked above.
         let all_absent = classes.iter().all(|l| l.presence == Presence::Never);
         let counts = |level: &&mut Levels| all_absent || level.presence != Presence::Never;
-        let mut inclusions: Vec<Vec<Expr>> = vec![Vec::new(); classes.len()];
+        let mut inclusions: Vec<Vec<Vec<Expr>>> = vec![Vec::new(); classes.len()];
         for (value, to) in self.question.values.iter().zip(types) {
             let (mut first, mut supported) = (None, Vec::new());
             for (level, inclusion) in classes.iter_mut().filter(counts).zip(&mut inclusions) {
                 let (parts, output) = self.value(level, value, &to, &mut extras)?;
-                inclusion.push(parts.inclusion);
+                inclusion.push(parts.inclusions);
                 supported.push(parts.supported);
                 first = first.or(output);
             }

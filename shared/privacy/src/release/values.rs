@@ -15,8 +15,8 @@ use crate::typing::{Component, Kind, Lineage, Presence};
 
 /// What a value counts or sums, at the first level.
 pub(super) struct Parts {
-    /// Rows that take part; decides whether a unit is in the value at all.
-    pub(super) inclusion: Expr,
+    /// Rows that take part; decides whether a unit is in the value at all. Several where a unit can be in a part of it.
+    pub(super) inclusions: Vec<Expr>,
     /// Rows that contribute something.
     support: Expr,
     /// Position, in the engine's rows, of the number of units that do.
@@ -26,7 +26,7 @@ pub(super) struct Parts {
 impl Parts {
     fn of(rows: Expr) -> Self {
         Self {
-            inclusion: rows.clone(),
+            inclusions: vec![rows.clone()],
             support: rows,
             supported: 0,
         }
@@ -56,7 +56,8 @@ impl Builder<'_, '_> {
             (ValueKind::CountDistinct, Some((argument, column))) => {
                 let rows = level.first.add(count_where(Some(&present(&column, filter)))?);
                 let parts = Parts::of(rows);
-                let output = self.count_distinct(level, value, (argument, column), filter, &parts, extras)?;
+                let output =
+                    self.count_distinct(level, value, (argument, column), filter, &parts.support, extras)?;
                 (parts, output)
             }
             (_, None) => {
@@ -142,13 +143,14 @@ impl Builder<'_, '_> {
             self.product(level, product, &there, lineage)?;
         }
         // A unit's count of nothing is 0, not NULL: it is in a sum of counts by what it adds (H7).
-        let counts = argument
-            .column
-            .measure
-            .as_ref()
-            .is_some_and(|m| m.component == Component::Rows);
+        let zero_is_none = argument.column.measure.as_ref().is_some_and(|m| m.zero_is_none);
         let parts = Parts {
-            inclusion: if counts { support.clone() } else { rows.clone() },
+            inclusions: match kind {
+                _ if !zero_is_none => vec![rows.clone()],
+                ValueKind::Sum => vec![support.clone()],
+                // Beside a mean of those who have something, one of all tells how many have nothing.
+                _ => vec![support.clone(), rows.clone()],
+            },
             support,
             ..Parts::of(rows.clone())
         };
@@ -220,12 +222,12 @@ impl Builder<'_, '_> {
         value: &Value,
         (argument, column): (&Argument, Expr),
         filter: Option<&Expr>,
-        parts: &Parts,
+        rows: &Expr,
         extras: &mut Vec<Extra>,
     ) -> Result<Option<Output>> {
         if self.question.rows.is_unit_of(&argument.column, level.class) {
             // Distinct units: each counts once, so no unit has more than one share of them.
-            let one = level.units_where(Some(parts.inclusion.clone().gt(lit(0_i64))))?;
+            let one = level.units_where(Some(rows.clone().gt(lit(0_i64))))?;
             let count = self.metric(&mut level.second, one);
             #[expect(
                 clippy::cast_possible_truncation,
@@ -250,19 +252,22 @@ impl Builder<'_, '_> {
 
     /// Two values of one row that count, or sum the same column, or have different conditions: the units that are in
     /// one and not in the other are nobody, or enough (H13).
-    pub(super) fn differences(&mut self, level: &mut Levels, inclusions: &[Expr]) -> Result<()> {
+    pub(super) fn differences(&mut self, level: &mut Levels, inclusions: &[Vec<Expr>]) -> Result<()> {
         let values = &self.question.values;
         for (v, one) in values.iter().zip(inclusions) {
             for (w, other) in values.iter().zip(inclusions) {
                 if one == other || !comparable(v, w) {
                     continue;
                 }
-                let apart = one.clone().gt(lit(0_i64)).and(other.clone().eq(lit(0_i64)));
-                let apart = level.units_where(Some(apart))?;
-                let column = self.metric(&mut level.second, apart);
                 let lineage: BTreeSet<_> = v.lineage.union(&w.lineage).cloned().collect();
                 let min = self.min_units(level.class, &lineage);
-                self.push_check(level, Check::NoneOrAtLeast { column, min });
+                let pairs = one.iter().flat_map(|a| other.iter().map(move |b| (a, b)));
+                for (one, other) in pairs.filter(|(one, other)| one != other) {
+                    let apart = one.clone().gt(lit(0_i64)).and(other.clone().eq(lit(0_i64)));
+                    let apart = level.units_where(Some(apart))?;
+                    let column = self.metric(&mut level.second, apart);
+                    self.push_check(level, Check::NoneOrAtLeast { column, min });
+                }
             }
         }
         Ok(())

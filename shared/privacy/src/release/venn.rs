@@ -14,7 +14,8 @@ use std::sync::Arc;
 
 use super::absence::Margin;
 use super::rewrite::{Builder, beside};
-use super::{Check, Output, Question, ValueKind};
+use super::{Check, Output, Question, Value, ValueKind};
+use crate::policy::ColumnUse;
 use crate::typing::{Branches, SourceId, Typer, branch_name};
 use crate::violation::{Violation, ViolationCode};
 
@@ -48,6 +49,17 @@ pub(super) fn admits(typer: &mut Typer<'_>, question: &Question<'_>) -> bool {
         return refuse(
             "Of the individuals of a union only their number is known: COUNT, without FILTER.",
             "COUNT(*), and a UNION ALL of the rows for sums",
+        );
+    }
+    // Of another column it would be another number: of those who have it, or of its values.
+    let of_individuals = |value: &Value| {
+        let argument = value.argument.as_ref();
+        argument.is_none_or(|argument| argument.column.is(ColumnUse::Join))
+    };
+    if branches.distinct && !question.values.iter().all(of_individuals) {
+        return refuse(
+            "Of the individuals of a union all are counted: COUNT(*), or COUNT of the column by which they are distinct.",
+            "GROUP BY the dimension",
         );
     }
     if !branches.distinct && question.values.iter().any(|v| v.kind == ValueKind::CountDistinct) {

@@ -24,6 +24,12 @@ pub(super) struct Key {
 impl Typer<'_> {
     pub(super) fn aggregate(&mut self, aggregate: &Aggregate, mut rows: Restricted) -> Option<Typed> {
         let aggregate = &without_repetition(aggregate);
+        if let Some([distinct, counted]) = self.distinct_first(aggregate, &rows) {
+            return match self.aggregate(&distinct, rows)? {
+                Typed::Restricted(rows) => self.aggregate(&counted, *rows),
+                other => Some(other),
+            };
+        }
         let columns = std::mem::take(&mut rows.columns);
         let scope = Scope {
             schema: aggregate.input.schema(),
@@ -223,6 +229,7 @@ impl Typer<'_> {
                     expr,
                     lineage: key.column.lineage,
                     fixes: key.column.fixes,
+                    constants: key.column.constants,
                 }
             })
             .collect();

@@ -275,6 +275,7 @@ impl<'s> Factors<'s> {
             degree: terms.keys().map(degree).max().unwrap_or(1),
             component,
             conditional: known().any(|m| m.conditional),
+            zero_is_none: known().any(|m| m.zero_is_none),
         })
     }
 }

@@ -2,10 +2,11 @@
 
 use datafusion::common::Column;
 use datafusion::logical_expr::expr::{Between, Case, InList, Like};
-use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, TryCast};
+use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, Operator, TryCast};
 
 use super::Typer;
 use super::coarse::{self, coarse};
+use super::moment::durations;
 use super::types::{ColumnType, Kind, Lineage, Scope};
 use crate::plan::column_position;
 use crate::policy::ColumnUse;
@@ -113,6 +114,12 @@ impl Typer<'_> {
             | Expr::IsNotFalse(inner)
             | Expr::IsNotUnknown(inner) => part(self, inner).map(|inner| rebuild(expr, inner)),
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+                if compares(*op)
+                    && let Some((l, r)) = durations(left, right, scope)
+                {
+                    let compared = Expr::BinaryExpr(BinaryExpr::new(Box::new(l), *op, Box::new(r)));
+                    return self.rewrite(&compared, scope, place, lineage);
+                }
                 let (l, r) = (part(self, left), part(self, right));
                 let (l, r) = (l?, r?);
                 self.operator(*op, l, r, expr, (left, right), scope)
@@ -136,6 +143,12 @@ impl Typer<'_> {
                 low,
                 high,
             }) => {
+                if let (Some((of_low, l)), Some((_, h))) =
+                    (durations(expr, low, scope), durations(expr, high, scope))
+                {
+                    let between = Between::new(Box::new(of_low), *negated, Box::new(l), Box::new(h));
+                    return self.rewrite(&Expr::Between(between), scope, place, lineage);
+                }
                 let (e, l, h) = (part(self, expr), part(self, low), part(self, high));
                 Some(Expr::Between(Between::new(
                     Box::new(e?),
@@ -285,6 +298,11 @@ impl Typer<'_> {
         });
         false
     }
+}
+
+fn compares(op: Operator) -> bool {
+    use Operator::{Eq, Gt, GtEq, Lt, LtEq, NotEq};
+    matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq)
 }
 
 /// Where an expression begins, as far as the planner kept it.

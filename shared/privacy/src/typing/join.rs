@@ -10,7 +10,7 @@ use super::absence::Absence;
 use super::origin::{identity, origins};
 use super::outer::Keeps;
 use super::pairs::Pairs;
-use super::types::{ColumnType, Lineage, Restricted, SourceState, Typed};
+use super::types::{ColumnType, Lineage, Presence, Restricted, SourceState, Typed, unit_of};
 use crate::policy::JoinKind;
 use crate::violation::{Violation, ViolationCode};
 use std::collections::BTreeMap;
@@ -50,6 +50,17 @@ impl<'p> Side<'p> {
 
     pub(super) fn is_open(&self) -> bool {
         self.sources.is_empty()
+    }
+
+    /// Whether each row is an individual's of this source.
+    pub(super) fn is_always_of(&self, source: usize) -> bool {
+        let state = self.sources.get(&source);
+        state.is_some_and(|state| state.presence == Presence::Always)
+    }
+
+    /// Where the unit of a source stands.
+    pub(super) fn unit(&self, source: usize) -> Option<Expr> {
+        unit_of(&self.plan, source).map(Expr::Column)
     }
 
     /// The side as a node of its own.
@@ -175,7 +186,7 @@ impl<'a> Typer<'a> {
             };
         }
         if left.absence.branches.is_some() || right.absence.branches.is_some() {
-            return self.refuse_union_in_join();
+            return self.union_join(join, &left, &right);
         }
         let partners = self.may_meet(&left, &right, &pairs, JoinKind::Inner);
         let unique = self.open_is_unique(&left, &right, &pairs, true);
@@ -188,7 +199,11 @@ impl<'a> Typer<'a> {
         for (l, r) in pairs.identity_columns() {
             equate(&mut left, l, &mut right, r);
         }
+        let by_list = left.is_open() || right.is_open();
         let mut rows = self.joined(join, left, right, &pairs, JoinType::Inner)?;
+        if by_list {
+            rows.choose();
+        }
         for (l, r) in pairs.identity_columns() {
             let same: BTreeSet<usize> = rows.columns[l]
                 .units
@@ -251,10 +266,12 @@ impl<'a> Typer<'a> {
             .map(Expr::Column)
             .collect();
         let ordered = Projection::try_new(visible, Arc::new(rows.plan));
-        Some(Restricted {
+        let mut rows = Restricted {
             plan: LogicalPlan::Projection(self.built(ordered)?),
             ..rows
-        })
+        };
+        rows.share_choice();
+        Some(rows)
     }
 
     /// NULL is no identity: it matches nothing, in set operations too (H12).

@@ -30,6 +30,7 @@ mod presence;
 mod rows;
 mod scan;
 mod semi;
+mod spread;
 mod types;
 mod union;
 mod unit_sum;
@@ -47,6 +48,7 @@ use crate::release::Release;
 use crate::violation::{Violation, ViolationCode, Violations};
 
 pub(crate) use absence::{Absence, Branches, Match, branch_name};
+use spread::is_all_rows;
 use types::Typed;
 pub(crate) use types::{ColumnType, Component, Kind, Lineage, Presence, Restricted, Source, SourceId};
 
@@ -159,6 +161,7 @@ impl<'a> Typer<'a> {
         match plan {
             LogicalPlan::SubqueryAlias(alias) => self.alias(alias, *rows),
             LogicalPlan::Projection(projection) => self.projection(projection, *rows),
+            LogicalPlan::Filter(filter) if is_all_rows(&rows) => self.union_filter(filter, *rows),
             LogicalPlan::Filter(filter) => self.filter(filter, *rows),
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate, *rows),
             LogicalPlan::Sort(_) => self.refuse_below("ORDER BY"),

@@ -48,13 +48,14 @@ impl Typer<'_> {
                     right_before.get_type(scope.schema).ok()?,
                 );
                 let result = original.get_type(scope.schema).ok()?;
-                if matches!(types.1, DataType::Interval(_)) || types.0 == DataType::Date32 {
+                let moment = |t: &DataType| matches!(t, DataType::Date32 | DataType::Timestamp(_, _));
+                if matches!(types.1, DataType::Interval(_)) || moment(&types.0) {
                     let moved = moved(op, (left, right), (&types.0, &types.1));
                     if moved.is_none() {
                         self.refuse_expression(
                             original,
                             "This computation with a date or moment",
-                            "a date minus a date, or plus or minus a literal INTERVAL of up to a century (a year for nanoseconds)",
+                            "a date minus a date, a moment of UTC minus one of the same type, or plus or minus a literal INTERVAL of up to a century (a year for nanoseconds)",
                         );
                     }
                     return moved;

@@ -55,7 +55,7 @@ impl Typer<'_> {
         let unique = self.open_is_unique(&left, &right, &pairs, !anti);
         let fan_out = anti || self.may_multiply(&left, &right, &pairs);
         // Each individual of the other side takes away no more rows than its own key does (H11).
-        let by_unit = !anti || self.matched_units(&right, &pairs).is_some();
+        let by_unit = !anti || self.matched_units(&left, &right, &pairs).is_some();
         if !(partners && unique && fan_out && by_unit) {
             return None;
         }

@@ -3,9 +3,11 @@
 //! There is one row for each individual, and the hidden units tell in which branches it is: a Venn diagram, released
 //! cell by cell.
 
+use datafusion::common::Column;
 use datafusion::functions_aggregate::expr_fn::max;
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Typer;
@@ -55,6 +57,46 @@ impl Typer<'_> {
         branches.of_distinct = false;
         rows.absence.branches = Some(branches);
         Some(Typed::Restricted(Box::new(rows)))
+    }
+
+    /// COUNT(DISTINCT unit) over all rows of a union, as what it is: the number of rows of the presence relation. Beside
+    /// any other value, or in groups that an individual may have rows in several of, it is not that.
+    pub(super) fn distinct_first(
+        &mut self,
+        aggregate: &Aggregate,
+        rows: &Restricted,
+    ) -> Option<[Aggregate; 2]> {
+        let branches = rows.absence.branches.as_ref()?;
+        if branches.distinct || !aggregate.group_expr.is_empty() {
+            return None;
+        }
+        let scope = Scope {
+            schema: aggregate.input.schema(),
+            columns: &rows.columns,
+        };
+        let unit = |expr: &Expr| {
+            let Expr::AggregateFunction(AggregateFunction { func, params }) = expr.clone().unalias() else {
+                return None;
+            };
+            let [Expr::Column(unit)] = params.args.as_slice() else {
+                return None;
+            };
+            let found = scope.column(unit)?;
+            let of_all = rows.is_per_unit(|class| rows.is_unit_of(found, class));
+            (func.name() == "count" && params.distinct && params.filter.is_none() && of_all)
+                .then(|| unit.clone())
+        };
+        let units = aggregate.aggr_expr.iter().map(unit);
+        let units = units.collect::<Option<BTreeSet<Column>>>()?;
+        let keys: Vec<Expr> = units.into_iter().map(Expr::Column).collect();
+        if keys.len() != 1 {
+            return None;
+        }
+        let distinct = Aggregate::try_new(Arc::clone(&aggregate.input), keys, vec![]);
+        let distinct = self.built(distinct)?;
+        let mut counted = aggregate.clone();
+        counted.input = Arc::new(LogicalPlan::Aggregate(distinct.clone()));
+        Some([distinct, counted])
     }
 
     /// MAX or MIN of a dimension, or of a constant, over the branches that an individual is in.

@@ -1,7 +1,8 @@
 //! Scans: whose rows they are, and what of them is there.
 
 use arrow::datatypes::DataType;
-use datafusion::common::{Column, TableReference};
+use datafusion::common::{Column, ScalarValue, TableReference};
+use datafusion::error::Result;
 use datafusion::logical_expr::expr_fn::when;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan, lit};
 use std::collections::BTreeMap;
@@ -60,11 +61,11 @@ impl<'a> Typer<'a> {
         for column in visible_columns(table, policy) {
             let part = &policy.columns[&column.name];
             let value = Expr::Column(Column::new(Some(name.clone()), &column.name));
-            fields.push(match finite(value.clone(), &column.data_type) {
-                Some(finite) => self
-                    .built(finite)?
-                    .alias_qualified(Some(name.clone()), &column.name),
-                None => value,
+            let taken = self.built(taken(&value, &column.data_type, part.bounds))?;
+            fields.push(if taken == value {
+                value
+            } else {
+                taken.alias_qualified(Some(name.clone()), &column.name)
             });
             let is_unit = own_unit == Some(&column.name);
             columns.push(ColumnType::stored(source, &column.name, part, is_unit));
@@ -105,8 +106,55 @@ impl<'a> Typer<'a> {
     }
 }
 
+/// A column as others read it.
+fn taken(value: &Expr, data_type: &DataType, bounds: Option<[f64; 2]>) -> Result<Expr> {
+    let value = match finite(value.clone(), data_type) {
+        Some(finite) => finite?,
+        None => value.clone(),
+    };
+    let (low, high) = match bounds {
+        Some([low, high]) => (
+            bound(low, data_type, f64::ceil),
+            bound(high, data_type, f64::floor),
+        ),
+        None => (None, None),
+    };
+    let at = |bound: ScalarValue| Expr::Literal(bound, None);
+    // NULL is neither below nor above, and stays what it is.
+    match (low.map(at), high.map(at)) {
+        (Some(low), Some(high)) => when(value.clone().lt(low.clone()), low)
+            .when(value.clone().gt(high.clone()), high)
+            .otherwise(value),
+        (Some(low), None) => when(value.clone().lt(low.clone()), low).otherwise(value),
+        (None, Some(high)) => when(value.clone().gt(high.clone()), high).otherwise(value),
+        (None, None) => Ok(value),
+    }
+}
+
+/// The outermost value of the type within a bound; nothing where all values of the type are.
+fn bound(bound: f64, data_type: &DataType, within: fn(f64) -> f64) -> Option<ScalarValue> {
+    let of = |number: f64| ScalarValue::Float64(Some(number)).cast_to(data_type).ok();
+    match data_type {
+        DataType::Float32 | DataType::Float64 => of(bound),
+        whole if whole.is_integer() => of(within(bound)),
+        DataType::Decimal128(digits, scale) => {
+            let raw = within(bound * 10_f64.powi(i32::from(*scale)));
+            if raw.abs() >= 10_f64.powi(i32::from(*digits)) {
+                return None;
+            }
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "bounds are within 10^15, scales at most 10"
+            )]
+            let raw = raw as i128;
+            Some(ScalarValue::Decimal128(Some(raw), *digits, *scale))
+        }
+        _ => None,
+    }
+}
+
 /// NaN and the infinities as NULL: they would carry one row's mark through any sum. `x - x` is 0 for nothing else.
-fn finite(value: Expr, data_type: &DataType) -> Option<datafusion::error::Result<Expr>> {
+fn finite(value: Expr, data_type: &DataType) -> Option<Result<Expr>> {
     let zero = match data_type {
         DataType::Float32 => lit(0.0_f32),
         DataType::Float64 => lit(0.0_f64),

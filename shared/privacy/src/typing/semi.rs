@@ -21,9 +21,17 @@ impl Typer<'_> {
         other: Side<'_>,
         pairs: Pairs,
     ) -> Option<Typed> {
-        let union = kept.absence.branches.is_some() && !pairs.identity.is_empty();
-        if union || other.absence.branches.is_some() {
-            return self.refuse_union_in_join();
+        let left_is_kept = std::ptr::eq(kept.original, join.left.as_ref());
+        match &kept.absence.branches {
+            Some(branches) if !pairs.identity.is_empty() && left_is_kept => {
+                if branches.distinct {
+                    return self.distinct_union_semi_join(join, &other);
+                }
+                return self.union_join(join, &kept, &other);
+            }
+            Some(_) if !pairs.identity.is_empty() => return self.refuse_union_in_join(),
+            _ if other.absence.branches.is_some() => return self.refuse_union_in_join(),
+            _ => {}
         }
         if !other.absence.is_empty() {
             return self.refuse_nested_absence();
@@ -56,6 +64,9 @@ impl Typer<'_> {
         rows.plan = self.join_plan(rows.plan, other.plan, pairs, join_type)?;
         rows.control.extend(pairs.lineage.iter().cloned());
         mark_joined(&mut rows, pairs);
+        if !pairs.identity.is_empty() {
+            rows.choose();
+        }
         Some(Typed::Restricted(Box::new(rows)))
     }
 
@@ -68,7 +79,7 @@ impl Typer<'_> {
         mut other: Side<'_>,
         pairs: &Pairs,
     ) -> Option<Typed> {
-        let matched = self.matched_units(&other, pairs)?;
+        let matched = self.matched_units(&kept, &other, pairs)?;
         let own_rows = kept.is_open() || kept.absence.own_rows;
         for (k, o) in pairs.identity_columns() {
             equate(&mut kept, k, &mut other, o);
@@ -103,6 +114,10 @@ impl Typer<'_> {
         rows.absence.own_rows = own_rows;
         rows.absence.joined_with(&sources.keys().copied().collect());
         rows.sources.extend(sources);
+        if own_rows {
+            rows.choose();
+        }
+        rows.share_choice();
         rows.control.extend(control);
         rows.control.extend(pairs.lineage.iter().cloned());
         mark_joined(&mut rows, pairs);
@@ -113,33 +128,49 @@ impl Typer<'_> {
                 .copied()
                 .collect();
             rows.merge_classes(&same);
+            let by_key = self.same_by_key(&rows.columns[k], &other_columns[o]);
+            rows.merge_classes(&by_key);
             rows.columns[k].units = same;
         }
         self.at_most_twice(&rows)?;
         Some(Typed::Restricted(Box::new(rows)))
     }
 
-    /// For each source of the matched side, the key on the kept side that is its unit.
-    pub(super) fn matched_units(&mut self, other: &Side<'_>, pairs: &Pairs) -> Option<Vec<(usize, Expr)>> {
+    /// For each source of the matched side, what of the kept side is its unit: the key; or, where a child's key meets
+    /// its parent's, the individual of the kept row, whose the matched row is as well.
+    pub(super) fn matched_units(
+        &mut self,
+        kept: &Side<'_>,
+        other: &Side<'_>,
+        pairs: &Pairs,
+    ) -> Option<Vec<(usize, Expr)>> {
         let mut matched = Vec::new();
         for (source, state) in &other.sources {
             let class = state.class;
             let same_class = |s: &usize| other.sources.get(s).is_some_and(|state| state.class == class);
-            let pair = pairs.identity.iter().find(|pair| {
+            let by_unit = pairs.identity.iter().find(|pair| {
                 pair.right
                     .0
                     .and_then(|r| other.columns.get(r))
                     .is_some_and(|column| column.units.iter().any(same_class))
             });
-            let Some(pair) = pair else {
+            let unit = by_unit.map(|pair| pair.left.1.clone()).or_else(|| {
+                pairs.identity_columns().find_map(|(k, o)| {
+                    let same = self.same_by_key(kept.columns.get(k)?, other.columns.get(o)?);
+                    let of_kept = same.iter().find(|s| kept.is_always_of(**s))?;
+                    same.iter().any(same_class).then(|| kept.unit(*of_kept))?
+                })
+            });
+            let Some(unit) = unit else {
                 let table = self.source(*source).table.full_name();
-                let message =
-                    format!("IN, EXISTS, INTERSECT and EXCEPT over {table} must compare its privacy unit.");
+                let message = format!(
+                    "IN, EXISTS, INTERSECT and EXCEPT over {table} must compare its privacy unit, or a key with that of its parent."
+                );
                 let violation = Violation::new(ViolationCode::JoinKey, "H11", message).table(table);
                 self.violations.push(violation.rewrite("an inner join"));
                 return None;
             };
-            matched.push((*source, pair.left.1.clone()));
+            matched.push((*source, unit));
         }
         Some(matched)
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use datafusion::common::{Column, DFSchema, DFSchemaRef};
+use datafusion::common::{Column, DFSchema, DFSchemaRef, ScalarValue};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 
 use super::absence::Absence;
@@ -74,6 +74,8 @@ pub(crate) struct SourceState {
     pub(crate) joined: BTreeSet<String>,
     /// In which rows its unit is there.
     pub(crate) presence: Presence,
+    /// Whether a table of the caller's own decided, by who is in it, which of its rows are there.
+    pub(crate) chosen: bool,
 }
 
 /// In which rows of a node the unit of a source is there.
@@ -91,12 +93,7 @@ pub(crate) enum Presence {
 impl Restricted {
     /// Where the unit of a source stands in the plan.
     pub(crate) fn unit(&self, source: SourceId) -> Option<Column> {
-        let name = unit_name(source);
-        self.plan
-            .schema()
-            .iter()
-            .find(|(_, field)| *field.name() == name)
-            .map(Column::from)
+        unit_of(&self.plan, source)
     }
 
     /// The hidden columns: units in the order of sources, then matches.
@@ -139,6 +136,20 @@ impl Restricted {
             .any(|source| self.sources.get(source).is_some_and(|state| state.class == class))
     }
 
+    /// From now on a table of the caller's own has decided which rows are there.
+    pub(crate) fn choose(&mut self) {
+        for state in self.sources.values_mut() {
+            state.chosen = true;
+        }
+    }
+
+    /// Sources of which one was chosen from all were, once their rows are joined.
+    pub(crate) fn share_choice(&mut self) {
+        if self.sources.values().any(|state| state.chosen) {
+            self.choose();
+        }
+    }
+
     /// From now on the units of the given sources are known to be the same.
     pub(crate) fn merge_classes(&mut self, sources: &BTreeSet<SourceId>) {
         let classes: BTreeSet<SourceId> = sources
@@ -156,6 +167,13 @@ impl Restricted {
             state.class = first;
         }
     }
+}
+
+/// Where the unit of a source stands in a rewritten plan.
+pub(crate) fn unit_of(plan: &LogicalPlan, source: SourceId) -> Option<Column> {
+    let name = unit_name(source);
+    let mut fields = plan.schema().iter();
+    fields.find(|(_, field)| *field.name() == name).map(Column::from)
 }
 
 /// Name of the hidden column that holds the unit of a source.
@@ -194,6 +212,8 @@ pub(crate) struct ColumnType {
     pub(crate) measure: Option<Measure>,
     /// The branch of a union that it tells: one value for who is in that branch, another for all others.
     pub(crate) fixes: Option<usize>,
+    /// For each branch of a union the constant that it is there.
+    pub(crate) constants: BTreeMap<usize, ScalarValue>,
 }
 
 /// A number that aggregates take.
@@ -215,6 +235,8 @@ pub(crate) struct Measure {
     pub(crate) component: Component,
     /// Whether a condition decided what of a unit is in it.
     pub(crate) conditional: bool,
+    /// Whether who adds nothing to it has 0, not NULL.
+    pub(crate) zero_is_none: bool,
 }
 
 impl Measure {
@@ -237,6 +259,7 @@ impl Measure {
             degree: self.degree.max(other.degree),
             component,
             conditional: self.conditional || other.conditional,
+            zero_is_none: self.zero_is_none || other.zero_is_none,
         }
     }
 }
@@ -275,8 +298,10 @@ impl ColumnType {
                 degree: 1,
                 component: Component::Measures(BTreeSet::from([vec![(source, name.to_owned())]])),
                 conditional: false,
+                zero_is_none: false,
             }),
             fixes: None,
+            constants: BTreeMap::new(),
         }
     }
 
@@ -335,6 +360,7 @@ impl ColumnType {
             step: None,
             measure: None,
             fixes: None,
+            constants: BTreeMap::new(),
         }
     }
 

@@ -3,9 +3,9 @@
 //! Rows of a union belong to the units of their branch. The columns that a statement adds to tell branches apart, each
 //! a constant in one branch and another in all others, are remembered: in a presence relation they name the cells.
 
-use datafusion::common::ScalarValue;
+use datafusion::common::{JoinType, ScalarValue};
 use datafusion::logical_expr::{Expr, LogicalPlan, Projection, Union};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Typer;
@@ -138,6 +138,7 @@ impl Typer<'_> {
                 units,
                 lineage,
                 fixes: None,
+                constants: BTreeMap::new(),
                 measure: measures.and_then(|all| all.into_iter().reduce(Measure::united)),
                 ..columns[0].clone()
             });
@@ -170,6 +171,9 @@ impl Typer<'_> {
             .cloned()
             .collect::<Option<Vec<_>>>()
             .filter(|_| !nested);
+        if let Some(known) = &known {
+            column.constants = (self.branches..).zip(known.iter().cloned()).collect();
+        }
         if let Some(known) = known
             && let Some(largest) = largest(&known)
         {
@@ -194,12 +198,14 @@ impl Typer<'_> {
         }
     }
 
-    /// Rows of a union are of different individuals by branch; a join would have to tell them apart.
+    /// Rows of a union are of different individuals by branch; such a join would have to tell them apart.
     pub(super) fn refuse_union_in_join<T>(&mut self) -> Option<T> {
-        let message = "A union of other tenants' rows cannot be joined.";
+        let message =
+            "A union of other tenants' rows can be joined with one table, and by rows that have a match.";
         let violation = Violation::new(ViolationCode::SetOperation, "H4", message);
-        self.violations
-            .push(violation.rewrite("the join in each branch of the union"));
+        self.violations.push(violation.rewrite(
+            "UNION ALL with an inner join, WHERE key IN (SELECT key FROM …), or the join in each branch of the union",
+        ));
         None
     }
 }
@@ -228,6 +234,14 @@ fn literal(plan: &LogicalPlan, index: usize) -> Option<ScalarValue> {
         }
         LogicalPlan::SubqueryAlias(alias) => literal(&alias.input, index),
         LogicalPlan::Filter(filter) => literal(&filter.input, index),
+        LogicalPlan::Join(join) => match (
+            join.join_type,
+            index.checked_sub(join.left.schema().fields().len()),
+        ) {
+            (JoinType::Inner | JoinType::LeftSemi, None) => literal(&join.left, index),
+            (JoinType::Inner, Some(index)) => literal(&join.right, index),
+            _ => None,
+        },
         _ => None,
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use arrow::datatypes::DataType;
+use datafusion::common::ScalarValue;
 use datafusion::functions::core::expr_fn::nullif;
 use datafusion::functions_aggregate::expr_fn::{count, sum};
 use datafusion::logical_expr::expr::AggregateFunction;
-use datafusion::logical_expr::expr_fn::col;
+use datafusion::logical_expr::expr_fn::{col, when};
 use datafusion::logical_expr::{Cast, Expr, ExprSchemable, TryCast, lit};
 
 use super::Typer;
@@ -23,11 +24,11 @@ use crate::violation::{Violation, ViolationCode};
 const MEAN_DECIMALS: u8 = 4;
 
 impl Typer<'_> {
-    /// Sums and averages of measures, exact whatever the order of rows.
+    /// Sums and averages of measures, exact whatever the order of rows. Rows for which `or_zero` does not hold are 0.
     pub(super) fn unit_sum(
         &mut self,
         function: &AggregateFunction,
-        condition: Option<Box<Expr>>,
+        (condition, or_zero): (Option<Box<Expr>>, Option<Expr>),
         scope: &Scope<'_>,
         first: usize,
     ) -> Option<UnitValue> {
@@ -37,7 +38,15 @@ impl Typer<'_> {
         };
         let (taken, data_type, mut column) = self.measured(arg, scope)?;
         let scale = column.measure.as_ref().map_or(DEFAULT_SCALE, |m| m.scale);
-        let value = exact(&taken, &data_type, scale);
+        let mut value = exact(&taken, &data_type, scale);
+        if let Some(condition) = or_zero {
+            let zero = ScalarValue::new_zero(&value.get_type(scope.schema).ok()?);
+            let zero = Expr::Literal(self.built(zero)?, None);
+            let or_zero = when(condition, value).otherwise(zero);
+            value = self.built(or_zero)?;
+            // Who adds nothing has 0 now; and is in the sum as little as with NULL (H7, H13).
+            column.measure.iter_mut().for_each(|m| m.zero_is_none = true);
+        }
         let original = Expr::AggregateFunction(function.clone());
         let to = original.get_type(scope.schema).ok()?;
         let with = |aggregate: Expr| match aggregate {

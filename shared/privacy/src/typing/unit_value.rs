@@ -35,7 +35,7 @@ impl Typer<'_> {
             self.violations.push(super::not_understood());
             return None;
         };
-        let (function, case) = self.without_case(function, scope)?;
+        let (function, case, or_zero) = without_case(function, scope);
         let (name, params) = (function.func.name().to_lowercase(), &function.params);
         let listed = match (name.as_str(), params.distinct) {
             ("count", false) => Some(AggregateKind::Count),
@@ -60,60 +60,34 @@ impl Typer<'_> {
                 .push(Violation::new(ViolationCode::ClauseNotSupported, "H15", message));
             return None;
         }
+        // With ELSE 0 it is not a condition of the sum: who has no such row has 0.
+        let (case, or_zero) = if or_zero { (None, case) } else { (case, None) };
         let conditions = params.filter.as_deref().cloned().into_iter().chain(case);
+        let mut control = Lineage::new();
+        let mut condition = |typer: &mut Self, condition: Expr| {
+            let total = typer.total(&condition, scope, Place::Filter)?;
+            control.extend(total.lineage);
+            Some(total.expr)
+        };
         let filter = match conditions.reduce(Expr::and) {
             None => None,
-            Some(filter) => Some(self.total(&filter, scope, Place::Filter)?),
+            Some(filter) => Some(Box::new(condition(self, filter)?)),
         };
-        let conditional = filter.is_some();
-        let (condition, control) = match filter {
-            None => (None, Lineage::new()),
-            Some(total) => (Some(Box::new(total.expr)), total.lineage),
+        let or_zero = match or_zero {
+            None => None,
+            Some(case) => Some(condition(self, case)?),
         };
+        let conditional = filter.is_some() || or_zero.is_some();
         let mut value = match name.as_str() {
-            "count" => self.unit_count(&function, condition, scope, rows),
-            "sum" | "avg" | "mean" => self.unit_sum(&function, condition, scope, first),
-            _ => self.unit_choice(&function, condition, scope),
+            "count" => self.unit_count(&function, filter, scope, rows),
+            "sum" | "avg" | "mean" => self.unit_sum(&function, (filter, or_zero), scope, first),
+            _ => self.unit_choice(&function, filter, scope),
         }?;
         if conditional {
             value.column.lineage.extend(control);
             self.made_conditional(&mut value.column, rows)?;
         }
         listed.then_some(value)
-    }
-
-    /// An aggregate without the CASE around its argument, and what the CASE asks.
-    fn without_case(
-        &mut self,
-        function: AggregateFunction,
-        scope: &Scope<'_>,
-    ) -> Option<(AggregateFunction, Option<Expr>)> {
-        let kind = match (function.func.name(), function.params.distinct) {
-            ("count", false) => ValueKind::Count,
-            ("count", true) => ValueKind::CountDistinct,
-            ("sum", false) => ValueKind::Sum,
-            ("avg", false) => ValueKind::Avg,
-            _ => return Some((function, None)),
-        };
-        let found = uncased(kind, &function.params.args, scope);
-        let (args, condition) = (found.args.into_iter().cloned().collect(), found.condition);
-        if found.or_zero {
-            // Here it is a difference: who adds nothing has 0, and is counted and averaged as such.
-            let message = "For each individual a sum of a CASE with ELSE 0 is not supported.";
-            self.violations.push(
-                Violation::new(ViolationCode::ExpressionNotAllowed, "H8", message)
-                    .rewrite("CASE without ELSE"),
-            );
-            return None;
-        }
-        let func = if found.kind == kind {
-            Arc::clone(&function.func)
-        } else {
-            count_udaf()
-        };
-        let mut without = function.clone();
-        (without.func, without.params.args) = (func, args);
-        Some((without, condition))
     }
 
     /// A sum of conditional numbers is a conditional sum: as such it is allowed, and compared with others, above.
@@ -153,6 +127,7 @@ impl Typer<'_> {
             degree: 1,
             component: Component::Rows,
             conditional: false,
+            zero_is_none: true,
         });
         let counted = match params.args.as_slice() {
             [] => None,
@@ -299,4 +274,26 @@ pub(super) fn rebuilt(
         order_by,
         None,
     ))
+}
+
+/// An aggregate without the CASE around its argument, what the CASE asks, and whether it is 0 elsewhere.
+fn without_case(function: AggregateFunction, scope: &Scope<'_>) -> (AggregateFunction, Option<Expr>, bool) {
+    let kind = match (function.func.name(), function.params.distinct) {
+        ("count", false) => ValueKind::Count,
+        ("count", true) => ValueKind::CountDistinct,
+        ("sum", false) => ValueKind::Sum,
+        ("avg", false) => ValueKind::Avg,
+        _ => return (function, None, false),
+    };
+    let found = uncased(kind, &function.params.args, scope);
+    let (args, condition) = (found.args.into_iter().cloned().collect(), found.condition);
+    let func = if found.kind == kind {
+        Arc::clone(&function.func)
+    } else {
+        count_udaf()
+    };
+    let or_zero = found.or_zero;
+    let mut without = function.clone();
+    (without.func, without.params.args) = (func, args);
+    (without, condition, or_zero)
 }

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use datacovey_privacy::{BindError, Limits, Parameters, ScanKey, ViolationCode, bind, compile, scans};
+use datacovey_privacy::{
+    BindError, Limits, Parameters, Policy, ScanKey, ViolationCode, bind, compile, scans,
+};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::datasource::empty::EmptyTable;
 
-use crate::engine::check;
-use crate::world::{A, B, C, world};
+use crate::engine::{check, run};
+use crate::world::{A, B, C, World, world};
 
 const DELAYS: &str = "SELECT p.manufacturer, COUNT(*) AS n, AVG(f.dep_delay) AS d FROM alliance.flights f \
                       JOIN registry.planes p ON f.tailnum = p.tailnum GROUP BY p.manufacturer";
@@ -253,4 +255,75 @@ fn the_largest_statements_that_pass_need_no_larger_stack() {
         .unwrap()
         .join()
         .unwrap();
+}
+#[test]
+fn another_instant_is_another_question() {
+    let sql = "SELECT COUNT(*) AS n, current_date AS day FROM registry.planes WHERE year < date_part('year', now())";
+    let plans = |now: i64| {
+        let mut catalog = world().catalog(C);
+        catalog.now = now;
+        let compiled = compile(sql, &Parameters::new(), &catalog, &Limits::default());
+        let compiled = compiled.unwrap_or_else(|violations| panic!("{violations:?}"));
+        let release = compiled.releases[0].engine_plan().display_indent().to_string();
+        (
+            compiled.normalized,
+            release,
+            compiled.top.display_indent().to_string(),
+        )
+    };
+    let (first, again, later) = (plans(0), plans(0), plans(400 * 86_400_000_000_000));
+    assert_eq!(first, again);
+    assert_eq!(first.0, later.0, "what an owner approves is the text");
+    assert_ne!(first.1, later.1);
+    assert_ne!(first.2, later.2);
+}
+
+/// Own rows that are among the customers of items, which are those of the items' orders.
+const LISTED: &str = "SELECT c.email FROM lists.crm c WHERE c.email IN
+    (SELECT o.email FROM trade.items i JOIN trade.orders o ON i.order_id = o.order_id)";
+
+fn listing(change: impl Fn(&str, &mut Policy)) -> World {
+    let mut world = world();
+    for (table, _) in &mut world.tables {
+        let name = table.full_name();
+        if let Some(policy) = table.policy.as_mut() {
+            change(&name, policy);
+        }
+    }
+    world
+}
+
+#[test]
+fn a_list_asks_the_leave_of_parents_as_well() {
+    for (allowing, asked) in [
+        (vec!["trade.items"], vec!["trade.orders"]),
+        (vec!["trade.orders"], vec!["trade.items"]),
+        (vec![], vec!["trade.items", "trade.orders"]),
+        (vec!["trade.items", "trade.orders"], vec![]),
+    ] {
+        let world = listing(|name, policy| policy.overlap_list = allowing.contains(&name));
+        let told = check(&world, C, LISTED).err().unwrap_or_default();
+        assert!(told.iter().all(|violation| violation.rule == "H23"), "{told:?}");
+        let mut tables: Vec<_> = told.into_iter().filter_map(|violation| violation.table).collect();
+        tables.sort();
+        tables.dedup();
+        assert_eq!(tables, asked);
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_held_to_the_thresholds_of_parents() {
+    for (orders, listed) in [(3, true), (1000, false)] {
+        let world = listing(|name, policy| {
+            policy.overlap_list = true;
+            if name == "trade.orders" {
+                policy.threshold.min_units = orders;
+            }
+        });
+        let compiled = check(&world, C, LISTED).unwrap();
+        let of_items = compiled.tables.iter().find(|table| table.name == "trade.items");
+        assert_eq!(of_items.unwrap().threshold.unwrap().min_units, orders);
+        let rows = run(&world, &compiled).await.unwrap();
+        assert_eq!(!rows.is_empty(), listed, "{rows:?}");
+    }
 }

@@ -166,10 +166,29 @@ pub(crate) fn sales(world: &mut World) {
         ),
         (
             "shop",
-            text(rows.map(|i| word(i, 1800, &["north", "south"], "odd"))),
+            text(rows.clone().map(|i| word(i, 1800, &["north", "south"], "odd"))),
+        ),
+        // Measures within bounds, and without.
+        (
+            "cost",
+            doubles(
+                rows.clone()
+                    .map(|i| (i % 11 != 0).then(|| number(i + 1900, 200) as f64 - 49.75)),
+            ),
+        ),
+        (
+            "nights",
+            longs(rows.clone().map(|i| Some(whole(number(i + 1950, 12))))),
+        ),
+        (
+            "paid",
+            cents(rows.map(|i| (i % 7 != 0).then(|| i128::from(number(i + 1980, 20_000))))),
         ),
     ];
     let columns_policy = json!({
+        "cost": {"use": ["measure"], "bounds": [0, 100.5], "scale": 1, "filter": true},
+        "nights": {"use": ["measure"], "bounds": [1.5, 7.2], "bins": 2},
+        "paid": {"use": ["measure"], "bounds": [10, 99.995]},
         "email": join("email"), "at": {"use": ["dimension"], "step": "month"},
         "day": {"use": ["dimension"], "step": "week"}, "size": {"use": ["dimension"], "step": 10}, "shop": uses("dimension"),
     });

@@ -21,6 +21,9 @@ pub(crate) const C: Uuid = Uuid::from_u128(0xC);
 /// Owns a third table of what A and B have one each of, and asks nothing.
 pub(crate) const D: Uuid = Uuid::from_u128(0xD);
 
+/// 2024-03-01 12:00:00 UTC.
+pub(crate) const NOW: i64 = 1_709_294_400_000_000_000;
+
 #[derive(Debug, Clone)]
 pub(crate) struct World {
     pub(crate) tables: Vec<(CatalogTable, RecordBatch)>,
@@ -31,6 +34,7 @@ impl World {
         Catalog {
             analyst,
             tables: self.tables.iter().map(|(table, _)| table.clone()).collect(),
+            now: NOW,
         }
     }
 

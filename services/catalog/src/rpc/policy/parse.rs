@@ -67,6 +67,7 @@ pub(crate) fn parse(given: pb::Policy, at: &Path, violations: &mut Violations) -
         access_budget: given
             .access_budget
             .and_then(|it| read.uses(&it, &at.key("access_budget"))),
+        budget_scope: given.budget_scope,
         overlap_list: given.overlap_list.unwrap_or_default(),
         analysts: read.tenants(&given.analysts, &at.key("analysts")),
         approval: approval.unwrap_or_default(),

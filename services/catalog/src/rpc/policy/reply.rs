@@ -29,6 +29,7 @@ pub(crate) fn reply(policy: &Policy) -> pb::Policy {
         threshold: Some(threshold(&policy.threshold)),
         differential_privacy: policy.differential_privacy.as_ref().map(noise),
         access_budget: policy.access_budget.as_ref().map(uses),
+        budget_scope: policy.budget_scope.clone(),
         overlap_list: Some(policy.overlap_list),
         analysts: policy.analysts.iter().map(ToString::to_string).collect(),
         approval: Some(match policy.approval {

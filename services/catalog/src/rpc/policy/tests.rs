@@ -38,6 +38,7 @@ fn an_answer_reads_back_as_the_policy_it_answers() {
                 "epsilon_budget": {"tenant": 20.0, "total": 100.0}, "delta_budget": 1e-4, "window": "month",
             },
             "access_budget": {"uses": 100, "window": "ever"},
+            "budget_scope": "customers",
             "overlap_list": true,
             "analysts": ["0190c6a2-0000-7000-8000-000000000001"],
             "approval": "approved",

@@ -131,3 +131,8 @@ SELECT COUNT(*) FROM registry.planes, lists.suspects
 -- asked by: C
 SELECT COUNT(*) FROM registry.planes p JOIN lists.suspects s ON p.manufacturer = s.tag
 -- refused: NOT_UNIQUE
+
+-- asked by: C
+-- leak: who is beyond the bounds
+SELECT COUNT(*) FROM web.stays WHERE cost > 100.5 OR cost < 0
+-- suppressed

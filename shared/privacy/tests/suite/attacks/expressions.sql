@@ -21,10 +21,6 @@ SELECT COUNT(*) FROM registry.planes WHERE random() < 0.5
 -- refused: FUNCTION_NOT_ALLOWED
 
 -- asked by: C
-SELECT COUNT(*) FROM registry.planes WHERE now() > '2020-01-01'
--- refused: FUNCTION_NOT_ALLOWED
-
--- asked by: C
 SELECT COUNT(*) FROM registry.planes WHERE model ~ '(a+)+$'
 -- refused: EXPRESSION_NOT_ALLOWED
 
@@ -56,7 +52,7 @@ SELECT COUNT(*) FROM (SELECT tailnum, 1 / (weight - 17592186044417) AS x FROM li
 
 -- asked by: C
 SELECT COUNT(*) FROM registry.planes WHERE tailnum IN (SELECT tailnum FROM lists.suspects WHERE to_timestamp(tag) > now())
--- refused: FUNCTION_NOT_ALLOWED, FUNCTION_NOT_ALLOWED
+-- refused: FUNCTION_NOT_ALLOWED
 
 -- asked by: C
 -- leak: another list each time it is read

@@ -40,3 +40,18 @@ SELECT COUNT(*) FROM trade.closed
 -- leak: the parent's threshold is higher
 SELECT COUNT(*) FROM trade.ruled
 -- suppressed
+
+-- asked by: C
+-- leak: the parents of one person's children
+SELECT COUNT(*) FROM trade.orders o WHERE o.order_id IN (SELECT order_id FROM trade.items WHERE product = 'odd')
+-- suppressed
+
+-- asked by: C
+-- leak: a key that both have, and that neither has its individual by (H11)
+SELECT COUNT(*) FROM trade.items i WHERE i.item_id IN (SELECT item_id FROM trade.items WHERE product = 'odd')
+-- refused: JOIN_KEY
+
+-- asked by: C
+-- leak: parents without a child, of whom the owner lets nobody ask
+SELECT COUNT(*) FROM trade.orders o WHERE o.order_id NOT IN (SELECT order_id FROM trade.items WHERE product = 'pen')
+-- refused: JOIN_NOT_ALLOWED, JOIN_NOT_ALLOWED

@@ -73,4 +73,4 @@ SELECT COUNT(*) FROM acme.customers a JOIN acme.customers b ON a.email = b.email
 -- asked by: C
 -- leak: sales forbid that another table repeats their rows
 SELECT SUM(s.amount) FROM shop.sales s JOIN (SELECT email, city FROM acme.customers UNION ALL SELECT email, city FROM acme.customers) c ON s.email = c.email
--- refused: SET_OPERATION
+-- refused: JOIN_NOT_ALLOWED

@@ -81,10 +81,6 @@ SELECT SUM(x) FROM (SELECT clicks AS x FROM acme.customers UNION ALL SELECT poin
 -- suppressed
 
 -- asked by: C
-SELECT COUNT(DISTINCT email) FROM (SELECT email FROM air.members UNION ALL SELECT email FROM hotel.guests) u
--- refused: SET_OPERATION
-
--- asked by: C
 -- leak: a set within a bag
 SELECT COUNT(*) FROM (SELECT email FROM (SELECT email FROM air.members UNION SELECT email FROM hotel.guests) a UNION ALL SELECT email FROM cars.renters) u
 -- refused: SET_OPERATION
@@ -127,11 +123,6 @@ SELECT email FROM air.members UNION SELECT email FROM hotel.guests
 -- refused: ROW_OUTPUT
 
 -- asked by: C
--- leak: a union leads a list to several tables at once
-SELECT COUNT(*) FROM (SELECT email FROM air.members UNION ALL SELECT email FROM hotel.guests) u JOIN lists.one o ON u.email = o.email
--- refused: SET_OPERATION
-
--- asked by: C
 SELECT COUNT(*) FROM lists.one o WHERE o.email IN (SELECT email FROM air.members UNION ALL SELECT email FROM hotel.guests)
 -- refused: SET_OPERATION
 
@@ -157,3 +148,155 @@ SELECT COUNT(*) FROM (SELECT email FROM air.members UNION SELECT email FROM lock
 -- asked by: C
 SELECT email, 1 AS a FROM air.members UNION ALL SELECT email, 0 FROM hotel.guests ORDER BY a LIMIT 3
 -- refused: BELOW_RELEASE
+
+# Joins of unions, and what is distinct of them.
+
+-- asked by: C
+-- leak: one person of a branch, chosen by a list
+SELECT COUNT(*) FROM (SELECT email FROM air.members UNION ALL SELECT email FROM hotel.guests) u JOIN lists.one o ON u.email = o.email
+-- suppressed
+
+-- asked by: C
+SELECT SUM(x) FROM (SELECT email, points AS x FROM air.members UNION ALL SELECT email, nights FROM hotel.guests) u WHERE email IN (SELECT email FROM lists.one)
+-- suppressed
+
+-- asked by: C
+-- leak: a list that repeats its keys weighs individuals of a union as well (H1, H3)
+SELECT COUNT(*) FROM (SELECT email FROM air.members UNION ALL SELECT email FROM hotel.guests) u JOIN lists.thrice t ON u.email = t.email
+-- refused: NOT_UNIQUE
+
+-- asked by: C
+-- leak: a union of own lists is not unique, however unique its branches are
+SELECT COUNT(*) FROM air.members m JOIN (SELECT email FROM lists.crm UNION ALL SELECT email FROM lists.one) l ON m.email = l.email
+-- refused: NOT_UNIQUE
+
+-- asked by: C
+-- leak: own numbers as weights (H2)
+SELECT SUM(c.weight) FROM (SELECT email FROM air.members UNION ALL SELECT email FROM hotel.guests) u JOIN lists.crm c ON u.email = c.email
+-- refused: COLUMN_USE
+
+-- asked by: C
+-- leak: who is in neither branch, and so in none
+SELECT COUNT(*) FROM lists.crm c WHERE c.email NOT IN (SELECT email FROM air.members UNION ALL SELECT email FROM hotel.guests)
+-- refused: SET_OPERATION
+
+-- asked by: C
+-- leak: own rows kept beside a union
+SELECT COUNT(*), COUNT(u.email) FROM lists.crm c LEFT JOIN (SELECT email FROM air.members UNION ALL SELECT email FROM hotel.guests) u ON u.email = c.email
+-- refused: SET_OPERATION
+
+-- asked by: C
+-- leak: rows of a union that a list does not have: all but one
+SELECT COUNT(*) FROM (SELECT email FROM air.members UNION ALL SELECT email FROM hotel.guests) u WHERE u.email NOT IN (SELECT email FROM lists.one)
+-- refused: SET_OPERATION
+
+-- asked by: C
+SELECT COUNT(*) FROM lists.crm c WHERE c.email IN (SELECT email FROM air.members UNION ALL SELECT email FROM hotel.guests)
+-- refused: SET_OPERATION
+
+-- asked by: C
+-- leak: unions of both sides
+SELECT COUNT(*) FROM (SELECT email FROM air.members UNION ALL SELECT email FROM hotel.guests) a JOIN (SELECT email FROM cars.renters UNION ALL SELECT email FROM acme.customers) b ON a.email = b.email
+-- refused: SET_OPERATION
+
+-- asked by: C
+-- leak: rows of a table whose owner accepts no repetition, once for each branch
+SELECT SUM(s.amount) FROM (SELECT email FROM air.members UNION ALL SELECT email FROM cars.renters) u JOIN shop.sales s ON u.email = s.email
+-- refused: JOIN_NOT_ALLOWED
+
+-- asked by: C
+-- leak: kinds of joins that an owner does not admit, in one branch of two
+SELECT COUNT(*) FROM (SELECT email FROM locked.inner UNION ALL SELECT email FROM hotel.guests) u WHERE email IN (SELECT email FROM lists.crm)
+-- refused: JOIN_NOT_ALLOWED
+
+-- asked by: C
+-- leak: a table whose owner names whom it may be joined with
+SELECT COUNT(*) FROM (SELECT email FROM locked.partners UNION ALL SELECT email FROM hotel.guests) u JOIN lists.crm c ON u.email = c.email
+-- refused: JOIN_NOT_ALLOWED
+
+-- asked by: C
+-- leak: a table that blocks joins
+SELECT COUNT(*) FROM (SELECT email FROM locked.blocked UNION ALL SELECT email FROM hotel.guests) u JOIN lists.crm c ON u.email = c.email
+-- refused: JOIN_NOT_ALLOWED
+
+-- asked by: C
+-- leak: columns of other identities
+SELECT COUNT(*) FROM (SELECT email FROM acme.customers UNION ALL SELECT email FROM hotel.guests) u JOIN telco.lines l ON u.email = l.phone
+-- refused: JOIN_KEY
+
+-- asked by: C
+-- leak: one person of two tables distinct, the rest known (H4)
+SELECT COUNT(DISTINCT email) FROM (SELECT email FROM air.members WHERE tier = 'black' UNION ALL SELECT email FROM cars.renters) u
+-- suppressed
+
+-- asked by: C
+SELECT COUNT(DISTINCT email) FROM (SELECT email FROM acme.customers UNION ALL SELECT email FROM clinic.visits) u
+-- suppressed
+
+-- asked by: C
+-- leak: own rows among the distinct (H4)
+SELECT COUNT(DISTINCT email) FROM (SELECT email FROM air.members UNION ALL SELECT email FROM lists.one) u
+-- refused: SET_OPERATION
+
+-- asked by: C
+SELECT COUNT(DISTINCT email) FROM (SELECT email FROM air.members UNION ALL SELECT 'p5@x') u
+-- refused: SET_OPERATION
+
+-- asked by: C
+-- leak: rows and individuals side by side tell how many are in both
+SELECT COUNT(*), COUNT(DISTINCT email) FROM (SELECT email FROM air.members UNION ALL SELECT email FROM hotel.guests) u
+-- refused: SET_OPERATION
+
+-- asked by: C
+-- leak: groups in several of which an individual can be
+SELECT kind, COUNT(DISTINCT email) FROM (SELECT email, tier AS kind FROM air.members UNION ALL SELECT email, country FROM hotel.guests) u GROUP BY kind
+-- refused: SET_OPERATION
+
+-- asked by: C
+-- leak: a key that is not every branch's individual
+SELECT COUNT(DISTINCT email) FROM (SELECT email FROM bank.accounts UNION ALL SELECT email FROM air.members) u
+-- refused: SET_OPERATION
+
+-- asked by: C
+SELECT COUNT(DISTINCT email) FILTER (WHERE kind = 'gold') FROM (SELECT email, tier AS kind FROM air.members UNION ALL SELECT email, country FROM hotel.guests) u
+-- refused: EXPRESSION_NOT_ALLOWED
+
+-- asked by: C
+-- leak: a cell of a list of one
+SELECT COUNT(*) FROM (SELECT email FROM air.members UNION SELECT email FROM hotel.guests) u WHERE email IN (SELECT email FROM lists.one)
+-- suppressed
+
+-- asked by: C
+SELECT COUNT(*) FROM (SELECT email FROM air.members UNION SELECT email FROM hotel.guests) u WHERE email NOT IN (SELECT email FROM lists.one)
+-- refused: SET_OPERATION
+
+-- asked by: C
+-- leak: whether one person is in a branch that all others of the list are not in: its absence alone would tell (H4)
+SELECT COUNT(*) FROM (SELECT email FROM air.members UNION ALL SELECT email FROM hotel.guests) u WHERE email IN (SELECT email FROM lists.thrice)
+-- suppressed
+
+-- asked by: C
+SELECT COUNT(*) FROM (SELECT email FROM air.members WHERE email IN (SELECT email FROM lists.thrice) UNION ALL SELECT email FROM hotel.guests WHERE email IN (SELECT email FROM lists.thrice)) u
+-- suppressed
+
+-- asked by: C
+SELECT kind, COUNT(*) FROM (SELECT tier AS kind FROM air.members UNION ALL SELECT 'gold' FROM hotel.guests WHERE email IN (SELECT email FROM lists.one)) u GROUP BY kind
+-- suppressed
+
+-- asked by: C
+-- leak: the same, of a group that a constant seems to tell apart
+SELECT origin, COUNT(*) FROM (SELECT email, 'one' AS origin FROM air.members UNION ALL SELECT email, 'one' FROM hotel.guests) u WHERE email IN (SELECT email FROM lists.thrice) GROUP BY origin
+-- suppressed
+
+-- asked by: C
+SELECT upper(origin) AS o, COUNT(*) FROM (SELECT email, 'one' AS origin FROM air.members UNION ALL SELECT email, 'ONE' FROM hotel.guests) u WHERE email IN (SELECT email FROM lists.thrice) GROUP BY 1
+-- suppressed
+
+-- asked by: C
+-- leak: who has something of a column, counted as all
+SELECT COUNT(p) FROM (SELECT email, MAX(product) AS p FROM (SELECT email, NULL AS product FROM web.visits UNION ALL SELECT email, product FROM web.sales) u GROUP BY email) t
+-- refused: SET_OPERATION
+
+-- asked by: C
+SELECT COUNT(DISTINCT class) FROM (SELECT email, MAX(class) AS class FROM (SELECT email, class FROM cars.renters UNION ALL SELECT email, NULL FROM air.members) u GROUP BY email) t
+-- refused: AGGREGATE_NOT_ALLOWED

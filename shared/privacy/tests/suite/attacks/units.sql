@@ -135,6 +135,40 @@ SELECT COUNT(*) FROM (SELECT DISTINCT email, at FROM web.stays) t
 -- asked by: C
 -- leak: who has none of it has 0, and is counted as if there were something
 SELECT COUNT(s), AVG(s) FROM (SELECT email, SUM(CASE WHEN campaign = 'odd' THEN price ELSE 0 END) AS s FROM web.visits GROUP BY email) t
+-- suppressed
+
+-- asked by: C
+-- leak: all but one person's, beside the number of all (H13)
+SELECT COUNT(*), SUM(s) FROM (SELECT email, SUM(CASE WHEN campaign <> 'odd' THEN price ELSE 0 END) AS s FROM web.visits GROUP BY email) t
+-- suppressed
+
+-- asked by: C
+SELECT SUM(s), SUM(p) FROM (SELECT email, SUM(CASE WHEN campaign <> 'odd' THEN price ELSE 0 END) AS s, SUM(price) AS p FROM web.visits GROUP BY email) t
+-- suppressed
+
+-- asked by: C
+-- leak: one sum over two numbers of individuals tells how many have nothing (H13)
+SELECT AVG(s), AVG(c) FROM (SELECT email, SUM(CASE WHEN campaign <> 'odd' THEN price ELSE 0 END) AS s, SUM(CASE WHEN campaign <> 'odd' THEN price END) AS c FROM web.visits GROUP BY email) t
+-- suppressed
+
+-- asked by: C
+-- leak: a condition of one person within a product
+SELECT SUM(s * p) FROM (SELECT email, SUM(CASE WHEN campaign = 'odd' THEN price ELSE 0 END) AS s, SUM(pages) AS p FROM web.visits GROUP BY email) t
+-- suppressed
+
+-- asked by: C
+-- leak: something else than nothing
+SELECT SUM(s) FROM (SELECT email, SUM(CASE WHEN campaign = 'odd' THEN price ELSE 0.0001 END) AS s FROM web.visits GROUP BY email) t
+-- refused: EXPRESSION_NOT_ALLOWED
+
+-- asked by: C
+-- leak: grouped by what a measure is
+SELECT s, COUNT(*) FROM (SELECT email, SUM(CASE WHEN campaign = 'mail' THEN price ELSE 0 END) AS s FROM web.visits GROUP BY email) t GROUP BY s
+-- refused: COLUMN_USE
+
+-- asked by: C
+-- leak: a condition where the owner lets aggregates take bare columns only (H8)
+SELECT SUM(s) FROM (SELECT email, SUM(CASE WHEN country = 'FR' THEN nights ELSE 0 END) AS s FROM hotel.guests GROUP BY email) t
 -- refused: EXPRESSION_NOT_ALLOWED
 
 -- asked by: C

@@ -56,3 +56,9 @@ SELECT tailnum, weight > (SELECT AVG(seats) FROM registry.planes) AS heavy FROM 
 -- answered:
 | N1 | true |
 | N10 | true |
+
+-- asked by: C
+# What is computed of deviations is free above them.
+SELECT device, STDDEV(price) / AVG(price) AS cv, SQRT(VAR_POP(price)) AS d, VAR_SAMP(price) / COUNT(price) AS e FROM web.visits WHERE device <> 'odd' GROUP BY device
+-- equals:
+SELECT device, STDDEV(price) / AVG(price) AS cv, SQRT(VAR_POP(price)) AS d, VAR_SAMP(price) / COUNT(price) AS e FROM web.visits WHERE device <> 'odd' GROUP BY device

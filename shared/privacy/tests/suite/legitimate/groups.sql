@@ -117,3 +117,16 @@ SELECT tailnum, secret, ROW_NUMBER() OVER (PARTITION BY tailnum ORDER BY distanc
 SELECT date_trunc('month', seen) AS month, date_part('year', at) AS year, CAST(day AS VARCHAR) AS day, COUNT(*) AS n FROM clinic.visits GROUP BY 1, 2, 3
 -- equals:
 SELECT date_trunc('month', seen), date_part('year', at), CAST(day AS VARCHAR), COUNT(*) FROM clinic.visits WHERE note = 'fine' GROUP BY 1, 2, 3
+
+-- asked by: C
+# Measures are taken within the bounds that their owner gives; those of numbers without a fraction are whole.
+SELECT shop, SUM(cost) AS c, COUNT(cost) AS n, AVG(nights) AS a, SUM(paid) AS p, STDDEV(nights) AS d FROM web.stays WHERE shop <> 'odd' GROUP BY shop
+-- equals:
+SELECT shop, SUM(CAST(CASE WHEN cost < 0 THEN 0 WHEN cost > 100.5 THEN 100.5 ELSE cost END AS DECIMAL(20, 1))), COUNT(cost), AVG(CASE WHEN nights < 2 THEN 2 WHEN nights > 7 THEN 7 ELSE nights END),
+  SUM(CASE WHEN paid < 10 THEN 10 WHEN paid > 99.99 THEN 99.99 ELSE paid END), STDDEV(CASE WHEN nights < 2 THEN 2 WHEN nights > 7 THEN 7 ELSE nights END) FROM web.stays WHERE shop <> 'odd' GROUP BY shop
+
+-- asked by: C
+# Where they are filtered and binned as well.
+SELECT floor(nights / 2) * 2 AS bin, COUNT(*) AS n FROM web.stays WHERE cost >= 100.5 GROUP BY 1
+-- equals:
+SELECT floor(nights / 2) * 2, COUNT(*) FROM (SELECT email, CASE WHEN nights < 2 THEN 2 WHEN nights > 7 THEN 7 ELSE nights END AS nights FROM web.stays WHERE cost >= 100.5) t GROUP BY 1 HAVING COUNT(DISTINCT email) >= 3

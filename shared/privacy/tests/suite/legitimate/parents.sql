@@ -33,3 +33,22 @@ SELECT p, COUNT(*) FROM (SELECT o.email, COUNT(DISTINCT i.product) AS p FROM tra
 SELECT COUNT(*) FROM trade.lost
 -- answered:
 | 360 |
+
+-- asked by: C
+# Parents that have a child of a kind, by the key of both.
+SELECT o.shop, COUNT(*) AS n FROM trade.orders o WHERE o.order_id IN (SELECT order_id FROM trade.items WHERE product = 'pen') GROUP BY o.shop
+-- equals:
+SELECT o.shop, COUNT(*) FROM trade.orders o WHERE o.email IS NOT NULL AND o.order_id <> 'o117' AND o.order_id IN (SELECT order_id FROM trade.items WHERE product = 'pen')
+GROUP BY o.shop HAVING COUNT(DISTINCT o.email) >= 3
+
+-- asked by: C
+SELECT COUNT(*) AS n, COUNT(DISTINCT o.email) AS people FROM trade.orders o WHERE EXISTS (SELECT 1 FROM trade.items i WHERE i.order_id = o.order_id AND i.product IN ('pen', 'cup'))
+-- equals:
+SELECT COUNT(*), COUNT(DISTINCT email) FROM trade.orders o WHERE o.email IS NOT NULL AND o.order_id <> 'o117' AND o.order_id IN (SELECT order_id FROM trade.items WHERE product IN ('pen', 'cup'))
+
+-- asked by: C
+# Children whose parent is of a kind.
+SELECT i.product, COUNT(*) AS n, SUM(i.quantity) AS q FROM trade.items i WHERE i.order_id IN (SELECT order_id FROM trade.orders WHERE shop = 'north') GROUP BY i.product
+-- equals:
+SELECT i.product, COUNT(*), SUM(i.quantity) FROM trade.items i JOIN trade.orders o ON i.order_id = o.order_id
+WHERE o.email IS NOT NULL AND o.order_id <> 'o117' AND o.shop = 'north' GROUP BY i.product HAVING COUNT(DISTINCT o.email) >= 3

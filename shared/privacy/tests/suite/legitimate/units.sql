@@ -100,3 +100,22 @@ WHERE mails > 0 GROUP BY mails
 SELECT mails, COUNT(*), SUM(s) FROM (
   SELECT email, LEAST(SUM(CASE WHEN campaign = 'mail' THEN 1 ELSE 0 END), 3) AS mails, SUM(CASE WHEN campaign = 'mail' THEN price END) AS s FROM web.visits GROUP BY email) t
 WHERE mails > 0 GROUP BY mails HAVING COUNT(*) >= 3
+
+-- asked by: C
+# Who adds nothing has 0: he counts in the mean, and in the number.
+SELECT COUNT(*) AS people, COUNT(s) AS n, SUM(s) AS s, AVG(s) AS a FROM (SELECT email, SUM(CASE WHEN campaign = 'mail' THEN price ELSE 0 END) AS s FROM web.visits WHERE campaign <> 'odd' GROUP BY email) t
+-- equals:
+SELECT COUNT(*) AS people, COUNT(s) AS n, SUM(s) AS s, AVG(s) AS a FROM (SELECT email, SUM(CASE WHEN campaign = 'mail' THEN price ELSE 0 END) AS s FROM web.visits WHERE campaign <> 'odd' GROUP BY email) t
+
+-- asked by: C
+SELECT v, COUNT(*) AS n, SUM(desk) AS desk, SUM(phone) AS phone FROM (
+  SELECT email, COUNT(*) AS v, SUM(CASE device WHEN 'desk' THEN pages ELSE 0 END) AS desk, SUM(CASE device WHEN 'phone' THEN pages ELSE 0 END) AS phone FROM web.visits WHERE device <> 'odd' GROUP BY email) t GROUP BY v HAVING COUNT(*) > 5
+-- equals:
+SELECT v, COUNT(*), SUM(desk), SUM(phone) FROM (
+  SELECT email, COUNT(*) AS v, SUM(CASE device WHEN 'desk' THEN pages ELSE 0 END) AS desk, SUM(CASE device WHEN 'phone' THEN pages ELSE 0 END) AS phone FROM web.visits WHERE device <> 'odd' GROUP BY email) t GROUP BY v
+HAVING COUNT(*) > 5 AND COUNT(*) FILTER (WHERE desk = 0 OR desk IS NULL) NOT IN (1, 2) AND COUNT(*) FILTER (WHERE phone = 0 OR phone IS NULL) NOT IN (1, 2)
+
+-- asked by: C
+SELECT AVG(s) AS a, STDDEV(s) AS d FROM (SELECT email, SUM(CASE WHEN day >= DATE '2024-02-01' THEN weight ELSE 0.0 END) FILTER (WHERE device = 'desk') AS s FROM web.visits GROUP BY email) t
+-- equals:
+SELECT AVG(s) AS a, STDDEV(s) AS d FROM (SELECT email, SUM(CASE WHEN day >= DATE '2024-02-01' THEN weight ELSE 0.0 END) FILTER (WHERE device = 'desk') AS s FROM web.visits GROUP BY email) t
