@@ -250,6 +250,8 @@ async fn rows_that_repeat_a_value_of_a_unique_column_are_told() {
             (64, "text", Some(11)),
         ]
     );
+}
+
 /// A column of a file that is not among the table's.
 async fn hidden(store: &Store, written: &Written, name: &str) -> Vec<Option<i64>> {
     let mut values = Vec::new();

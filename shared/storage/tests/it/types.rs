@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array as _, ArrayRef, BinaryArray, Decimal128Array, FixedSizeBinaryArray, Int32Array, LargeListArray, ListArray,
-    RecordBatch, StringArray, StructArray, Time32SecondArray,
+    Array as _, ArrayRef, BinaryArray, Decimal128Array, FixedSizeBinaryArray, Int32Array, LargeListArray,
+    ListArray, RecordBatch, StringArray, StructArray, Time32SecondArray,
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, Fields};
@@ -35,7 +35,11 @@ fn schema() -> TableSchema {
 
 async fn import(content: &[u8], format: ImportFormat) -> Result<(RecordBatch, Vec<Rejected>), ReadError> {
     let (_folder, store) = store();
-    read_all(read_import(source(&store, content).await, format, schema()), &schema()).await
+    read_all(
+        read_import(source(&store, content).await, format, schema()),
+        &schema(),
+    )
+    .await
 }
 
 async fn export(batch: RecordBatch, format: ExportFormat) -> Vec<u8> {
@@ -72,7 +76,8 @@ async fn every_type_reads_back_from_csv_and_parquet() {
 }
 
 fn parquet(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
-    let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, it)| (name, it, true)));
+    let batch =
+        RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, it)| (name, it, true)));
     let batch = batch.unwrap();
     let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
     writer.write(&batch).unwrap();
@@ -108,16 +113,26 @@ async fn files_of_other_types_are_taken_where_nothing_is_lost() {
         ("price", Arc::new(price)),
         ("id", Arc::new(ids)),
         ("of_day", Arc::new(Time32SecondArray::from(vec![1, 2, 3]))),
-        ("raw", Arc::new(BinaryArray::from(vec![b"a".as_slice(), b"", b"\xff"]))),
+        (
+            "raw",
+            Arc::new(BinaryArray::from(vec![b"a".as_slice(), b"", b"\xff"])),
+        ),
         ("tags", Arc::new(tags)),
         ("stops", Arc::new(stops)),
     ]);
     let (read, rejected) = import(&content, ImportFormat::Parquet).await.unwrap();
     let told: Vec<_> = rejected
         .iter()
-        .flat_map(|it| it.faults.iter().map(|fault| (it.line, fault.field.as_deref().unwrap())))
+        .flat_map(|it| {
+            it.faults
+                .iter()
+                .map(|fault| (it.line, fault.field.as_deref().unwrap()))
+        })
         .collect();
-    assert_eq!(told, [(2, "price"), (2, "tags[0]"), (3, "price"), (3, "stops[0].n")]);
+    assert_eq!(
+        told,
+        [(2, "price"), (2, "tags[0]"), (3, "price"), (3, "stops[0].n")]
+    );
     let first = |name: &str| array_value_to_string(read.column_by_name(name).unwrap(), 0).unwrap();
     assert_eq!(read.num_rows(), 1);
     assert_eq!(first("id"), "01010101-0101-0101-0101-010101010101");
@@ -133,7 +148,10 @@ async fn types_within_that_do_not_match_are_named() {
         ("tags", Arc::new(tags)),
         ("price", Arc::new(arrow::array::Float64Array::from(vec![0.1]))),
     ]);
-    let reason = import(&content, ImportFormat::Parquet).await.unwrap_err().to_string();
+    let reason = import(&content, ImportFormat::Parquet)
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(reason.contains("\"tags[]\" is of the type Int32"), "{reason}");
     assert!(reason.contains("\"price\" is of the type Float64"), "{reason}");
 }
