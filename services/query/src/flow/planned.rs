@@ -148,3 +148,14 @@ pub(crate) fn tables_of(release: &Release) -> Vec<Uuid> {
         .filter_map(table)
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn imports_write_ids_where_the_compiler_reads_them() {
+        assert_eq!(
+            super::id_column("email"),
+            datacovey_storage::schema::id_column("email")
+        );
+    }
+}
