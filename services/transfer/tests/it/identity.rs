@@ -2,6 +2,7 @@
 
 use arrow::array::AsArray as _;
 use arrow::datatypes::{self, Int64Type};
+use bytes::Bytes;
 use datacovey_proto::internal::transfer::v1::{ResolveVersionsRequest, ResolvedVersion};
 use datacovey_proto::transfer::v1 as pb;
 use datacovey_storage::ObjectPath;
@@ -121,7 +122,7 @@ async fn ids_are_in_no_export() {
                     .collect::<Vec<_>>()
             }
             _ => {
-                let reader = ParquetRecordBatchReaderBuilder::try_new(content.into()).unwrap();
+                let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(content)).unwrap();
                 let schema: &datatypes::Schema = reader.schema();
                 schema.fields().iter().map(|it| it.name().clone()).collect()
             }
