@@ -204,12 +204,12 @@ diesel::table! {
         tenant_id -> Uuid,
         table_id -> Uuid,
         budget_scope -> Text,
-        table_name -> Nullable<Text>,
         analyst_tenant_id -> Uuid,
         query_job_id -> Uuid,
         kind -> Text,
         amount -> Double,
         created_at -> Timestamp,
+        table_name -> Nullable<Text>,
     }
 }
 
