@@ -266,6 +266,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    job_turn (tenant_id, kind) {
+        tenant_id -> Uuid,
+        kind -> Text,
+        claimed_at -> Timestamp,
+    }
+}
+
+diesel::table! {
     object_garbage (path) {
         path -> Text,
         since -> Timestamp,
@@ -373,6 +381,19 @@ diesel::table! {
 }
 
 diesel::table! {
+    table_compaction (table_id) {
+        table_id -> Uuid,
+        tenant_id -> Uuid,
+        small_files -> BigInt,
+        ready_at -> Timestamp,
+        holder -> Nullable<Text>,
+        lease_expires_at -> Nullable<Timestamp>,
+        attempt -> BigInt,
+        folder -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
     table_file (table_id, added_in, path) {
         table_id -> Uuid,
         added_in -> BigInt,
@@ -411,6 +432,11 @@ diesel::table! {
         bytes -> BigInt,
         unique_columns -> Array<Text>,
         created_at -> Timestamp,
+        restored_from -> Nullable<BigInt>,
+        created_by -> Nullable<Uuid>,
+        restore_id -> Nullable<Uuid>,
+        superseded_at -> Nullable<Timestamp>,
+        swept_at -> Nullable<Timestamp>,
     }
 }
 
@@ -455,6 +481,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     export_run,
     idempotency,
     import_run,
+    job_turn,
     object_garbage,
     project_participant,
     query_approval,
@@ -462,6 +489,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     query_run,
     rejected_row,
     release_audit,
+    table_compaction,
     table_file,
     table_policy,
     table_version,

@@ -7,6 +7,7 @@
 
 mod error;
 pub mod layout;
+pub mod merge;
 pub mod read;
 pub mod schema;
 mod store;

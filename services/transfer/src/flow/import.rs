@@ -213,7 +213,7 @@ fn report(progress: &Progress) -> Result<Value> {
     serde_json::to_value(progress).map_err(Error::internal)
 }
 
-fn new_file(file: &WrittenFile) -> NewFile {
+pub(super) fn new_file(file: &WrittenFile) -> NewFile {
     let [rows, bytes] = [file.rows, file.size_bytes].map(|it| i64::try_from(it).unwrap_or(i64::MAX));
     NewFile {
         path: file.path.to_string(),
