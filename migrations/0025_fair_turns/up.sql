@@ -53,7 +53,8 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public,
 #variable_conflict use_column
 DECLARE
     now_utc timestamp := utc_now();
-    next_job record;
+    next_id uuid;
+    next_parent uuid;
     whose uuid;
     run query_run;
     role_of_creator text;
@@ -67,7 +68,7 @@ BEGIN
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('datacovey claim ' || kind, 0));
     LOOP
-        next_job := NULL;
+        next_id := NULL;
         FOR whose IN EXECUTE format(
             'SELECT r.tenant_id FROM %1$I r
              LEFT JOIN (
@@ -91,23 +92,23 @@ BEGIN
                  ORDER BY r.ready_at + job_stands_back($3, r.options, j.%3$I), r.job_id
                  LIMIT 1 FOR UPDATE OF j SKIP LOCKED',
                 kind || '_run', kind || '_job', CASE kind WHEN 'query' THEN 'query_id' ELSE 'table_id' END)
-            INTO next_job USING now_utc, whose, kind;
-            EXIT WHEN next_job.id IS NOT NULL;
+            INTO next_id, next_parent USING now_utc, whose, kind;
+            EXIT WHEN next_id IS NOT NULL;
         END LOOP;
-        IF next_job.id IS NULL THEN
+        IF next_id IS NULL THEN
             RETURN;
         END IF;
         -- The three run relations are of one shape.
-        EXECUTE format('SELECT * FROM %I r WHERE r.job_id = $1', kind || '_run') INTO run USING next_job.id;
+        EXECUTE format('SELECT * FROM %I r WHERE r.job_id = $1', kind || '_run') INTO run USING next_id;
         IF run.ended_at IS NOT NULL OR run.lease_expires_at > now_utc THEN
             CONTINUE;
         END IF;
         role_of_creator := creator_role(run.tenant_id, run.created_by);
         IF kind = 'query' THEN
             SELECT CASE WHEN p.archived_at IS NOT NULL THEN 'project' WHEN q.archived_at IS NOT NULL THEN 'query' END
-            INTO archived FROM "query" q JOIN project p ON p.id = q.project_id WHERE q.id = next_job.parent_id;
+            INTO archived FROM "query" q JOIN project p ON p.id = q.project_id WHERE q.id = next_parent;
         ELSE
-            archived := archived_above_table(next_job.parent_id);
+            archived := archived_above_table(next_parent);
         END IF;
         IF run.attempt >= run.max_attempts THEN
             PERFORM fail_job(kind, run.job_id, 'ATTEMPTS_EXHAUSTED', 'the job was tried too often without coming to an end');
@@ -131,7 +132,7 @@ BEGIN
             END IF;
             INSERT INTO job_turn (tenant_id, kind, claimed_at) VALUES (run.tenant_id, claim_job.kind, now_utc)
             ON CONFLICT ON CONSTRAINT job_turn_pkey DO UPDATE SET claimed_at = EXCLUDED.claimed_at;
-            RETURN QUERY SELECT run.job_id, run.tenant_id, next_job.parent_id::uuid, run.created_by, role_of_creator,
+            RETURN QUERY SELECT run.job_id, run.tenant_id, next_parent, run.created_by, role_of_creator,
                 run.attempt, run.max_attempts, run.options, run.progress, run.traceparent, run.lease_expires_at,
                 taken_over;
             RETURN;

@@ -6,6 +6,7 @@
 //! their own, in memory that does not grow with the file.
 
 mod error;
+pub mod known;
 pub mod layout;
 pub mod merge;
 pub mod read;

@@ -141,6 +141,20 @@ impl UniqueProof {
         Ok(self)
     }
 
+    /// The hashes of the values that were added, by column that may still be unique; none where they did not
+    /// stay in memory.
+    pub(crate) fn hashes(&self) -> Option<Vec<(String, &[u128])>> {
+        let open = self
+            .columns
+            .iter()
+            .filter_map(|it| it.sorter.as_ref().map(|sorter| (it, sorter)));
+        open.map(|(column, sorter)| {
+            let all_there = sorter.spilled.is_none();
+            all_there.then(|| (column.name.clone(), sorter.run.as_slice()))
+        })
+        .collect()
+    }
+
     /// The names of the columns whose values are all different.
     ///
     /// # Errors
@@ -160,6 +174,38 @@ impl UniqueProof {
         })
         .await
     }
+}
+
+/// The sorted hashes of an identity column of a file of the table; none where it has more than `most`, or is no
+/// column whose values can be unique.
+pub(crate) async fn hashes_of_file(
+    store: &Store,
+    file: &Piece,
+    schema: &TableSchema,
+    column: &str,
+    most: usize,
+) -> Result<Option<Vec<u128>>, ReadError> {
+    let limits = UniqueLimits {
+        // All values stay in the one run.
+        run_rows: most + 1,
+        max_rows: most as u64,
+        ..UniqueLimits::default()
+    };
+    let proof = UniqueProof {
+        columns: vec![ColumnProof {
+            name: column.to_owned(),
+            sorter: Some(Sorter::new(limits)),
+        }],
+    };
+    let mut proof = proof.add_files(store, vec![file.clone()], schema).await?;
+    let Some(Sorter { mut run, .. }) = proof.columns.pop().and_then(|column| column.sorter) else {
+        return Ok(None);
+    };
+    let sorted = blocking(move || {
+        run.sort_unstable();
+        Ok(run)
+    });
+    Ok(Some(sorted.await?))
 }
 
 async fn blocking<T: Send + 'static>(

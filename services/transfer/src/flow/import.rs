@@ -2,6 +2,7 @@ use datacovey_auth::authorize;
 use datacovey_error::{Error, Kind, Result};
 use datacovey_jobs::{Job, JobFailure, Work};
 use datacovey_persistence::{ImportCommit, JobKind, NewFile, TableFileRow, TableVersionRow};
+use datacovey_storage::known::KnownValues;
 use datacovey_storage::read::{Piece, read_import};
 use datacovey_storage::schema::TableSchema;
 use datacovey_storage::unique::UniqueProof;
@@ -20,13 +21,22 @@ use crate::domain::progress::Progress;
 /// How often an import proves uniqueness anew because another one came between.
 const COMMIT_ATTEMPTS: u32 = 5;
 
+/// Memory for the identities of files that imports are compared with, in bytes: of 4 million values.
+const KNOWN_BYTES: usize = 64 << 20;
+
 /// The work on imports: staged bytes to checked batches to table files to a version.
 #[derive(Debug)]
-pub(crate) struct ImportWork(Transfer);
+pub(crate) struct ImportWork {
+    transfer: Transfer,
+    known: KnownValues,
+}
 
 impl ImportWork {
     pub(crate) fn new(transfer: &Transfer) -> Self {
-        Self(transfer.clone())
+        Self {
+            transfer: transfer.clone(),
+            known: KnownValues::new(KNOWN_BYTES),
+        }
     }
 }
 
@@ -36,7 +46,7 @@ impl Work for ImportWork {
     async fn run(&self, job: Job) -> Result<(), JobFailure> {
         // The creator may have lost its role since it created the job.
         authorize(&job.ctx, Permission::EditDatasets)?;
-        let transfer = &self.0;
+        let Self { transfer, known } = self;
         let options: ImportOptions =
             stored(&job.options).ok_or_else(|| Error::internal("the options of an import are unreadable"))?;
         let table = transfer
@@ -46,6 +56,7 @@ impl Work for ImportWork {
         let schema = TableSchema::parse(&table.schema).map_err(|violations| of_schema(&violations))?;
         let import = Import {
             transfer,
+            known,
             job: &job,
             options,
             schema,
@@ -57,6 +68,7 @@ impl Work for ImportWork {
 
 struct Import<'a> {
     transfer: &'a Transfer,
+    known: &'a KnownValues,
     job: &'a Job,
     options: ImportOptions,
     schema: TableSchema,
@@ -183,9 +195,12 @@ impl Import<'_> {
         {
             proof.keep_only(unique_columns);
             let kept = database.table_file_list(&job.ctx, job.parent_id, version).await?;
-            proof = proof
-                .add_files(&transfer.store, kept.iter().map(old_piece).collect(), schema)
-                .await?;
+            let kept: Vec<_> = kept.iter().map(old_piece).collect();
+            // Most often nothing that is added is there already, which is known without reading it again.
+            let store = &transfer.store;
+            if !self.known.are_apart(&proof, store, &kept, schema).await? {
+                proof = proof.add_files(store, kept, schema).await?;
+            }
         }
         let unique_columns = proof.finish().await?;
         // Where nothing is said to be unique, any version may have come between.

@@ -2,5 +2,6 @@
 
 mod bad_parquet;
 mod kit;
+mod merge;
 mod round_trip;
 mod table_files;
