@@ -487,6 +487,9 @@ BEGIN
     FROM jsonb_to_recordset(files)
         AS f (path text, format text, rows bigint, bytes bigint, checksum text, statistics jsonb);
     DELETE FROM object_garbage g WHERE g.path = c.folder;
+    IF NOT FOUND THEN
+        PERFORM raise_lease_lost();
+    END IF;
     UPDATE table_compaction i SET holder = NULL, lease_expires_at = NULL, folder = NULL WHERE i.table_id = compacted;
     RETURN latest.version + 1;
 END $$;

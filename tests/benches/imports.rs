@@ -35,7 +35,11 @@ pub(crate) async fn run(house: &House) {
     let whole = place.file("whole", 0..IMPORTS * ROWS);
     let since = Instant::now();
     import(&owner, &at_once, &whole).await;
-    say(&format!("{} rows at once", IMPORTS * ROWS), milliseconds(since.elapsed()), None);
+    say(
+        &format!("{} rows at once", IMPORTS * ROWS),
+        milliseconds(since.elapsed()),
+        None,
+    );
 
     let clients = connections(&house.gateway, &house.token_of("Importer").await, CONNECTIONS).await;
     let parts: Vec<PathBuf> = (0..IMPORTS)
@@ -62,12 +66,20 @@ pub(crate) async fn run(house: &House) {
     let settled = place.settle(&bit_by_bit).await;
     say("compacted after", format!("{:.1} s", settled.as_secs_f64()), None);
     let one = place.time("at_once").await;
-    say("query of the rows imported at once, median", milliseconds(one), Some(1.0));
+    say(
+        "query of the rows imported at once, median",
+        milliseconds(one),
+        Some(1.0),
+    );
     for (what, took) in [
         ("of those imported bit by bit, just after", before),
         ("and once compacted", place.time("bit_by_bit").await),
     ] {
-        say(what, milliseconds(took), Some(took.as_secs_f64() / one.as_secs_f64()));
+        say(
+            what,
+            milliseconds(took),
+            Some(took.as_secs_f64() / one.as_secs_f64()),
+        );
     }
 }
 
@@ -88,7 +100,13 @@ impl<'a> Place<'a> {
             project: Some(project),
             ..Default::default()
         };
-        let project_id = owner.projects().create_project(request).await.unwrap().into_inner().id;
+        let project_id = owner
+            .projects()
+            .create_project(request)
+            .await
+            .unwrap()
+            .into_inner()
+            .id;
         let dataset = Dataset {
             project_id: project_id.clone(),
             name: "d".to_owned(),
@@ -98,7 +116,13 @@ impl<'a> Place<'a> {
             dataset: Some(dataset),
             ..Default::default()
         };
-        let dataset_id = owner.datasets().create_dataset(request).await.unwrap().into_inner().id;
+        let dataset_id = owner
+            .datasets()
+            .create_dataset(request)
+            .await
+            .unwrap()
+            .into_inner()
+            .id;
         Self {
             owner,
             project_id,
@@ -123,7 +147,13 @@ impl<'a> Place<'a> {
             table: Some(table),
             ..Default::default()
         };
-        self.owner.tables().create_table(request).await.unwrap().into_inner().id
+        self.owner
+            .tables()
+            .create_table(request)
+            .await
+            .unwrap()
+            .into_inner()
+            .id
     }
 
     fn file(&self, name: &str, people: std::ops::Range<usize>) -> PathBuf {

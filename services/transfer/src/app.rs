@@ -67,10 +67,7 @@ pub fn app(transfer: Transfer, authentication: Authentication) -> App {
     App::new(authentication)
         .service(ImportServiceServer::new(Imports::new(transfer.clone())).max_decoding_message_size(limit))
         .service(ExportServiceServer::new(Exports::new(transfer.clone())).max_decoding_message_size(limit))
-        .service(
-            VersionServiceServer::new(Versions::new(transfer.clone()))
-                .max_decoding_message_size(limit),
-        )
+        .service(VersionServiceServer::new(Versions::new(transfer.clone())).max_decoding_message_size(limit))
         .service(
             VersionResolverServiceServer::new(VersionResolver::new(transfer.database.clone()))
                 .max_decoding_message_size(limit),

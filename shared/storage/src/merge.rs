@@ -131,7 +131,8 @@ impl Merge {
                 None => {
                     let path = layout::table_file(&self.folder, self.done.files.len());
                     let object = BlockingObject::new(self.store.writer(path.clone()), self.runtime.clone());
-                    let writer = ArrowWriter::try_new(object, Arc::clone(&schema), Some(parquet_properties()))?;
+                    let writer =
+                        ArrowWriter::try_new(object, Arc::clone(&schema), Some(parquet_properties()))?;
                     (path, writer, Vec::new())
                 }
             };

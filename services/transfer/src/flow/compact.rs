@@ -53,7 +53,11 @@ impl Compactor {
         let claimed = self
             .0
             .worker_database
-            .compaction_claim(&limits.worker.name, limits.compact_lease, limits.compact_from_files)
+            .compaction_claim(
+                &limits.worker.name,
+                limits.compact_lease,
+                limits.compact_from_files,
+            )
             .await?;
         let Some(held) = claimed else { return Ok(false) };
         // What is not committed within the lease never is.

@@ -78,7 +78,10 @@ pub(crate) async fn create_export(transfer: &Transfer, ctx: &Ctx, wanted: Wanted
                 .map_or(0, |version| version.version)
         }
         Some(version) => {
-            let row = transfer.database.table_version_get(ctx, table.id, version).await?;
+            let row = transfer
+                .database
+                .table_version_get(ctx, table.id, version)
+                .await?;
             if row.swept_at.is_some() {
                 return Err(gone(version));
             }

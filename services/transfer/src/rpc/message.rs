@@ -1,9 +1,7 @@
 //! Rows as messages.
 
 use datacovey_error::{Error, Result};
-use datacovey_persistence::{
-    ExportJob, ImportJob, RejectedRowRow, ResolvedVersion, SeenVersion,
-};
+use datacovey_persistence::{ExportJob, ImportJob, RejectedRowRow, ResolvedVersion, SeenVersion};
 use datacovey_proto::internal::transfer::v1 as internal;
 use datacovey_proto::transfer::v1 as pb;
 use datacovey_types::TransferJobStatus;

@@ -42,7 +42,11 @@ impl VersionService for Versions {
         let ctx = ctx(&request)?;
         authorize(&ctx, Permission::Read)?;
         let (table_id, paging) = parse_list(&request.into_inner())?;
-        let page = self.0.database.table_version_list(&ctx, table_id, &paging).await?;
+        let page = self
+            .0
+            .database
+            .table_version_list(&ctx, table_id, &paging)
+            .await?;
         let page = page.try_map(|row| self.message(table_id, row))?;
         Ok(Response::new(pb::ListTableVersionsResponse {
             table_versions: page.rows,

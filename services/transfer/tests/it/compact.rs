@@ -34,14 +34,22 @@ async fn many_small_imports_become_few_files_of_the_same_rows() {
     tokio::time::timeout(PATIENCE, compacted).await.unwrap();
     let versions = editor.list_versions(&table).await;
     let newest = &versions[0];
-    assert_eq!((newest.rows, newest.import_job_id.is_empty()), (200, newest.origin() == pb::VersionOrigin::Compaction));
-    assert!(versions.iter().any(|it| it.origin() == pb::VersionOrigin::Compaction));
+    assert_eq!(
+        (newest.rows, newest.import_job_id.is_empty()),
+        (200, newest.origin() == pb::VersionOrigin::Compaction)
+    );
+    assert!(
+        versions
+            .iter()
+            .any(|it| it.origin() == pb::VersionOrigin::Compaction)
+    );
     let whole = editor.exported(&table, None).await;
     assert_eq!(sorted(&whole).len(), 201);
-    assert_eq!(sorted(&whole), sorted(&editor.exported(&table, Some(newest.content_version)).await));
-    let proven = format!(
-        "SELECT DISTINCT unique_columns FROM table_version WHERE table_id = '{table}'"
+    assert_eq!(
+        sorted(&whole),
+        sorted(&editor.exported(&table, Some(newest.content_version)).await)
     );
+    let proven = format!("SELECT DISTINCT unique_columns FROM table_version WHERE table_id = '{table}'");
     assert_eq!(suite.sql.column(&proven).await.unwrap(), ["{tailnum}"]);
     // What is known of the rows is known of them together.
     let known = format!(
@@ -49,7 +57,10 @@ async fn many_small_imports_become_few_files_of_the_same_rows() {
                 min((statistics #>> '{{year,min}}')::bigint), max((statistics #>> '{{year,max}}')::bigint)
          FROM table_file WHERE table_id = '{table}' AND removed_in IS NULL"
     );
-    assert_eq!(suite.sql.rows(&known).await.unwrap(), [["200", "0", "1950", "2019"]]);
+    assert_eq!(
+        suite.sql.rows(&known).await.unwrap(),
+        [["200", "0", "1950", "2019"]]
+    );
     // Tail numbers that are there already are found in the merged files, too.
     let twice = editor.import(csv_import(&table), csv(5, 1).as_bytes()).await;
     let proven = format!(
@@ -82,7 +93,8 @@ async fn a_file_that_is_not_what_it_should_be_is_left_alone() {
     editor.import(csv_import(&table), csv(1, 10).as_bytes()).await;
     let tried = async {
         loop {
-            let released = "SELECT count(*) FROM table_compaction WHERE holder IS NULL AND ready_at > utc_now()";
+            let released =
+                "SELECT count(*) FROM table_compaction WHERE holder IS NULL AND ready_at > utc_now()";
             if suite.sql.value(released).await.unwrap() == "1" {
                 return;
             }
@@ -91,5 +103,9 @@ async fn a_file_that_is_not_what_it_should_be_is_left_alone() {
     };
     tokio::time::timeout(PATIENCE, tried).await.unwrap();
     let versions = editor.list_versions(&table).await;
-    assert!(versions.iter().all(|it| it.origin() != pb::VersionOrigin::Compaction));
+    assert!(
+        versions
+            .iter()
+            .all(|it| it.origin() != pb::VersionOrigin::Compaction)
+    );
 }

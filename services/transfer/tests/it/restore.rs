@@ -60,7 +60,12 @@ async fn a_bad_import_is_undone() {
     editor.import(replace(&table), csv(500, 7).as_bytes()).await;
     let restored = editor.restore(wanted(&table, 1)).await.unwrap();
     assert_eq!(
-        (restored.version, restored.content_version, restored.rows, restored.origin()),
+        (
+            restored.version,
+            restored.content_version,
+            restored.rows,
+            restored.origin()
+        ),
         (3, 1, 100, pb::VersionOrigin::Restore)
     );
     assert_eq!(restored.restored_from, Some(1));
@@ -68,18 +73,31 @@ async fn a_bad_import_is_undone() {
     assert_eq!(editor.exported(&table, None).await, before);
     // Planes are unique in it, and stay so with others.
     editor.import(csv_import(&table), csv(101, 5).as_bytes()).await;
-    let unique = format!("SELECT unique_columns FROM table_version WHERE table_id = '{table}' AND version = 4");
+    let unique =
+        format!("SELECT unique_columns FROM table_version WHERE table_id = '{table}' AND version = 4");
     assert_eq!(suite.sql.value(&unique).await.unwrap(), "{tailnum}");
 
     let told: Vec<_> = editor
         .list_versions(&table)
         .await
         .into_iter()
-        .map(|it| (it.version, it.restorable, it.kept_until.is_some(), it.swept_at.is_some()))
+        .map(|it| {
+            (
+                it.version,
+                it.restorable,
+                it.kept_until.is_some(),
+                it.swept_at.is_some(),
+            )
+        })
         .collect();
     assert_eq!(
         told,
-        [(4, false, false, false), (3, true, true, false), (2, true, true, false), (1, true, true, false)]
+        [
+            (4, false, false, false),
+            (3, true, true, false),
+            (2, true, true, false),
+            (1, true, true, false)
+        ]
     );
 }
 
@@ -93,7 +111,11 @@ async fn who_may_not_restore_and_what_cannot_be_is_told() {
         (suite.anonymous(), wanted(&table, 1), Code::Unauthenticated),
         (suite.as_user(), wanted(&table, 1), Code::PermissionDenied),
         (suite.as_other_tenant(), wanted(&table, 1), Code::NotFound),
-        (suite.as_editor(), wanted(&Uuid::nil().to_string(), 1), Code::NotFound),
+        (
+            suite.as_editor(),
+            wanted(&Uuid::nil().to_string(), 1),
+            Code::NotFound,
+        ),
         (suite.as_editor(), wanted(&table, 3), Code::NotFound),
         (suite.as_editor(), wanted(&table, 2), Code::FailedPrecondition),
         (suite.as_editor(), wanted("x", 0), Code::InvalidArgument),
@@ -106,9 +128,8 @@ async fn who_may_not_restore_and_what_cannot_be_is_told() {
     assert!(status.message().contains("2 violations"), "{status:?}");
 
     // A schema that came by another way than the catalog's.
-    let set = |schema: &serde_json::Value| {
-        format!("UPDATE \"table\" SET schema = '{schema}' WHERE id = '{table}'")
-    };
+    let set =
+        |schema: &serde_json::Value| format!("UPDATE \"table\" SET schema = '{schema}' WHERE id = '{table}'");
     let narrow = json!({ "type": "object", "properties": { "tailnum": { "type": "string" } } });
     suite.sql.run(&set(&narrow)).await.unwrap();
     let status = editor.restore(wanted(&table, 1)).await.unwrap_err();
@@ -130,7 +151,10 @@ async fn a_repeat_answers_with_the_same_version() {
     let first = editor.restore(once.clone()).await.unwrap();
     assert_eq!(editor.restore(once.clone()).await.unwrap(), first);
     let other = pb::RestoreTableVersionRequest { version: 2, ..once };
-    assert_eq!(editor.restore(other).await.unwrap_err().code(), Code::FailedPrecondition);
+    assert_eq!(
+        editor.restore(other).await.unwrap_err().code(),
+        Code::FailedPrecondition
+    );
     assert_eq!(editor.list_versions(&table).await.len(), 3);
 }
 
@@ -147,7 +171,13 @@ async fn versions_that_nobody_needs_go_with_their_objects() {
     let first = suite.sql.value(&path).await.unwrap();
     editor.import(replace(&table), csv(1, 7).as_bytes()).await;
     let gone = async {
-        while suite.transfer.store.size_bytes(&ObjectPath::from(first.as_str())).await.is_ok() {
+        while suite
+            .transfer
+            .store
+            .size_bytes(&ObjectPath::from(first.as_str()))
+            .await
+            .is_ok()
+        {
             tokio::task::yield_now().await;
         }
     };
@@ -155,7 +185,14 @@ async fn versions_that_nobody_needs_go_with_their_objects() {
     let versions = editor.list_versions(&table).await;
     let told: Vec<_> = versions
         .iter()
-        .map(|it| (it.version, it.restorable, it.kept_until.is_some(), it.swept_at.is_some()))
+        .map(|it| {
+            (
+                it.version,
+                it.restorable,
+                it.kept_until.is_some(),
+                it.swept_at.is_some(),
+            )
+        })
         .collect();
     assert_eq!(told, [(2, false, false, false), (1, false, false, true)]);
     let status = editor.restore(wanted(&table, 1)).await.unwrap_err();

@@ -70,14 +70,21 @@ async fn of_imports_into_an_empty_table_at_once_one_succeeds() {
     };
     // Both are created while the table is empty.
     let mut editor = suite.as_editor();
-    let [one, other] = [editor.create(into_empty()).await, editor.create(into_empty()).await];
+    let [one, other] = [
+        editor.create(into_empty()).await,
+        editor.create(into_empty()).await,
+    ];
     let upload = async |id: &str, content: String| {
         let mut editor = suite.as_editor();
         editor.upload(id, content.as_bytes()).await;
         editor.ended(id).await
     };
     let (one, other) = tokio::join!(upload(&one.id, csv(1, 10)), upload(&other.id, csv(1, 20)));
-    let (won, lost) = if one.version.is_some() { (one, other) } else { (other, one) };
+    let (won, lost) = if one.version.is_some() {
+        (one, other)
+    } else {
+        (other, one)
+    };
     assert_eq!(won.version, Some(1));
     assert_eq!(lost.state(), pb::JobState::Failed);
     let why = lost.error.unwrap();

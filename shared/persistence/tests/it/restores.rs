@@ -70,7 +70,11 @@ async fn an_earlier_version_comes_back_as_a_new_one_of_its_content() {
     );
     assert_eq!((restored.rows, restored.bytes), (3_000, 3_000));
     assert_eq!(
-        (restored.restored_from, restored.created_by, restored.import_job_id),
+        (
+            restored.restored_from,
+            restored.created_by,
+            restored.import_job_id
+        ),
         (Some(2), Some(imports.world.airline.admin), None)
     );
     assert!(!restored.restorable && restored.released_at.is_none());
@@ -120,7 +124,10 @@ async fn a_version_that_cannot_come_back_says_why() {
     let refused = async |version| imports.restore(version).await.unwrap_err();
     let same = refused(1).await;
     assert_eq!(same.reason(), ErrorReason::WrongState);
-    assert!(same.message().contains("holds the rows of version 1 already"), "{same:?}");
+    assert!(
+        same.message().contains("holds the rows of version 1 already"),
+        "{same:?}"
+    );
     assert_eq!(refused(3).await.kind(), Kind::NotFound);
     imports.import("replace", &[1]).await;
     for ctx in [world.registry.ctx(), world.stranger.ctx()] {
@@ -230,7 +237,12 @@ async fn others_see_restored_rows_that_they_have_seen_and_no_others() {
     let seen = transfer.table_version_list(&ctx, flights, &all).await.unwrap();
     let restored = seen.rows.iter().find(|it| it.version == 4).unwrap();
     assert_eq!(
-        (restored.restored_from, restored.created_by, restored.released_at, restored.restorable),
+        (
+            restored.restored_from,
+            restored.created_by,
+            restored.released_at,
+            restored.restorable
+        ),
         (None, None, None, false)
     );
 }

@@ -85,9 +85,7 @@ async fn an_export_keeps_its_version_until_it_has_ended() {
     imports.import("replace", &[100]).await;
     imports.import("replace", &[100]).await;
     let job = world.admin.export_job(world.airline, world.flights).await;
-    let pin = format!(
-        "UPDATE export_run SET options = '{{\"table_version\": 2}}' WHERE job_id = '{job}'"
-    );
+    let pin = format!("UPDATE export_run SET options = '{{\"table_version\": 2}}' WHERE job_id = '{job}'");
     world.admin.run(&pin).await.unwrap();
     imports.sweep(Duration::ZERO).await;
     assert_eq!(imports.kept().await, [4, 2, 1], "the first is in sight of others");

@@ -81,7 +81,13 @@ async fn a_tenant_at_its_limit_holds_up_nobody() {
         max_running_per_tenant: 2,
         ..claim(JobKind::Import)
     };
-    let next = async || worker.job_claim(&one).await.unwrap().map(|it| it.creator.tenant_id);
+    let next = async || {
+        worker
+            .job_claim(&one)
+            .await
+            .unwrap()
+            .map(|it| it.creator.tenant_id)
+    };
     assert_eq!(next().await, Some(world.airline.id));
     assert_eq!(next().await, Some(world.airline.id));
     assert_eq!(next().await, None);
@@ -93,14 +99,24 @@ async fn a_tenant_at_its_limit_holds_up_nobody() {
 async fn a_tenant_that_goes_takes_its_turns_along() {
     let world = World::new().await;
     let worker = world.database.open(DbRole::TransferWorker).await;
-    world.admin.import_job(world.registry, world.planes).await;
-    done(&worker).await;
+    let stranger = world.stranger;
+    let project = world.admin.project(stranger.id, "Own").await;
+    let dataset = world.admin.dataset(stranger.id, project, "own").await;
+    let schema = datacovey_testing::schema_of(&["a"]);
+    let table = world.admin.table(stranger.id, dataset, "t", &schema).await;
+    world.admin.import_job(stranger, table).await;
+    assert_eq!(done(&worker).await, stranger.id);
     let turns = "SELECT count(*) FROM job_turn";
     assert_eq!(world.admin.value(turns).await.unwrap(), "1");
-    let delete = format!(
-        "SET session_replication_role = origin; DELETE FROM job_turn WHERE tenant_id = '{}'",
-        world.registry.id
-    );
-    let forbidden = world.registry_as("datacovey_transfer_worker").await;
-    assert!(forbidden.run(&delete).await.is_err());
+    let forbidden = world.stranger_as("datacovey_transfer_worker").await;
+    assert!(forbidden.rows(turns).await.is_err());
+
+    let platform = world.stranger_as("datacovey_identity").await;
+    platform
+        .run("SELECT set_config('datacovey.platform', 'on', false)")
+        .await
+        .unwrap();
+    let purge = format!("SELECT purge('tenant', '{}', true)", stranger.id);
+    platform.rows(&purge).await.unwrap();
+    assert_eq!(world.admin.value(turns).await.unwrap(), "0");
 }

@@ -145,7 +145,8 @@ mod tests {
 
     #[test]
     fn files_are_told_apart_by_what_they_are_keyed_with() {
-        let keyed_with = |key: &str, nulls: u64| json!({ "a": { "nulls": nulls, "id": key }, "b": { "nulls": 0 } });
+        let keyed_with =
+            |key: &str, nulls: u64| json!({ "a": { "nulls": nulls, "id": key }, "b": { "nulls": 0 } });
         assert_eq!(keyed(&keyed_with("k", 1)), keyed(&keyed_with("k", 2)));
         assert_ne!(keyed(&keyed_with("k", 1)), keyed(&keyed_with("l", 1)));
         assert_eq!(keyed(&json!({ "a": { "nulls": 0 } })), keyed(&Value::Null));

@@ -25,7 +25,13 @@ fn schema() -> TableSchema {
 }
 
 /// A file of names and whole numbers, with hidden columns of numbers.
-async fn put(store: &Store, name: &str, rows: std::ops::Range<i64>, hidden: &[&str], known: Value) -> Mergeable {
+async fn put(
+    store: &Store,
+    name: &str,
+    rows: std::ops::Range<i64>,
+    hidden: &[&str],
+    known: Value,
+) -> Mergeable {
     let names: StringArray = rows.clone().map(|n| Some(format!("n{n}"))).collect();
     let numbers = || -> ArrayRef { Arc::new(Int64Array::from_iter_values(rows.clone())) };
     let mut columns = vec![("name", Arc::new(names) as ArrayRef), ("number", numbers())];
@@ -59,7 +65,10 @@ fn known(keyed_with: Option<&str>) -> Value {
 async fn columns_of(store: &Store, path: &ObjectPath) -> RecordBatch {
     let size = store.size_bytes(path).await.unwrap();
     let whole = store.get_range(path, 0..size).await.unwrap();
-    let mut batches = ParquetRecordBatchReaderBuilder::try_new(whole).unwrap().build().unwrap();
+    let mut batches = ParquetRecordBatchReaderBuilder::try_new(whole)
+        .unwrap()
+        .build()
+        .unwrap();
     batches.next().unwrap().unwrap()
 }
 
@@ -73,10 +82,15 @@ async fn rows_are_those_that_they_were_in_the_types_of_now() {
     let merged = merge(&store, &files, 1 << 20).await.unwrap();
     let expected: Vec<_> = files.iter().map(|file| file.piece.path.clone()).collect();
     assert_eq!(merged.merged, expected);
-    let [file] = &merged.files[..] else { panic!("{merged:?}") };
+    let [file] = &merged.files[..] else {
+        panic!("{merged:?}")
+    };
     assert_eq!((file.rows, file.sha256.len()), (100, 64));
     assert_eq!(file.size_bytes, store.size_bytes(&file.path).await.unwrap());
-    assert_eq!(file.statistics, json!({ "name": { "nulls": 0, "distinct": 10 }, "number": { "nulls": 0 } }));
+    assert_eq!(
+        file.statistics,
+        json!({ "name": { "nulls": 0, "distinct": 10 }, "number": { "nulls": 0 } })
+    );
     let pieces = |files: Vec<Piece>| read_table_files(store.clone(), files, schema());
     let before = files.iter().map(|file| file.piece.clone()).collect();
     let after = Piece {
@@ -86,7 +100,10 @@ async fn rows_are_those_that_they_were_in_the_types_of_now() {
     let (before, rejected) = read_all(pieces(before)).await.unwrap();
     assert_eq!(rejected, []);
     assert_eq!(read_all(pieces(vec![after])).await.unwrap().0, before);
-    assert_eq!(columns_of(&store, &file.path).await.schema().fields(), schema().arrow().fields());
+    assert_eq!(
+        columns_of(&store, &file.path).await.schema().fields(),
+        schema().arrow().fields()
+    );
 }
 
 #[tokio::test]
@@ -104,11 +121,21 @@ async fn hidden_columns_go_along_and_files_of_another_key_stay_apart() {
     let merged = merge(&store, &files, 1 << 20).await.unwrap();
     let mut taken: Vec<_> = merged.merged.iter().map(ToString::to_string).collect();
     taken.sort();
-    assert_eq!(taken, ["t/a.parquet", "t/b.parquet", "t/c.parquet", "t/e.parquet"]);
+    assert_eq!(
+        taken,
+        ["t/a.parquet", "t/b.parquet", "t/c.parquet", "t/e.parquet"]
+    );
     assert_eq!(merged.files.len(), 2);
-    let keyed = merged.files.iter().find(|file| file.statistics["name"]["id"] == "k").unwrap();
+    let keyed = merged
+        .files
+        .iter()
+        .find(|file| file.statistics["name"]["id"] == "k")
+        .unwrap();
     let rows = columns_of(&store, &keyed.path).await;
-    let ids = rows.column_by_name("__id.name").unwrap().as_primitive::<Int64Type>();
+    let ids = rows
+        .column_by_name("__id.name")
+        .unwrap()
+        .as_primitive::<Int64Type>();
     assert_eq!(ids.values().to_vec(), (0..10).chain(20..30).collect::<Vec<_>>());
     assert_eq!(ids.len(), rows.column_by_name("name").unwrap().len());
 }
@@ -135,8 +162,14 @@ async fn a_file_with_other_rows_than_it_should_have_is_refused() {
     ];
     files[1].rows = 11;
     let refused = merge(&store, &files, 1 << 20).await.unwrap_err();
-    assert!(refused.to_string().contains("10 rows in place of 11"), "{refused}");
-    store.put(&files[0].piece.path, Bytes::from_static(b"PAR1?PAR1")).await.unwrap();
+    assert!(
+        refused.to_string().contains("10 rows in place of 11"),
+        "{refused}"
+    );
+    store
+        .put(&files[0].piece.path, Bytes::from_static(b"PAR1?PAR1"))
+        .await
+        .unwrap();
     files[0].piece.size_bytes = 9;
     assert!(merge(&store, &files, 1 << 20).await.is_err());
 }
