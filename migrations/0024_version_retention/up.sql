@@ -49,7 +49,8 @@ CREATE FUNCTION version_supersedes() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     UPDATE table_version v SET superseded_at = utc_now()
-    WHERE v.table_id = NEW.table_id AND v.version < NEW.version AND v.superseded_at IS NULL;
+    WHERE v.table_id = NEW.table_id AND v.superseded_at IS NULL
+      AND v.version = (SELECT max(o.version) FROM table_version o WHERE o.table_id = NEW.table_id AND o.version < NEW.version);
     RETURN NULL;
 END $$;
 

@@ -49,10 +49,10 @@ pub struct Args {
     /// Rows of one import at most [default: 2000000000]
     #[arg(long, env = "DATACOVEY_MAX_IMPORT_ROWS", value_name = "COUNT")]
     pub max_import_rows: Option<String>,
-    /// Imports and exports that this process works on at a time, of each kind [default: 2]
+    /// Imports and exports that this process works on at a time, of each kind [default: 4]
     #[arg(long, env = "DATACOVEY_TRANSFER_CONCURRENCY", value_name = "COUNT")]
     pub concurrency: Option<String>,
-    /// Imports, and exports, of one tenant that run at a time [default: 2]
+    /// Imports, and exports, of one tenant that run at a time, over all instances; fewer than one works on, so that none keeps others waiting [default: 3]
     #[arg(long, env = "DATACOVEY_TRANSFER_RUNNING_PER_TENANT", value_name = "COUNT")]
     pub running_per_tenant: Option<String>,
     /// Imports, and exports, of one tenant that wait or run at a time [default: 100]
@@ -128,7 +128,11 @@ impl Default for Limits {
             compact_from_files: 32,
             compact_every: Duration::from_secs(5),
             compact_lease: Duration::from_secs(600),
-            worker: WorkerOptions::default(),
+            worker: WorkerOptions {
+                concurrency: 4,
+                max_running_per_tenant: 3,
+                ..WorkerOptions::default()
+            },
             write: WriteOptions::default(),
         }
     }
