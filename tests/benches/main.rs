@@ -17,6 +17,7 @@
 mod gateway;
 mod get_table;
 mod house;
+mod imports;
 mod load;
 mod memory;
 mod overload;
@@ -27,7 +28,15 @@ use std::time::Duration;
 
 use house::House;
 
-const ALL: [&str; 6] = ["memory", "get_table", "paging", "gateway", "overload", "queries"];
+const ALL: [&str; 7] = [
+    "memory",
+    "get_table",
+    "paging",
+    "gateway",
+    "overload",
+    "imports",
+    "queries",
+];
 
 #[tokio::main]
 async fn main() {
@@ -58,6 +67,7 @@ async fn main() {
             "paging" => paging::run(&house).await,
             "gateway" => gateway::run(&house).await,
             "overload" => overload::run(&house).await,
+            "imports" => imports::run(&house).await,
             _ => queries::run(&house).await,
         }
     }

@@ -11,9 +11,9 @@ use datacovey_server::{App, Authentication, HealthCheck, RemotePrincipals};
 use datacovey_storage::Store;
 use datacovey_storage::external::Allowed;
 
-use crate::flow::{ExportWork, ImportWork, Sweeper};
+use crate::flow::{Compactor, ExportWork, ImportWork, Sweeper};
 use crate::rpc::{Exports, Imports, VersionResolver, Versions};
-use crate::{Config, Limits, SecretKey};
+use crate::{Config, Limits, SecretKey, observed};
 
 /// What the service works with; clones share it.
 #[derive(Clone, Debug)]
@@ -65,18 +65,16 @@ pub async fn open(config: &Config) -> Result<App> {
     ))
 }
 
-/// The service: its calls, its workers and its sweeper.
+/// The service: its calls, its workers, its sweeper and its compactor.
 #[must_use]
 pub fn app(transfer: Transfer, authentication: Authentication) -> App {
     let limit = transfer.limits.max_message_bytes;
-    let [imports, exports, sweeps] = [(); 3].map(|()| transfer.clone());
+    observed::describe();
+    let [imports, exports, sweeps, compactions] = [(); 4].map(|()| transfer.clone());
     App::new(authentication)
         .service(ImportServiceServer::new(Imports::new(transfer.clone())).max_decoding_message_size(limit))
         .service(ExportServiceServer::new(Exports::new(transfer.clone())).max_decoding_message_size(limit))
-        .service(
-            VersionServiceServer::new(Versions::new(transfer.database.clone()))
-                .max_decoding_message_size(limit),
-        )
+        .service(VersionServiceServer::new(Versions::new(transfer.clone())).max_decoding_message_size(limit))
         .service(
             VersionResolverServiceServer::new(VersionResolver::new(transfer.database.clone()))
                 .max_decoding_message_size(limit),
@@ -101,6 +99,9 @@ pub fn app(transfer: Transfer, authentication: Authentication) -> App {
             "sweep",
             |stop| async move { Sweeper::new(&sweeps).run(stop).await },
         )
+        .worker("compact", |stop| async move {
+            Compactor::new(&compactions).run(stop).await;
+        })
         .depends_on("database", answers(transfer.database))
 }
 

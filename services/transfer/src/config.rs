@@ -71,15 +71,21 @@ pub struct Args {
     /// Rows of one import at most [default: 2000000000]
     #[arg(long, env = "DATACOVEY_MAX_IMPORT_ROWS", value_name = "COUNT")]
     pub max_import_rows: Option<String>,
-    /// Imports and exports that this process works on at a time, of each kind [default: 2]
+    /// Imports and exports that this process works on at a time, of each kind [default: 4]
     #[arg(long, env = "DATACOVEY_TRANSFER_CONCURRENCY", value_name = "COUNT")]
     pub concurrency: Option<String>,
-    /// Imports, and exports, of one tenant that run at a time [default: 2]
+    /// Imports, and exports, of one tenant that run at a time, over all instances; fewer than one works on, so that none keeps others waiting [default: 3]
     #[arg(long, env = "DATACOVEY_TRANSFER_RUNNING_PER_TENANT", value_name = "COUNT")]
     pub running_per_tenant: Option<String>,
     /// Imports, and exports, of one tenant that wait or run at a time [default: 100]
     #[arg(long, env = "DATACOVEY_TRANSFER_OPEN_PER_TENANT", value_name = "COUNT")]
     pub open_per_tenant: Option<String>,
+    /// Hours that the files of a version are kept once it is neither the newest nor read by others, until when it can be restored; at least 25, for a query may read a version for 24 [default: 168]
+    #[arg(long, env = "DATACOVEY_VERSION_HOURS", value_name = "HOURS")]
+    pub version_hours: Option<String>,
+    /// Small files of a table from which on they are made few [default: 32]
+    #[arg(long, env = "DATACOVEY_COMPACT_FROM_FILES", value_name = "COUNT")]
+    pub compact_from_files: Option<String>,
 }
 
 /// The service, configured.
@@ -116,6 +122,15 @@ pub struct Limits {
     pub sweep_every: Duration,
     /// How long after a job's end its leftovers are kept: a straggler may still write.
     pub sweep_grace: Duration,
+    /// How long the files of a version are kept that is neither the newest nor read by others: longer than a
+    /// query that has found them may run.
+    pub version_lifetime: Duration,
+    /// Small files of a table from which on they are made few.
+    pub compact_from_files: u32,
+    /// How often tables with so many are looked for.
+    pub compact_every: Duration,
+    /// How long one compaction may take.
+    pub compact_lease: Duration,
     pub worker: WorkerOptions,
     pub write: WriteOptions,
 }
@@ -134,7 +149,15 @@ impl Default for Limits {
             watch_every: Duration::from_secs(1),
             sweep_every: Duration::from_secs(60),
             sweep_grace: Duration::from_secs(120),
-            worker: WorkerOptions::default(),
+            version_lifetime: hours(168),
+            compact_from_files: 32,
+            compact_every: Duration::from_secs(5),
+            compact_lease: Duration::from_secs(600),
+            worker: WorkerOptions {
+                concurrency: 4,
+                max_running_per_tenant: 3,
+                ..WorkerOptions::default()
+            },
             write: WriteOptions::default(),
         }
     }
@@ -233,6 +256,24 @@ impl Args {
             &mut limits.open_per_tenant,
             &mut violations,
         );
+        let mut version_hours = limits.version_lifetime.as_secs() / 3600;
+        number_from(
+            LEAST_VERSION_HOURS,
+            &self.version_hours,
+            "DATACOVEY_VERSION_HOURS",
+            10 * 366 * 24,
+            &mut version_hours,
+            &mut violations,
+        );
+        limits.version_lifetime = hours(version_hours);
+        number_from(
+            2,
+            &self.compact_from_files,
+            "DATACOVEY_COMPACT_FROM_FILES",
+            10_000,
+            &mut limits.compact_from_files,
+            &mut violations,
+        );
         if let Some(folder) = self.spill_folder {
             if !folder.is_dir() {
                 violations.add("DATACOVEY_TRANSFER_SPILL_FOLDER", "is no folder");
@@ -302,7 +343,25 @@ fn secret_key(key: Option<String>, file: Option<PathBuf>, violations: &mut Viola
     }
 }
 
+const fn hours(count: u64) -> Duration {
+    Duration::from_secs(count * 3600)
+}
+
+/// A query may be configured to run for 24 hours, and reads the version that it found when it began.
+const LEAST_VERSION_HOURS: u8 = 25;
+
 fn number<T: FromStr + PartialOrd + From<u8> + std::fmt::Display>(
+    text: &Option<String>,
+    name: &str,
+    most: T,
+    value: &mut T,
+    violations: &mut Violations,
+) {
+    number_from(1, text, name, most, value, violations);
+}
+
+fn number_from<T: FromStr + PartialOrd + From<u8> + std::fmt::Display>(
+    least: u8,
     text: &Option<String>,
     name: &str,
     most: T,
@@ -311,8 +370,8 @@ fn number<T: FromStr + PartialOrd + From<u8> + std::fmt::Display>(
 ) {
     let Some(text) = text else { return };
     match text.parse::<T>() {
-        Ok(given) if given >= T::from(1) && given <= most => *value = given,
-        _ => violations.add(name, format!("is no whole number from 1 to {most}")),
+        Ok(given) if given >= T::from(least) && given <= most => *value = given,
+        _ => violations.add(name, format!("is no whole number from {least} to {most}")),
     }
 }
 
@@ -340,6 +399,8 @@ mod tests {
             concurrency: zero(),
             running_per_tenant: zero(),
             open_per_tenant: Some("1000001".to_owned()),
+            version_hours: Some("24".to_owned()),
+            compact_from_files: Some("1".to_owned()),
         };
         let fields: Vec<_> = args
             .validate()
@@ -360,6 +421,8 @@ mod tests {
             "DATACOVEY_TRANSFER_RUNNING_PER_TENANT",
             "DATACOVEY_TRANSFER_OPEN_PER_TENANT",
             "DATACOVEY_ALLOWED_PREFIXES: *[0]",
+            "DATACOVEY_VERSION_HOURS",
+            "DATACOVEY_COMPACT_FROM_FILES",
         ] {
             assert!(
                 fields.iter().any(|it| it == field),

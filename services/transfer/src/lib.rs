@@ -8,6 +8,7 @@ mod app;
 mod config;
 mod domain;
 mod flow;
+mod observed;
 mod rpc;
 
 pub use app::{Transfer, app, open};

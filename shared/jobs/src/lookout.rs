@@ -46,6 +46,19 @@ impl Lookout {
         self.until(at_most, is_job).await;
     }
 
+    /// Returns when the job has ended, or after `at_most`: what its worker waits for, which knows the rest.
+    pub async fn end(&mut self, kind: JobKind, job_id: Uuid, at_most: Duration) {
+        self.until(at_most, |notice| match notice {
+            Notice::Status {
+                kind: of,
+                job_id: id,
+                status,
+            } => (*of, *id) == (kind, job_id) && is_final(status),
+            Notice::Ready { .. } | Notice::Missed => false,
+        })
+        .await;
+    }
+
     async fn until(&mut self, at_most: Duration, awaited: impl Fn(&Notice) -> bool + Send + Sync) {
         let told = async {
             while let Some(notices) = &mut self.notices {

@@ -125,8 +125,8 @@ async fn lose(outlook: &mut Outlook, ctx: &Ctx, lease: &Lease, progress: &Report
     } = outlook.options;
     let mut renewed = Instant::now();
     loop {
-        // A notice (a cancel, mostly) makes us look at once.
-        outlook.lookout.change(lease.kind, lease.job_id, heartbeat).await;
+        // A cancel makes us look at once.
+        outlook.lookout.end(lease.kind, lease.job_id, heartbeat).await;
         let now = Instant::now();
         match outlook
             .database

@@ -248,7 +248,7 @@ fn broken(rule: &str, info: &dyn DatabaseErrorInformation) -> Error {
         );
     }
     match rule {
-        "purge_is_own" | "table_is_seen" => Error::not_found(
+        "purge_is_own" | "table_is_seen" | "table_version_is_there" => Error::not_found(
             relation(info.table_name().unwrap_or_default()),
             info.details().unwrap_or_default(),
         ),
@@ -256,6 +256,7 @@ fn broken(rule: &str, info: &dyn DatabaseErrorInformation) -> Error {
         "project_participant_can_contribute"
         | "project_participant_can_query"
         | "table_owner"
+        | "table_version_restorer"
         | "tenant_platform"
         | "job_creator" => Error::permission_denied(info.message()),
         "worker_of_kind" => Error::internal("a pool of another role asked for a worker's door"),

@@ -267,6 +267,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    job_turn (tenant_id, kind) {
+        tenant_id -> Uuid,
+        kind -> Text,
+        claimed_at -> Timestamp,
+    }
+}
+
+diesel::table! {
     object_garbage (path) {
         path -> Text,
         since -> Timestamp,
@@ -385,6 +393,19 @@ diesel::table! {
 }
 
 diesel::table! {
+    table_compaction (table_id) {
+        table_id -> Uuid,
+        tenant_id -> Uuid,
+        small_files -> BigInt,
+        ready_at -> Timestamp,
+        holder -> Nullable<Text>,
+        lease_expires_at -> Nullable<Timestamp>,
+        attempt -> BigInt,
+        folder -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
     table_file (table_id, added_in, path) {
         table_id -> Uuid,
         added_in -> BigInt,
@@ -423,6 +444,11 @@ diesel::table! {
         bytes -> BigInt,
         unique_columns -> Array<Text>,
         created_at -> Timestamp,
+        restored_from -> Nullable<BigInt>,
+        created_by -> Nullable<Uuid>,
+        restore_id -> Nullable<Uuid>,
+        superseded_at -> Nullable<Timestamp>,
+        swept_at -> Nullable<Timestamp>,
     }
 }
 
@@ -467,6 +493,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     export_run,
     idempotency,
     import_run,
+    job_turn,
     object_garbage,
     project_participant,
     project_secret,
@@ -475,6 +502,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     query_run,
     rejected_row,
     release_audit,
+    table_compaction,
     table_file,
     table_policy,
     table_version,

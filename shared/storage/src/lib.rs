@@ -8,7 +8,9 @@
 mod error;
 pub mod external;
 pub mod keys;
+pub mod known;
 pub mod layout;
+pub mod merge;
 pub mod read;
 pub mod schema;
 mod store;

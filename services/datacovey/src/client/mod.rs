@@ -92,4 +92,5 @@ services! {
     query_jobs: query::query_job_service_client::QueryJobServiceClient,
     imports: transfer::import_service_client::ImportServiceClient,
     exports: transfer::export_service_client::ExportServiceClient,
+    versions: transfer::version_service_client::VersionServiceClient,
 }

@@ -7,6 +7,7 @@ mod backup;
 mod commands;
 mod demo;
 mod kill;
+mod kill_load;
 mod load;
 mod process;
 mod trace;

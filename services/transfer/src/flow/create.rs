@@ -89,11 +89,14 @@ pub(crate) async fn create_export(transfer: &Transfer, ctx: &Ctx, wanted: Wanted
                 .map_or(0, |version| version.version)
         }
         Some(version) => {
-            transfer
+            let row = transfer
                 .database
                 .table_version_get(ctx, table.id, version)
-                .await?
-                .version
+                .await?;
+            if row.swept_at.is_some() {
+                return Err(gone(version));
+            }
+            version
         }
     };
     let columns = if wanted.columns.is_empty() {
@@ -136,8 +139,15 @@ async fn check_target(transfer: &Transfer, ctx: &Ctx, uri: &str, overwrite: bool
     looked.map_err(refusal)
 }
 
+/// A version of which only the record is left.
+pub(super) fn gone(version: i64) -> Error {
+    Error::wrong_state(format!(
+        "the files of version {version} are gone; ListTableVersions says how long those of others are kept"
+    ))
+}
+
 /// A partner's table is seen, and for imports and exports it is none.
-async fn own_table(transfer: &Transfer, ctx: &Ctx, id: Uuid) -> Result<TableRow> {
+pub(super) async fn own_table(transfer: &Transfer, ctx: &Ctx, id: Uuid) -> Result<TableRow> {
     let table = transfer.database.table_get(ctx, id).await?;
     if table.tenant_id != ctx.tenant_id() {
         return Err(Error::not_found("table", id));
@@ -162,7 +172,7 @@ async fn check_not_archived(transfer: &Transfer, ctx: &Ctx, table: &TableRow) ->
 }
 
 /// The columns, or every keyword that the import does not know, by its path.
-fn schema(table: &TableRow) -> Result<TableSchema> {
+pub(super) fn schema(table: &TableRow) -> Result<TableSchema> {
     TableSchema::parse(&table.schema).map_err(|violations| {
         let named = violations.into_iter().map(|it| {
             let field = format!("table.schema{}", it.path.strip_prefix('$').unwrap_or(&it.path));

@@ -11,6 +11,7 @@ use datacovey_types::{Permission, TransferJobStatus};
 use serde_json::Value;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::create::gone;
 use super::import::old_piece;
 use crate::Transfer;
 use crate::domain::external::failure;
@@ -43,6 +44,15 @@ impl Work for ExportWork {
         let table = database.table_get(&job.ctx, job.parent_id).await?;
         let schema = TableSchema::parse(&table.schema).map_err(|violations| of_schema(&violations))?;
         let schema = schema.select(&options.columns).map_err(columns_gone)?;
+        // A job that waited keeps its version; one that was created while the version went does not.
+        if options.table_version > 0 {
+            let pinned = database
+                .table_version_get(&job.ctx, job.parent_id, options.table_version)
+                .await?;
+            if pinned.swept_at.is_some() {
+                return Err(gone(options.table_version).into());
+            }
+        }
         let files = database
             .table_file_list(&job.ctx, job.parent_id, options.table_version)
             .await?;

@@ -4,6 +4,7 @@ use datacovey_auth::authorize;
 use datacovey_error::{Error, Kind, Result};
 use datacovey_jobs::{Job, JobFailure, Work};
 use datacovey_persistence::{ImportCommit, JobKind, NewFile, TableFileRow};
+use datacovey_storage::known::KnownValues;
 use datacovey_storage::read::{Piece, read_import};
 use datacovey_storage::schema::TableSchema;
 use datacovey_storage::unique::{Repeat, UniqueProof};
@@ -23,13 +24,22 @@ use crate::domain::progress::Progress;
 /// How often an import proves uniqueness anew because another one came between.
 const COMMIT_ATTEMPTS: u32 = 5;
 
+/// Memory for the identities of files that imports are compared with, in bytes: of 4 million values.
+const KNOWN_BYTES: usize = 64 << 20;
+
 /// The work on imports: staged bytes to checked batches to table files to a version.
 #[derive(Debug)]
-pub(crate) struct ImportWork(Transfer);
+pub(crate) struct ImportWork {
+    transfer: Transfer,
+    known: KnownValues,
+}
 
 impl ImportWork {
     pub(crate) fn new(transfer: &Transfer) -> Self {
-        Self(transfer.clone())
+        Self {
+            transfer: transfer.clone(),
+            known: KnownValues::new(KNOWN_BYTES),
+        }
     }
 }
 
@@ -39,7 +49,7 @@ impl Work for ImportWork {
     async fn run(&self, job: Job) -> Result<(), JobFailure> {
         // The creator may have lost its role since it created the job.
         authorize(&job.ctx, Permission::EditDatasets)?;
-        let transfer = &self.0;
+        let Self { transfer, known } = self;
         let options: ImportOptions =
             stored(&job.options).ok_or_else(|| Error::internal("the options of an import are unreadable"))?;
         let table = transfer
@@ -49,6 +59,7 @@ impl Work for ImportWork {
         let schema = TableSchema::parse(&table.schema).map_err(|violations| of_schema(&violations))?;
         let import = Import {
             transfer,
+            known,
             job: &job,
             options,
             schema,
@@ -60,6 +71,7 @@ impl Work for ImportWork {
 
 struct Import<'a> {
     transfer: &'a Transfer,
+    known: &'a KnownValues,
     job: &'a Job,
     options: ImportOptions,
     schema: TableSchema,
@@ -209,10 +221,14 @@ impl Import<'_> {
         };
         if let Some(unique) = &base.unique_columns {
             proof.keep_only(unique);
-            proof = proof
-                .add_kept_files(store, base.files.clone(), schema)
-                .await
-                .map_err(Error::from)?;
+            // Most often nothing that is added is there already, which is known without reading it again.
+            let apart = self.known.are_apart(&proof, store, &base.files, schema).await;
+            if !apart.map_err(Error::from)? {
+                proof = proof
+                    .add_kept_files(store, base.files.clone(), schema)
+                    .await
+                    .map_err(Error::from)?;
+            }
         }
         let proven = proof.finish().await.map_err(Error::from)?;
         if let Some(column) = proven.untold().first() {
@@ -281,7 +297,7 @@ fn report(progress: &Progress) -> Result<Value> {
     serde_json::to_value(progress).map_err(Error::internal)
 }
 
-fn new_file(file: &WrittenFile) -> NewFile {
+pub(super) fn new_file(file: &WrittenFile) -> NewFile {
     let [rows, bytes] = [file.rows, file.size_bytes].map(|it| i64::try_from(it).unwrap_or(i64::MAX));
     NewFile {
         path: file.path.to_string(),

@@ -1,5 +1,7 @@
-//! What takes more than one store: uploads, the work of the workers, watching, sweeping.
+//! What takes more than one store: uploads, the work of the workers, watching, restoring,
+//! compacting, sweeping.
 
+mod compact;
 mod create;
 mod download;
 mod export;
@@ -7,13 +9,16 @@ mod import;
 mod input;
 mod project_keys;
 mod rejections;
+mod restore;
 mod sweep;
 mod upload;
 pub(crate) mod watch;
 
+pub(crate) use compact::Compactor;
 pub(crate) use create::{WantedExport, WantedImport, create_export, create_import};
 pub(crate) use download::download;
 pub(crate) use export::ExportWork;
 pub(crate) use import::ImportWork;
+pub(crate) use restore::{WantedRestore, restore};
 pub(crate) use sweep::Sweeper;
 pub(crate) use upload::upload;

@@ -2,13 +2,19 @@ use datacovey_error::Result;
 use datacovey_persistence::{JobKind, Sweep, Swept};
 use datacovey_storage::{ObjectPath, layout};
 use datacovey_types::{Ctx, Principal, Role, Scopes};
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::Transfer;
+use crate::observed::{self, Of};
 
-/// Deletes objects that nothing points to: what jobs staged, what dead attempts wrote, what was
-/// orphaned.
+/// Lets go of versions that nobody needs any more, and deletes objects that nothing points to: what jobs
+/// staged, what dead attempts and compactions wrote, what was orphaned.
+///
+/// Several may sweep at once: what to delete is told to each, an object that is gone already is deleted again
+/// without harm, and that it is gone is noted afterwards, so that whatever a dying sweep did not do is done by
+/// the next.
 #[derive(Debug)]
 pub(crate) struct Sweeper(Transfer);
 
@@ -19,16 +25,33 @@ impl Sweeper {
 
     /// Sweeps from time to time until `stop`.
     pub(crate) async fn run(self, stop: CancellationToken) {
-        while stop
-            .run_until_cancelled(tokio::time::sleep(self.0.limits.sweep_every))
-            .await
-            .is_some()
-        {
+        // What the last process left is not left for longer than need be.
+        let mut every = tokio::time::interval(self.0.limits.sweep_every);
+        every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(every.tick()).await.is_some() {
+            if let Some(Err(error)) = stop.run_until_cancelled(self.sweep_versions()).await {
+                observed::not_swept(Of::Database);
+                tracing::warn!(%error, "cannot sweep versions now");
+            }
             for kind in [JobKind::Import, JobKind::Export] {
                 if let Some(Err(error)) = stop.run_until_cancelled(self.sweep(kind)).await {
+                    observed::not_swept(Of::Database);
                     tracing::warn!(kind = kind.as_str(), %error, "cannot sweep now");
                 }
             }
+        }
+    }
+
+    /// Versions first: their objects go with the sweep that follows.
+    async fn sweep_versions(&self) -> Result<()> {
+        let lifetime = self.0.limits.version_lifetime;
+        loop {
+            let swept = self.0.worker_database.versions_sweep(lifetime).await?;
+            if swept.versions == 0 {
+                return Ok(());
+            }
+            observed::swept(Of::Version, swept.versions);
+            tracing::debug!(?swept, "versions are swept");
         }
     }
 
@@ -67,9 +90,19 @@ impl Sweeper {
                 };
                 // What cannot be deleted now is named again next time, and holds up nothing else.
                 match (deleted, swept) {
-                    (Ok(()), Swept::Object(path)) => swept_paths.push(path),
-                    (Ok(()), Swept::Job { job_id, .. }) => swept_jobs.push(job_id),
+                    (Ok(()), Swept::Object(path)) => {
+                        observed::swept(Of::Object, 1);
+                        swept_paths.push(path);
+                    }
+                    (Ok(()), Swept::Job { job_id, .. }) => {
+                        observed::swept(Of::Job, 1);
+                        swept_jobs.push(job_id);
+                    }
                     (Err(error), left) => {
+                        observed::not_swept(match left {
+                            Swept::Object(_) => Of::Object,
+                            Swept::Job { .. } => Of::Job,
+                        });
                         tracing::warn!(kind = kind.as_str(), ?left, cause = ?error, "cannot delete this now");
                     }
                 }

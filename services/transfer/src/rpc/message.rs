@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use datacovey_error::{Error, Result};
-use datacovey_persistence::{
-    ExportJob, ImportJob, RejectedRowRow, ResolvedVersion, SeenVersion, TableVersionRow,
-};
+use datacovey_persistence::{ExportJob, ImportJob, RejectedRowRow, ResolvedVersion, SeenVersion};
 use datacovey_proto::internal::transfer::v1 as internal;
 use datacovey_proto::transfer::v1 as pb;
 use datacovey_types::TransferJobStatus;
 use serde::Deserialize;
 use serde_json::Value;
+use std::time::Duration;
 use uuid::Uuid;
 
 use super::field::{signed, timestamp};
@@ -138,38 +137,41 @@ pub(super) fn rejected_row(row: RejectedRowRow) -> pb::RejectedRow {
     }
 }
 
-pub(super) fn seen_version(table_id: Uuid, row: SeenVersion) -> Result<pb::TableVersion> {
+/// `retention`: how long the files of a version are kept that nobody reads any more.
+pub(super) fn seen_version(
+    table_id: Uuid,
+    row: SeenVersion,
+    retention: Duration,
+) -> Result<pb::TableVersion> {
+    let kept_until = row.released_at.filter(|_| row.swept_at.is_none());
     Ok(pb::TableVersion {
         table_id: table_id.to_string(),
         version: row.version,
         content_version: row.content_version,
-        import_job_id: row.import_job_id.map(|id| id.to_string()).unwrap_or_default(),
+        import_job_id: id_or_none(row.import_job_id),
         origin: origin(&row.mode)?.into(),
         rows: row.rows,
         size_bytes: row.bytes,
         created_at: Some(timestamp(row.created_at)),
         visible_to_others: row.visible,
+        restored_from: row.restored_from,
+        created_by: id_or_none(row.created_by),
+        restorable: row.restorable,
+        kept_until: kept_until.map(|released_at| timestamp(released_at + retention)),
+        swept_at: row.swept_at.map(timestamp),
     })
 }
 
-pub(super) fn published_version(row: TableVersionRow) -> Result<pb::TableVersion> {
-    let seen = SeenVersion {
-        version: row.version,
-        content_version: row.content_version,
-        import_job_id: row.import_job_id,
-        mode: row.mode,
-        rows: row.rows,
-        bytes: row.bytes,
-        created_at: row.created_at,
-        visible: true,
-    };
-    seen_version(row.table_id, seen)
+fn id_or_none(id: Option<Uuid>) -> String {
+    id.map(|id| id.to_string()).unwrap_or_default()
 }
 
 fn origin(mode: &str) -> Result<pb::VersionOrigin> {
     match mode {
         "append" | "empty_only" => Ok(pb::VersionOrigin::Append),
         "replace" => Ok(pb::VersionOrigin::Replace),
+        "compaction" => Ok(pb::VersionOrigin::Compaction),
+        "restore" => Ok(pb::VersionOrigin::Restore),
         other => Err(Error::internal(format!("a version by an unknown mode: {other}"))),
     }
 }

@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use datacovey_auth::authorize;
 use datacovey_error::{Error, Result, Violations};
 use datacovey_list::{Binding, Paging};
-use datacovey_persistence::{Database, Replay, ResolvedVersion};
+use datacovey_persistence::{Database, Replay, ResolvedVersion, SeenVersion};
 use datacovey_proto::internal::transfer::v1 as internal;
 use datacovey_proto::internal::transfer::v1::version_resolver_service_server::VersionResolverService;
 use datacovey_proto::transfer::v1 as pb;
@@ -14,18 +14,22 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::{field, message, mutation};
+use crate::Transfer;
+use crate::flow::{WantedRestore, restore};
 
 const MAX_TABLES: usize = 1000;
 
 /// VersionService: what tables held.
 #[derive(Clone, Debug)]
-pub(crate) struct Versions {
-    database: Database,
-}
+pub(crate) struct Versions(Transfer);
 
 impl Versions {
-    pub(crate) const fn new(database: Database) -> Self {
-        Self { database }
+    pub(crate) const fn new(transfer: Transfer) -> Self {
+        Self(transfer)
+    }
+
+    fn message(&self, table_id: Uuid, row: SeenVersion) -> Result<pb::TableVersion> {
+        message::seen_version(table_id, row, self.0.limits.version_lifetime)
     }
 }
 
@@ -38,8 +42,12 @@ impl VersionService for Versions {
         let ctx = ctx(&request)?;
         authorize(&ctx, Permission::Read)?;
         let (table_id, paging) = parse_list(&request.into_inner())?;
-        let page = self.database.table_version_list(&ctx, table_id, &paging).await?;
-        let page = page.try_map(|row| message::seen_version(table_id, row))?;
+        let page = self
+            .0
+            .database
+            .table_version_list(&ctx, table_id, &paging)
+            .await?;
+        let page = page.try_map(|row| self.message(table_id, row))?;
         Ok(Response::new(pb::ListTableVersionsResponse {
             table_versions: page.rows,
             next_page_token: page.next_page_token,
@@ -54,17 +62,23 @@ impl VersionService for Versions {
         authorize(&ctx, Permission::EditDatasets)?;
         let (table_id, version, replay) = parse_publish(&request.into_inner())?;
         let row = self
+            .0
             .database
             .table_version_publish(&ctx, table_id, version, replay)
             .await?;
-        Ok(Response::new(message::published_version(row)?))
+        Ok(Response::new(self.message(table_id, row)?))
     }
 
     async fn restore_table_version(
         &self,
-        _: Request<pb::RestoreTableVersionRequest>,
+        request: Request<pb::RestoreTableVersionRequest>,
     ) -> Result<Response<pb::TableVersion>, Status> {
-        Err(Error::not_implemented("RestoreTableVersion").into())
+        let ctx = ctx(&request)?;
+        authorize(&ctx, Permission::EditDatasets)?;
+        let wanted = parse_restore(&request.into_inner())?;
+        let table_id = wanted.table_id;
+        let row = restore(&self.0, &ctx, wanted).await?;
+        Ok(Response::new(self.message(table_id, row)?))
     }
 }
 
@@ -116,6 +130,26 @@ fn parse_publish(request: &pb::PublishTableVersionRequest) -> Result<(Uuid, i64,
         violations.add("version", "must be at least 1");
     }
     field::finish(violations, table_id.map(|id| (id, request.version, replay)))
+}
+
+fn parse_restore(request: &pb::RestoreTableVersionRequest) -> Result<WantedRestore> {
+    let mut violations = Violations::new();
+    let replay = mutation::replay(
+        "RestoreTableVersion",
+        &request.request_id,
+        request,
+        &mut violations,
+    );
+    let table_id = field::id("table_id", &request.table_id, &mut violations);
+    if request.version < 1 {
+        violations.add("version", "must be at least 1");
+    }
+    let wanted = table_id.map(|table_id| WantedRestore {
+        table_id,
+        version: request.version,
+        replay,
+    });
+    field::finish(violations, wanted)
 }
 
 fn parse(request: &internal::ResolveVersionsRequest) -> Result<Vec<Uuid>> {

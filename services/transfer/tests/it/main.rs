@@ -3,14 +3,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod buckets;
+mod compact;
 mod coverage;
 mod create;
 mod export;
 mod identity;
 mod import;
 mod job;
+mod restore;
 mod s3;
 mod suite;
+mod together;
 mod upload;
 mod uri;
 mod version;

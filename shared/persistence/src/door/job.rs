@@ -255,7 +255,7 @@ impl Database {
 }
 
 /// A century is for ever, and an interval that PostgreSQL can still count with.
-fn millis(duration: Duration) -> i64 {
+pub(super) fn millis(duration: Duration) -> i64 {
     const CENTURY_MS: i64 = 100 * 366 * 24 * 3600 * 1000;
     i64::try_from(duration.as_millis())
         .unwrap_or(CENTURY_MS)

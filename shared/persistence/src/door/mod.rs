@@ -4,6 +4,7 @@
 //! (see `failure`). There are no others: a test compares them with the database.
 
 mod budget;
+mod compaction;
 mod job;
 mod job_queue;
 mod lease;
@@ -17,6 +18,7 @@ use std::fmt;
 use std::str::FromStr;
 
 pub use budget::ShortBudget;
+pub use compaction::{Compaction, SmallFile, SweptVersions};
 pub use job::{Claim, ClaimedJob, ImportCommit, NewFile, Sweep, Swept};
 pub use job_queue::JobQueue;
 pub use lease::{Lease, LeaseState};
@@ -25,12 +27,14 @@ pub use release::{CheckedTable, Release, ReleasedGroups, Unreleased};
 pub use resolve::{ResolvedTable, ResolvedVersion};
 
 /// The doors by name and the roles that may use them.
-pub const DOORS: [(&str, &[crate::DbRole]); 19] = {
+pub const DOORS: [(&str, &[crate::DbRole]); 24] = {
     use crate::DbRole::{Catalog, Identity, Query, QueryWorker, Transfer, TransferWorker};
     [
         ("accept", &[Catalog]),
         ("charge_access", &[QueryWorker]),
+        ("claim_compaction", &[TransferWorker]),
         ("claim_job", &[QueryWorker, TransferWorker]),
+        ("commit_compaction", &[TransferWorker]),
         ("commit_import", &[TransferWorker]),
         ("decline", &[Catalog]),
         ("invitations", &[Catalog]),
@@ -42,10 +46,13 @@ pub const DOORS: [(&str, &[crate::DbRole]); 19] = {
         ("record_end", &[QueryWorker]),
         ("record_failure", &[QueryWorker]),
         ("release", &[QueryWorker]),
+        ("release_compaction", &[TransferWorker]),
         ("resolve_principal", &[Identity]),
         ("resolve_project", &[Catalog, Query]),
         ("resolve_versions", &[Transfer]),
+        ("restore_version", &[Transfer]),
         ("sweep", &[QueryWorker, TransferWorker]),
+        ("sweep_versions", &[TransferWorker]),
         ("table_versions_in_sight", &[Transfer]),
     ]
 };

@@ -3,16 +3,18 @@
 use chrono::NaiveDateTime;
 use datacovey_error::{Error, Result};
 use datacovey_list::{Page, Paging};
-use datacovey_types::Ctx;
+use datacovey_types::{Ctx, new_id};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Nullable, Text, Timestamp, Uuid as SqlUuid};
+use diesel::sql_query;
+use diesel::sql_types::{BigInt, Bool, Jsonb, Nullable, Text, Timestamp, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use serde::Serialize;
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::idempotency::Replay;
 use crate::door::door;
-use crate::failure::OrNotFound as _;
+use crate::failure::{Failure, OrNotFound as _};
 use crate::pipeline::answer;
 use crate::schema::{table_version, visible_version};
 use crate::{Conn, Database};
@@ -31,6 +33,8 @@ pub struct TableVersionRow {
     pub bytes: i64,
     pub unique_columns: Vec<String>,
     pub created_at: NaiveDateTime,
+    /// Since when its files are gone.
+    pub swept_at: Option<NaiveDateTime>,
 }
 
 /// A version of a table as its reader may know it.
@@ -48,13 +52,33 @@ pub struct SeenVersion {
     pub created_at: NaiveDateTime,
     /// Whether others see it, or have seen it.
     pub visible: bool,
+    /// The version whose rows it brought back; none for readers of another tenant.
+    pub restored_from: Option<i64>,
+    /// Who brought them back; none for readers of another tenant.
+    pub created_by: Option<Uuid>,
+    /// Since when it is neither the newest nor the one that others see; none for readers of another tenant.
+    pub released_at: Option<NaiveDateTime>,
+    /// Since when its files are gone.
+    pub swept_at: Option<NaiveDateTime>,
+    /// Whether it can be restored: its files are kept, and its rows are not those that the table holds.
+    pub restorable: bool,
 }
 
 door! {
     VersionsInSight { table_id: Uuid => SqlUuid, before: i64 => BigInt, most: i64 => BigInt }
-    "SELECT version, content_version, import_job_id, mode, rows, bytes, created_at, visible \
-     FROM table_versions_in_sight(" .. ")"
-    -> (BigInt, BigInt, Nullable<SqlUuid>, Text, BigInt, BigInt, Timestamp, Bool)
+    "SELECT version, content_version, import_job_id, mode, rows, bytes, created_at, visible, restored_from, \
+     created_by, released_at, swept_at, restorable FROM table_versions_in_sight(" .. ")"
+    -> (
+        BigInt, BigInt, Nullable<SqlUuid>, Text, BigInt, BigInt, Timestamp, Bool, Nullable<BigInt>, Nullable<SqlUuid>,
+        Nullable<Timestamp>, Nullable<Timestamp>, Bool,
+    )
+}
+
+door! {
+    RestoreVersion {
+        table_id: Uuid => SqlUuid, version: i64 => BigInt, used_schema: Value => Jsonb, restore_id: Uuid => SqlUuid,
+    }
+    "SELECT version FROM restore_version(" .. ") AS version" -> BigInt
 }
 
 impl Database {
@@ -118,19 +142,19 @@ impl Database {
         table_id: Uuid,
         version: i64,
         replay: Option<Replay>,
-    ) -> Result<TableVersionRow> {
+    ) -> Result<SeenVersion> {
         self.transaction(ctx, async |conn: &mut Conn<'_>| {
-            let row = table_version::table
+            table_version::table
                 .find((table_id, version))
-                .select(TableVersionRow::as_select())
-                .first(conn)
+                .select(table_version::version)
+                .first::<i64>(conn)
                 .await
                 .or_not_found("table_version", version)?;
             if Replay::begin(replay.as_ref(), ctx, table_id, conn)
                 .await?
                 .is_some()
             {
-                return Ok(row);
+                return one(table_id, version, conn).await;
             }
             let seen = visible_version::table
                 .filter(visible_version::table_id.eq(table_id))
@@ -151,8 +175,70 @@ impl Database {
                 .on_conflict_do_nothing()
                 .execute(conn)
                 .await?;
-            Ok(row)
+            one(table_id, version, conn).await
         })
         .await
     }
+
+    /// Makes an earlier version of a table of the caller's tenant the newest again, as a new version of the
+    /// same content. `used_schema` is the schema of the table that its files were found to fit.
+    ///
+    /// NOT_FOUND where there is no such version of an own table, FAILED_PRECONDITION where its files are gone,
+    /// its rows are those that the table holds, or something above is archived; ABORTED where the schema is
+    /// another one by now.
+    pub async fn table_version_restore(
+        &self,
+        ctx: &Ctx,
+        table_id: Uuid,
+        version: i64,
+        used_schema: Value,
+        replay: Option<Replay>,
+    ) -> Result<SeenVersion> {
+        let restore_id = new_id();
+        self.transaction(ctx, async |conn: &mut Conn<'_>| {
+            if let Some(first) = Replay::begin(replay.as_ref(), ctx, restore_id, conn).await? {
+                return restored(first, conn).await;
+            }
+            let door = RestoreVersion {
+                table_id,
+                version,
+                used_schema: used_schema.clone(),
+                restore_id,
+            };
+            let restored: i64 = door.get_result(conn).await?;
+            // Whether others see it is decided at the end of the transaction, and told in it.
+            sql_query("SET CONSTRAINTS ALL IMMEDIATE").execute(conn).await?;
+            one(table_id, restored, conn).await
+        })
+        .await
+    }
+
+    /// The version that an earlier run of the same request restored.
+    pub async fn table_version_restored(&self, ctx: &Ctx, restore_id: Uuid) -> Result<SeenVersion> {
+        self.transaction(ctx, async |conn: &mut Conn<'_>| restored(restore_id, conn).await)
+            .await
+    }
+}
+
+async fn restored(restore_id: Uuid, conn: &mut Conn<'_>) -> Result<SeenVersion, Failure> {
+    let (table_id, version) = table_version::table
+        .filter(table_version::restore_id.eq(restore_id))
+        .select((table_version::table_id, table_version::version))
+        .first(conn)
+        .await
+        .or_not_found("table_version", restore_id)?;
+    one(table_id, version, conn).await
+}
+
+/// One version as its owner knows it.
+async fn one(table_id: Uuid, version: i64, conn: &mut Conn<'_>) -> Result<SeenVersion, Failure> {
+    let newest = VersionsInSight {
+        table_id,
+        before: version + 1,
+        most: 1,
+    };
+    newest
+        .get_result(conn)
+        .await
+        .or_not_found("table_version", version)
 }

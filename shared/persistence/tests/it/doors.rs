@@ -131,6 +131,23 @@ async fn doors_open_to_their_role_only() {
             "SELECT * FROM table_versions_in_sight(gen_random_uuid(), 1, 1)".to_owned(),
         ),
         (
+            "restore_version",
+            "SELECT restore_version(gen_random_uuid(), 1, '{}', gen_random_uuid())".to_owned(),
+        ),
+        ("sweep_versions", "SELECT * FROM sweep_versions(1)".to_owned()),
+        (
+            "claim_compaction",
+            "SELECT * FROM claim_compaction('w', 1, 2)".to_owned(),
+        ),
+        (
+            "commit_compaction",
+            "SELECT commit_compaction(gen_random_uuid(), 'w', 1, '{}', '[]')".to_owned(),
+        ),
+        (
+            "release_compaction",
+            "SELECT release_compaction(gen_random_uuid(), 'w', 1, 1)".to_owned(),
+        ),
+        (
             "sweep",
             "SELECT * FROM sweep('query', '{}', '{}', 1, 1)".to_owned(),
         ),

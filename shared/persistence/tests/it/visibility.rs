@@ -13,15 +13,15 @@ use crate::leases::claimed;
 use crate::refusal::{breaks, forbidden};
 use crate::world::World;
 
-struct Imports {
-    world: World,
-    worker: Database,
-    transfer: Database,
+pub(crate) struct Imports {
+    pub(crate) world: World,
+    pub(crate) worker: Database,
+    pub(crate) transfer: Database,
     files: AtomicU32,
 }
 
 impl Imports {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let world = World::new().await;
         Self {
             worker: world.database.open(DbRole::TransferWorker).await,
@@ -32,7 +32,7 @@ impl Imports {
     }
 
     /// Imports a file of so many planes for each number.
-    async fn import(&self, mode: &str, planes: &[u32]) -> i64 {
+    pub(crate) async fn import(&self, mode: &str, planes: &[u32]) -> i64 {
         self.world
             .admin
             .import_job(self.world.airline, self.world.flights)
@@ -63,7 +63,7 @@ impl Imports {
             .unwrap()
     }
 
-    async fn policy(&self, policy: Value) {
+    pub(crate) async fn policy(&self, policy: Value) {
         self.world
             .admin
             .table_policy(self.world.airline, self.world.flights, &policy)
@@ -71,7 +71,7 @@ impl Imports {
     }
 
     /// The version that the registry reads.
-    async fn seen(&self) -> i64 {
+    pub(crate) async fn seen(&self) -> i64 {
         let flights = [(self.world.flights, None)];
         let versions = self
             .transfer

@@ -206,6 +206,17 @@ impl UniqueProof {
         Ok(self)
     }
 
+    /// The hashes of the values that were added, by column that may still be unique; none where they did not
+    /// stay in memory.
+    pub(crate) fn hashes(&self) -> Option<Vec<(String, Vec<u128>)>> {
+        let open = self
+            .columns
+            .iter()
+            .filter_map(|it| it.sorter.as_ref().map(|sorter| (it, sorter)));
+        open.map(|(column, sorter)| Some((column.name.clone(), sorter.in_memory()?.collect())))
+            .collect()
+    }
+
     /// Looks for repetitions.
     ///
     /// # Errors
@@ -276,6 +287,43 @@ impl Proven {
         repeats.sort_by_key(|it| it.row);
         Ok(repeats)
     }
+}
+
+/// The sorted hashes of a column of a file of the table; none where it has more than `most`, or is no column whose
+/// values can be unique.
+pub(crate) async fn hashes_of_file(
+    store: &Store,
+    file: &Piece,
+    schema: &TableSchema,
+    column: &str,
+    most: usize,
+) -> Result<Option<Vec<u128>>, ReadError> {
+    let limits = UniqueLimits {
+        // All values stay in the one run.
+        run_rows: most + 1,
+        max_rows: most as u64,
+        ..UniqueLimits::default()
+    };
+    let proof = UniqueProof {
+        columns: vec![ColumnProof {
+            name: column.to_owned(),
+            // To know which values there are, not whether they repeat.
+            demanded: true,
+            sorter: Some(Sorter::new(limits)),
+        }],
+        rows: 0,
+        kept_rows: 0,
+    };
+    let proof = proof.add_files(store, vec![file.clone()], schema).await?;
+    let hashes = proof.hashes().and_then(|mut columns| columns.pop());
+    let Some((_, mut hashes)) = hashes else {
+        return Ok(None);
+    };
+    let sorted = blocking(move || {
+        hashes.sort_unstable();
+        Ok(hashes)
+    });
+    Ok(Some(sorted.await?))
 }
 
 async fn blocking<T: Send + 'static>(

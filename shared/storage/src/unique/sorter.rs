@@ -66,6 +66,13 @@ impl Sorter {
         self.entries > self.limits.max_rows
     }
 
+    /// The hashes that were added, unless some were spilled.
+    pub(super) fn in_memory(&self) -> Option<impl Iterator<Item = u128> + '_> {
+        self.spilled
+            .is_none()
+            .then(|| self.run.iter().map(|entry| entry.hash()))
+    }
+
     pub(super) fn extend(&mut self, entries: impl Iterator<Item = Entry>) -> io::Result<()> {
         for entry in entries {
             self.entries += 1;

@@ -14,7 +14,7 @@ mod thread;
 pub use export::{ExportFormat, ExportWriter, Exported};
 pub use table::{TableWriter, WriteOptions, Written, WrittenFile};
 
-use object::BlockingObject;
+pub(crate) use object::BlockingObject;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
@@ -56,7 +56,7 @@ const GROUP_ROWS: usize = 128 << 10;
 const GROUP_BYTES: usize = 64 << 20;
 
 /// `random`: columns whose values are. Nothing makes those smaller, and no range of them skips anything.
-fn parquet_properties<'a>(random: impl Iterator<Item = &'a str>) -> WriterProperties {
+pub(crate) fn parquet_properties<'a>(random: impl Iterator<Item = &'a str>) -> WriterProperties {
     let builder = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(Some(GROUP_ROWS))
@@ -75,7 +75,7 @@ fn parquet_properties<'a>(random: impl Iterator<Item = &'a str>) -> WriterProper
 }
 
 /// Writes the footer and gives back the object. What can fail by now is the object store alone.
-fn object_of(writer: ArrowWriter<BlockingObject>) -> Result<BlockingObject, WriteError> {
+pub(crate) fn object_of(writer: ArrowWriter<BlockingObject>) -> Result<BlockingObject, WriteError> {
     writer.into_inner().map_err(|error| match error {
         ParquetError::General(_) => StoreError::Io(std::io::Error::other(error)).into(),
         other => other.into(),

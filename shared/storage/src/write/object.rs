@@ -6,7 +6,7 @@ use tokio::runtime::Handle;
 use crate::{ObjectWriter, StoreError};
 
 /// An object written by an encoding thread: blocks it, counts and hashes the bytes.
-pub(super) struct BlockingObject {
+pub(crate) struct BlockingObject {
     writer: ObjectWriter,
     runtime: Handle,
     sha256: Sha256,
@@ -14,7 +14,7 @@ pub(super) struct BlockingObject {
 }
 
 impl BlockingObject {
-    pub(super) fn new(writer: ObjectWriter, runtime: Handle) -> Self {
+    pub(crate) fn new(writer: ObjectWriter, runtime: Handle) -> Self {
         Self {
             writer,
             runtime,
@@ -24,12 +24,12 @@ impl BlockingObject {
     }
 
     /// Makes the object durable; gives its length and SHA-256 in hexadecimal digits.
-    pub(super) fn finish(self) -> Result<(u64, String), StoreError> {
+    pub(crate) fn finish(self) -> Result<(u64, String), StoreError> {
         self.runtime.block_on(self.writer.finish())?;
         Ok((self.size_bytes, hexadecimal(&self.sha256.finalize())))
     }
 
-    pub(super) const fn size_bytes(&self) -> u64 {
+    pub(crate) const fn size_bytes(&self) -> u64 {
         self.size_bytes
     }
 }

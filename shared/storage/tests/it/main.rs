@@ -2,6 +2,7 @@
 
 mod bad_parquet;
 mod kit;
+mod merge;
 mod round_trip;
 mod table_files;
 mod types;
