@@ -110,7 +110,7 @@ pub(crate) async fn costs(database: &Database, ctx: &Ctx, planned: &PlannedQuery
     let mut costs = Vec::new();
     for (read, policy) in planned.restricted() {
         // Tables that share a scope are charged to it together.
-        let shares = |it: &&(&ReadTable, &Policy)| {
+        let shares = |it: &(&ReadTable, &Policy)| {
             let of = |read: &ReadTable, policy| (read.table.owner, scope(policy, &read.name()).to_owned());
             it.1.access_budget.is_some() && of(it.0, it.1) == of(read, policy)
         };

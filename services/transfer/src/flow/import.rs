@@ -85,6 +85,7 @@ impl Import<'_> {
             job,
             options,
             schema,
+            ..
         } = self;
         let database = &transfer.worker_database;
         let input = Input::open(transfer, job, options).await?;
@@ -255,6 +256,7 @@ impl Import<'_> {
             job,
             options,
             schema,
+            ..
         } = self;
         let input = Input::open(transfer, job, options).await?;
         let rows: BTreeSet<u64> = repeats
