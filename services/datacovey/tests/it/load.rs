@@ -15,13 +15,9 @@ pub(crate) const ROWS: u64 = 20_000;
 pub(crate) const END: Duration = Duration::from_secs(150);
 
 pub(crate) fn write_people(path: &Path) {
-    write_some_people(path, ROWS);
-}
-
-pub(crate) fn write_some_people(path: &Path, count: u64) {
     let mut file = std::io::BufWriter::new(std::fs::File::create(path).unwrap());
     writeln!(file, "email,city").unwrap();
-    for person in 0..count {
+    for person in 0..ROWS {
         writeln!(file, "person{person}@example.org,city{}", person % 7).unwrap();
     }
 }
@@ -85,23 +81,16 @@ pub(crate) async fn ended_imports(client: &Client, table_id: &str) -> Vec<Import
 }
 
 async fn imports(client: &Client, table_id: &str) -> Vec<ImportJob> {
-    let mut all = Vec::new();
-    let mut request = ListImportJobsRequest {
+    let request = ListImportJobsRequest {
         table_id: Some(table_id.to_owned()),
         page_size: 1000,
         ..Default::default()
     };
-    loop {
-        let page = client
-            .imports()
-            .list_import_jobs(request.clone())
-            .await
-            .unwrap()
-            .into_inner();
-        all.extend(page.import_jobs);
-        if page.next_page_token.is_empty() {
-            return all;
-        }
-        request.page_token = page.next_page_token;
-    }
+    client
+        .imports()
+        .list_import_jobs(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .import_jobs
 }

@@ -7,7 +7,6 @@ mod backup;
 mod commands;
 mod demo;
 mod kill;
-mod kill_load;
 mod load;
 mod process;
 mod trace;

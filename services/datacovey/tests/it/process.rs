@@ -129,41 +129,6 @@ impl Process {
         let _ = connection.await;
     }
 
-    /// Kills one process of the server, at which it ends all connections and recovers, as after a crash.
-    pub(crate) async fn crash_database(&self) {
-        let (client, connection) = tokio_postgres::connect(&self.superuser(), tokio_postgres::NoTls)
-            .await
-            .unwrap();
-        let connection = tokio::spawn(connection);
-        let row = client
-            .query_one("SELECT pg_backend_pid()::text", &[])
-            .await
-            .unwrap();
-        let killed = Command::new("kill")
-            .args(["-9", row.get(0)])
-            .status()
-            .await
-            .unwrap();
-        assert!(killed.success());
-        let _ = connection.await;
-    }
-
-    /// Runs statements as the superuser of the private server, once it answers.
-    pub(crate) async fn sql(&self, statements: &str) -> Vec<tokio_postgres::SimpleQueryMessage> {
-        loop {
-            if let Ok((client, connection)) =
-                tokio_postgres::connect(&self.superuser(), tokio_postgres::NoTls).await
-            {
-                let _connection = tokio::spawn(connection);
-                // One that lost a race with the suite's own goes again.
-                if let Ok(said) = client.simple_query(statements).await {
-                    return said;
-                }
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
     /// As SIGTERM does: drains, and says with its exit code whether it went well.
     pub(crate) async fn terminate(mut self) -> std::process::ExitStatus {
         let pid = self.child.id().unwrap().to_string();

@@ -52,7 +52,7 @@ impl World {
     }
 }
 
-pub(crate) async fn tenant(client: &Client) -> String {
+async fn tenant(client: &Client) -> String {
     client
         .users()
         .who_am_i(WhoAmIRequest {})
@@ -65,7 +65,7 @@ pub(crate) async fn tenant(client: &Client) -> String {
 }
 
 /// A dataset with a table `people(email, city)`, open to the other's aggregates.
-pub(crate) async fn people(client: &Client, project_id: &str, dataset: &str, analyst: &str) -> String {
+async fn people(client: &Client, project_id: &str, dataset: &str, analyst: &str) -> String {
     let dataset = Dataset {
         project_id: project_id.to_owned(),
         name: dataset.to_owned(),
