@@ -125,6 +125,9 @@ impl Cluster {
         if ["query", "transfer"].contains(&name) {
             command.env("DATACOVEY_STORE", self.data.objects());
         }
+        if name == "transfer" {
+            command.env("DATACOVEY_SECRET_KEY_FILE", self.data.secret_key_file().unwrap());
+        }
         for peer in SERVICES {
             command.env(format!("DATACOVEY_{}_URL", peer.to_uppercase()), self.urls(peer));
         }

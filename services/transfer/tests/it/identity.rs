@@ -127,7 +127,7 @@ async fn ids_are_in_no_export() {
                 schema.fields().iter().map(|it| it.name().clone()).collect()
             }
         };
-        assert_eq!(names, ["tailnum", "year", "manufacturer"]);
+        assert_eq!(names, ["year", "tailnum", "manufacturer"]);
     }
     let wanted = pb::CreateExportJobRequest {
         table_id: table,
