@@ -110,7 +110,7 @@ pub(crate) async fn costs(database: &Database, ctx: &Ctx, planned: &PlannedQuery
     let mut costs = Vec::new();
     for (read, policy) in planned.restricted() {
         // Tables that share a scope are charged to it together.
-        let shares = |it: &&(&ReadTable, &Policy)| {
+        let shares = |it: &(&ReadTable, &Policy)| {
             let of = |read: &ReadTable, policy| (read.table.owner, scope(policy, &read.name()).to_owned());
             it.1.access_budget.is_some() && of(it.0, it.1) == of(read, policy)
         };
@@ -219,11 +219,12 @@ impl Handles {
         // A policy that is not understood answers nobody, so nothing is asked of it.
         let policy = table.policy.and_then(|stored| Policy::from_json(&stored).ok());
         let mut budgets = Vec::new();
-        for policy in &policy {
-            for set in set_budgets(policy) {
-                let of = (table_id, table.owner, table.name.as_str());
-                budgets.push(look_up(&self.database, ctx, of, policy, &set).await?);
-            }
+        let Some(policy) = policy else {
+            return Ok(budgets);
+        };
+        for set in set_budgets(&policy) {
+            let of = (table_id, table.owner, table.name.as_str());
+            budgets.push(look_up(&self.database, ctx, of, &policy, &set).await?);
         }
         Ok(budgets)
     }
