@@ -219,11 +219,12 @@ impl Handles {
         // A policy that is not understood answers nobody, so nothing is asked of it.
         let policy = table.policy.and_then(|stored| Policy::from_json(&stored).ok());
         let mut budgets = Vec::new();
-        for policy in &policy {
-            for set in set_budgets(policy) {
-                let of = (table_id, table.owner, table.name.as_str());
-                budgets.push(look_up(&self.database, ctx, of, policy, &set).await?);
-            }
+        let Some(policy) = policy else {
+            return Ok(budgets);
+        };
+        for set in set_budgets(&policy) {
+            let of = (table_id, table.owner, table.name.as_str());
+            budgets.push(look_up(&self.database, ctx, of, &policy, &set).await?);
         }
         Ok(budgets)
     }
