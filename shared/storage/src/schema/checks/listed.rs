@@ -131,12 +131,18 @@ fn listed(
         let mut text = |it: String| texts.push(it);
         let taken = match (column_type, given) {
             (_, Value::Null) => Some(()),
-            (ColumnType::Text, Value::String(given)) => Some(given.clone()).map(text),
+            (ColumnType::Text, Value::String(given)) => {
+                text(given.clone());
+                Some(())
+            }
             (ColumnType::Uuid, Value::String(given)) => {
                 let canonical = value::parse_uuid(given).ok();
                 canonical.map(|it| text(String::from_utf8_lossy(&it).into_owned()))
             }
-            (ColumnType::Boolean, Value::Bool(given)) => Some(*given).map(|it| booleans.push(it)),
+            (ColumnType::Boolean, Value::Bool(given)) => {
+                booleans.push(*given);
+                Some(())
+            }
             (ColumnType::Date, Value::String(given)) => {
                 value::parse_date(given).ok().map(|day| wholes.push(day.into()))
             }
