@@ -119,6 +119,7 @@ impl VersionResolverService for Peer {
                 rows: table.files.iter().map(|file| file.rows).sum(),
                 size_bytes: table.files.iter().map(|file| file.size_bytes).sum(),
                 files: table.files.clone(),
+                identity_columns: Vec::new(),
                 unique_columns: table
                     .unique
                     .iter()
