@@ -97,9 +97,9 @@ async fn rows_are_those_that_they_were_in_the_types_of_now() {
         path: file.path.clone(),
         size_bytes: file.size_bytes,
     };
-    let (before, rejected) = read_all(pieces(before)).await.unwrap();
+    let (before, rejected) = read_all(pieces(before), &schema()).await.unwrap();
     assert_eq!(rejected, []);
-    assert_eq!(read_all(pieces(vec![after])).await.unwrap().0, before);
+    assert_eq!(read_all(pieces(vec![after]), &schema()).await.unwrap().0, before);
     assert_eq!(
         columns_of(&store, &file.path).await.schema().fields(),
         schema().arrow().fields()

@@ -197,8 +197,13 @@ async fn rows_that_repeat_a_value_of_a_unique_column_are_told() {
         },
     };
     let write = async |folder: &str, ids: Vec<i64>| {
-        let mut writer =
-            TableWriter::start(store.clone(), ObjectPath::from(folder), unique.clone(), options());
+        let mut writer = TableWriter::start(
+            store.clone(),
+            ObjectPath::from(folder),
+            unique.clone(),
+            None,
+            options(),
+        );
         for part in ids.chunks(10) {
             let rows: Vec<Row> = part
                 .iter()
