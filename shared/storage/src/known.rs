@@ -87,7 +87,11 @@ impl KnownValues {
         schema: &TableSchema,
         column: &str,
     ) -> Result<Option<Hashes>, ReadError> {
-        let key = (file.path.to_string(), column.to_owned());
+        // A column whose type was widened has other hashes for the same values.
+        let of_type = schema
+            .index_of(column)
+            .map(|at| schema.columns()[at].column_type.clone());
+        let key = (file.path.to_string(), format!("{column} {of_type:?}"));
         if let Some(hashes) = self.files().look(&key) {
             return Ok(Some(hashes));
         }
