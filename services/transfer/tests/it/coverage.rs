@@ -30,7 +30,7 @@ datacovey.transfer.v1.ImportService/WaitImportJob          - Unauthenticated Inv
 datacovey.transfer.v1.ImportService/WatchImportJob         - Unauthenticated InvalidArgument  InvalidArgument  InvalidArgument
 datacovey.transfer.v1.VersionService/ListTableVersions     - Unauthenticated InvalidArgument  InvalidArgument  InvalidArgument
 datacovey.transfer.v1.VersionService/PublishTableVersion   - Unauthenticated PermissionDenied InvalidArgument  InvalidArgument
-datacovey.transfer.v1.VersionService/RestoreTableVersion   - Unauthenticated Unimplemented    Unimplemented    Unimplemented
+datacovey.transfer.v1.VersionService/RestoreTableVersion   - Unauthenticated PermissionDenied InvalidArgument  InvalidArgument
 ";
 
 fn methods() -> Vec<String> {

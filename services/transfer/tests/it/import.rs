@@ -192,7 +192,8 @@ async fn bad_records_are_rejected_up_to_the_limit() {
             row(3, "year", "is not an integer", "old"),
             row(4, "year", "must be at least 1900", "1800"),
             row(4, "tailnum", "is required and has no value", ""),
-            row(5, "", "has 2 fields instead of 3", "N4"),
+            // What stands there may be an identity.
+            row(5, "", "has 2 fields instead of 3", ""),
         ]
     );
     assert_eq!(
@@ -332,8 +333,7 @@ async fn the_schema_counts_as_it_is_when_the_import_runs() {
     let mut editor = suite.as_editor();
     let table = suite.table("planes").await;
     let job = editor.create(csv_import(&table)).await;
-    let schema =
-        json!({ "type": "object", "properties": { "tailnum": { "type": "string", "pattern": "^N" } } });
+    let schema = json!({ "type": "object", "properties": { "tailnum": { "type": "string", "contentMediaType": "text/plain" } } });
     let change = format!(
         "SET ROLE datacovey_owner; SET datacovey.tenant = '{}'; UPDATE \"table\" SET schema = '{schema}' WHERE id = '{table}'",
         suite.ours.id
@@ -343,7 +343,7 @@ async fn the_schema_counts_as_it_is_when_the_import_runs() {
     let error = editor.ended(&job.id).await.error.unwrap();
     assert_eq!(error.reason(), ErrorReason::InvalidSchema);
     assert!(
-        error.message.contains("$.properties.tailnum.pattern"),
+        error.message.contains("$.properties.tailnum.contentMediaType"),
         "{}",
         error.message
     );
@@ -431,11 +431,12 @@ async fn every_type_is_checked_and_reads_back() {
         "{job:?}"
     );
     assert_eq!(job.ignored_columns, ["notes"]);
-    let told: Vec<_> = rejected(&mut editor, &job.id)
+    let mut told: Vec<_> = rejected(&mut editor, &job.id)
         .await
         .into_iter()
         .map(|row| (row.line, row.field, row.reason))
         .collect();
+    told.sort();
     let row = |line, field: &str, reason: &str| (line, field.to_owned(), reason.to_owned());
     assert_eq!(
         told,

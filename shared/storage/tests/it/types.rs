@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array as _, ArrayRef, BinaryArray, Decimal128Array, FixedSizeBinaryArray, Int32Array, LargeListArray,
-    ListArray, RecordBatch, StringArray, StructArray, Time32SecondArray,
+    ListArray, RecordBatch, StringArray, StructArray, Time32MillisecondArray,
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, Fields};
@@ -112,7 +112,10 @@ async fn files_of_other_types_are_taken_where_nothing_is_lost() {
     let content = parquet(vec![
         ("price", Arc::new(price)),
         ("id", Arc::new(ids)),
-        ("of_day", Arc::new(Time32SecondArray::from(vec![1, 2, 3]))),
+        (
+            "of_day",
+            Arc::new(Time32MillisecondArray::from(vec![1_000, 2_000, 3_000])),
+        ),
         (
             "raw",
             Arc::new(BinaryArray::from(vec![b"a".as_slice(), b"", b"\xff"])),
