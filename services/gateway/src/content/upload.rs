@@ -75,10 +75,10 @@ pub(super) async fn head(
             let headers = response.headers_mut();
             let offset = Offset::new(found.committed_bytes, found.finished);
             offset.write(headers);
-            if let Some(left) = found.expires_at.and_then(|it| seconds_until(&it)) {
-                if let Ok(value) = HeaderValue::try_from(format!("max-age={left}")) {
-                    headers.insert(UPLOAD_LIMIT, value);
-                }
+            if let Some(left) = found.expires_at.and_then(|it| seconds_until(&it))
+                && let Ok(value) = HeaderValue::try_from(format!("max-age={left}"))
+            {
+                headers.insert(UPLOAD_LIMIT, value);
             }
             response
         }
@@ -273,10 +273,10 @@ impl Offset {
         let mut response = (status, axum::Json(body)).into_response();
         let headers = response.headers_mut();
         self.write(headers);
-        if let Some(last) = committed.checked_sub(1).filter(|_| !finished) {
-            if let Ok(range) = HeaderValue::try_from(format!("bytes=0-{last}")) {
-                headers.insert(RANGE, range);
-            }
+        if let Some(last) = committed.checked_sub(1).filter(|_| !finished)
+            && let Ok(range) = HeaderValue::try_from(format!("bytes=0-{last}"))
+        {
+            headers.insert(RANGE, range);
         }
         response
     }

@@ -1,7 +1,6 @@
 use std::time::Duration;
 
 use datacovey_proto::transfer::v1 as pb;
-use datacovey_storage::ObjectPath;
 
 use crate::suite::{PATIENCE, Suite, csv, csv_import};
 

@@ -53,7 +53,7 @@ async fn small_files_become_a_version_of_the_same_content() {
     assert_eq!(held.schema, schema_of(&["tailnum", "carrier"]));
     assert_eq!(imports.claim().await, None, "it is held");
     // Until it is committed, what is written is garbage.
-    assert_eq!(imports.garbage().await, [held.folder.clone()]);
+    assert_eq!(imports.garbage().await, std::slice::from_ref(&held.folder));
     // What is added meanwhile stays as it is.
     imports.small(1).await;
     let version = imports
@@ -200,7 +200,7 @@ async fn only_whole_and_timely_work_counts() {
         ErrorReason::WrongState
     );
     commit(&next, 9_000).await.unwrap();
-    assert_eq!(imports.garbage().await, [held.folder.clone()]);
+    assert_eq!(imports.garbage().await, std::slice::from_ref(&held.folder));
     // What came to nothing is left alone for a while.
     imports.small(9).await;
     let held = imports.claim().await.unwrap();

@@ -141,7 +141,9 @@ impl Folder {
         if !folder.as_os_str().is_empty() {
             match root.metadata(&folder) {
                 Err(error) if error.kind() == ErrorKind::NotFound => root.create_dir_all(&folder)?,
-                there => drop(there?),
+                there => {
+                    there?;
+                }
             }
         }
         let name = target
