@@ -68,7 +68,7 @@ mod tests {
     fn what_is_added_bit_by_bit_is_written_again_a_few_times() {
         let (mut files, mut written) = (Vec::new(), 0);
         for _ in 0..10_000 {
-            files.push(1_000_u64);
+            files.extend([1_000_u64]);
             while files.len() >= 32 {
                 let taken = worth_merging(&files);
                 let merged: u64 = taken.iter().map(|at| files[*at]).sum();
