@@ -48,7 +48,7 @@ pub struct Args {
     /// Where objects are kept: a folder, as a path or a file:// URL, or s3://bucket/path, gs:// or az://, with credentials and endpoint as AWS_*, GOOGLE_* and AZURE_* variables or the machine's identity say
     #[arg(long, env = "DATACOVEY_STORE", value_name = "URL")]
     pub store_url: Option<String>,
-    /// What may be imported from and exported to by URI, as {"<tenant id>": ["s3://bucket/path", "file:///folder"], "*": ["gs://bucket"]} where * is for all tenants: JSON, or @ and the file that holds it [default: nothing]
+    /// What may be imported from and exported to by URI, as {"TENANT_ID": ["s3://bucket/path", "file:///folder"], "*": ["gs://bucket"]} where * is for all tenants: JSON, or @ and the file that holds it [default: nothing]
     #[arg(long, env = ALLOWED_PREFIXES, value_name = "JSON")]
     pub allowed_prefixes: Option<String>,
     /// The key that the secrets of projects are sealed with: 32 bytes in base64, as `openssl rand -base64 32` makes them; without it what was imported matches nothing new, so keep it as long as the data
