@@ -100,6 +100,8 @@ impl DataFusionEngine {
             .with_sort_spill_reservation_bytes(self.job_memory_bytes() / (16 * self.config.threads.get()));
         let optimizer = &mut config.options_mut().optimizer;
         optimizer.prefer_hash_join = limits.hash_joins;
+        // What is divided by its unit already is grouped by unit and dimension where it lies.
+        optimizer.subset_repartition_threshold = 1;
         // Without the rules that push them (see below) these find no place.
         optimizer.enable_dynamic_filter_pushdown = false;
         Ok(SessionStateBuilder::new()

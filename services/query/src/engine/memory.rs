@@ -4,36 +4,65 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::memory_pool::{
-    FairSpillPool, MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
-};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
 
-/// Divides three quarters of a job's memory among operators that can spill, and keeps the rest for
-/// those that cannot, which may also take what the others leave.
+/// Divides a job's memory between operators that can spill and those that cannot.
 ///
-/// [`FairSpillPool`] alone gives all of it to the sorts, so that the merge above them fails.
+/// A quarter is only for those that cannot, which may also take what the others leave. The rest is divided evenly among
+/// those that can. But most operators of a large plan hold next to nothing, and an even division would have the few
+/// that need more spill early: so each may hold as much as one of [`FEW`], while half of the memory is free.
+/// Operators of a plan that hold much at a time.
+const FEW: usize = 4;
+
 #[derive(Debug)]
 pub(super) struct JobMemory {
     size_bytes: usize,
-    spillable: FairSpillPool,
-    fixed_bytes: Mutex<usize>,
+    taken: Mutex<Taken>,
     /// What all jobs of the process have reserved.
     reserved_bytes: metrics::Gauge,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    /// Operators that can spill, working or not.
+    spillers: usize,
+    by_spillers: usize,
+    by_others: usize,
+}
+
+impl Taken {
+    fn all(&self) -> usize {
+        self.by_spillers.saturating_add(self.by_others)
+    }
+
+    fn of(&mut self, consumer: &MemoryConsumer) -> &mut usize {
+        if consumer.can_spill() {
+            &mut self.by_spillers
+        } else {
+            &mut self.by_others
+        }
+    }
 }
 
 impl JobMemory {
     pub(super) fn new(size_bytes: usize) -> Self {
         Self {
             size_bytes,
-            spillable: FairSpillPool::new(size_bytes / 4 * 3),
-            fixed_bytes: Mutex::new(0),
+            taken: Mutex::default(),
             reserved_bytes: metrics::gauge!("datacovey_engine_memory_reserved_bytes"),
         }
     }
 
     /// The lock is held over every change, so that two operators never both take the last bytes.
-    fn fixed(&self) -> MutexGuard<'_, usize> {
-        self.fixed_bytes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether one of the operators that can spill may hold `held` bytes, all of them `together`.
+    fn admits(&self, spillers: usize, held: usize, together: usize) -> bool {
+        let divided = self.size_bytes / 4 * 3;
+        let early = held <= divided / FEW && together <= self.size_bytes / 2;
+        together <= divided && (held <= divided / spillers.max(1) || early)
     }
 }
 
@@ -49,54 +78,50 @@ impl MemoryPool for JobMemory {
     }
 
     fn register(&self, consumer: &MemoryConsumer) {
-        self.spillable.register(consumer);
+        self.taken().spillers += usize::from(consumer.can_spill());
     }
 
     fn unregister(&self, consumer: &MemoryConsumer) {
-        self.spillable.unregister(consumer);
+        let mut taken = self.taken();
+        taken.spillers = taken.spillers.saturating_sub(usize::from(consumer.can_spill()));
     }
 
     fn grow(&self, reservation: &MemoryReservation, additional: usize) {
-        let mut fixed = self.fixed();
-        if reservation.consumer().can_spill() {
-            self.spillable.grow(reservation, additional);
-        } else {
-            *fixed = fixed.saturating_add(additional);
-        }
+        let mut taken = self.taken();
+        let of = taken.of(reservation.consumer());
+        *of = of.saturating_add(additional);
         self.reserved_bytes.increment(additional as f64);
     }
 
     fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
-        let mut fixed = self.fixed();
-        if reservation.consumer().can_spill() {
-            self.spillable.shrink(reservation, shrink);
-        } else {
-            *fixed = fixed.saturating_sub(shrink);
-        }
+        let mut taken = self.taken();
+        let of = taken.of(reservation.consumer());
+        *of = of.saturating_sub(shrink);
         self.reserved_bytes.decrement(shrink as f64);
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
-        let mut fixed = self.fixed();
-        let taken = fixed.saturating_add(self.spillable.reserved());
-        if taken.saturating_add(additional) > self.size_bytes {
+        let mut taken = self.taken();
+        let consumer = reservation.consumer();
+        let held = reservation.size().saturating_add(additional);
+        let together = taken.by_spillers.saturating_add(additional);
+        let fits = taken.all().saturating_add(additional) <= self.size_bytes;
+        if !fits || consumer.can_spill() && !self.admits(taken.spillers, held, together) {
             return Err(DataFusionError::ResourcesExhausted(format!(
-                "{} asks for {additional} bytes; {taken} of {} are taken",
-                reservation.consumer().name(),
+                "{} asks for {additional} bytes beside {}; {} of {} are taken",
+                consumer.name(),
+                reservation.size(),
+                taken.all(),
                 self.size_bytes
             )));
         }
-        if reservation.consumer().can_spill() {
-            self.spillable.try_grow(reservation, additional)?;
-        } else {
-            *fixed = fixed.saturating_add(additional);
-        }
+        *taken.of(consumer) += additional;
         self.reserved_bytes.increment(additional as f64);
         Ok(())
     }
 
     fn reserved(&self) -> usize {
-        self.fixed().saturating_add(self.spillable.reserved())
+        self.taken().all()
     }
 
     fn memory_limit(&self) -> MemoryLimit {
@@ -124,6 +149,27 @@ mod tests {
         merge.try_grow(100).unwrap();
         assert!(merge.try_grow(1).is_err());
         assert_eq!(pool.reserved(), 400);
+    }
+
+    #[test]
+    fn one_of_many_takes_more_while_there_is_much_left() {
+        let pool = pool();
+        let named = |name: String| MemoryConsumer::new(name).with_can_spill(true).register(&pool);
+        let all: Vec<_> = (0..10).map(|number| named(number.to_string())).collect();
+        // One of four takes 75, one of ten 30.
+        all[0].try_grow(75).unwrap();
+        assert!(all[0].try_grow(1).is_err());
+        all[1].try_grow(75).unwrap();
+        all[2].try_grow(50).unwrap();
+        assert!(all[2].try_grow(1).is_err());
+        for other in &all[3..6] {
+            other.try_grow(30).unwrap();
+            assert!(other.try_grow(1).is_err());
+        }
+        all[6].try_grow(10).unwrap();
+        assert!(all[6].try_grow(1).is_err());
+        let merge = MemoryConsumer::new("merge").register(&pool);
+        merge.try_grow(100).unwrap();
     }
 
     #[test]

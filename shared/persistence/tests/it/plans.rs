@@ -223,3 +223,32 @@ async fn doors_find_their_rows_by_an_index() {
         assert!(plan.lines().next().unwrap().contains(&format!("rows={rows} ")), "{statement}\n{plan}");
     }
 }
+
+#[tokio::test]
+async fn a_large_dataset_does_not_slow_the_projects_beside_it() {
+    let database = TestDatabase::new().await;
+    let admin = database.sql().await;
+    let (me, large, small) = (id(TENANT, 0), id(PROJECT, 0), id(PROJECT, 1));
+    // Only the relation that grew has been looked at; the others are as small as new.
+    let script = format!(
+        "SET session_replication_role = replica;
+         INSERT INTO tenant (id, name) VALUES ('{me}', 'T');
+         INSERT INTO project (id, tenant_id, name) VALUES ('{large}', '{me}', 'large'), ('{small}', '{me}', 'small');
+         INSERT INTO project_participant (project_id, tenant_id, status) SELECT id, tenant_id, 'active' FROM project;
+         INSERT INTO dataset (id, tenant_id, project_id, name) SELECT id, tenant_id, id, 'D' FROM project;
+         INSERT INTO \"table\" (id, tenant_id, dataset_id, name, schema)
+             SELECT gen_random_uuid(), '{me}', '{large}', 'T' || n, '{{}}' FROM generate_series(1, 20000) n;
+         ANALYZE \"table\";
+         INSERT INTO \"table\" (id, tenant_id, dataset_id, name, schema)
+             SELECT gen_random_uuid(), '{me}', '{small}', 'T' || n, '{{}}' FROM generate_series(1, 2) n;
+         SET session_replication_role = origin"
+    );
+    admin.run(&script).await.unwrap();
+    admin.act_for(me, me).await;
+    let plan = plan(&admin, &format!("SELECT * FROM queryable_tables('{small}')")).await;
+    assert!(plan.lines().next().unwrap().contains("rows=2 "), "{plan}");
+    assert!(
+        !plan.contains("rows=20002") && !plan.contains("Rows Removed by Filter: 2000"),
+        "{plan}"
+    );
+}

@@ -32,7 +32,6 @@ pub(super) fn admits(typer: &mut Typer<'_>, question: &Question<'_>) -> bool {
         typer.violations.push(violation.rewrite(rewrite));
         false
     };
-    let distinct_key = "SELECT COUNT(*) FROM (SELECT key FROM a UNION SELECT key FROM b)";
     if branches.of_distinct {
         return refuse(
             "A union that is distinct in a part only cannot be aggregated.",
@@ -65,7 +64,11 @@ pub(super) fn admits(typer: &mut Typer<'_>, question: &Question<'_>) -> bool {
     if !branches.distinct && question.values.iter().any(|v| v.kind == ValueKind::CountDistinct) {
         return refuse(
             "COUNT(DISTINCT …) over a union that is not distinct is not supported.",
-            distinct_key,
+            if question.groups.is_empty() {
+                "SELECT COUNT(*) FROM (SELECT key FROM a UNION SELECT key FROM b)"
+            } else {
+                "SELECT c, COUNT(*) FROM (SELECT key, MAX(c) AS c FROM (… UNION ALL …) GROUP BY key) GROUP BY c"
+            },
         );
     }
     let free = free_branches(question, branches).len();

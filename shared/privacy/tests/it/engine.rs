@@ -27,15 +27,17 @@ pub(crate) fn check(world: &World, analyst: Uuid, sql: &str) -> Result<Compiled,
 
 /// Engines are costly to set up; this one has no tables.
 fn engine() -> &'static SessionContext {
-    static ENGINE: LazyLock<SessionContext> = LazyLock::new(session);
+    static ENGINE: LazyLock<SessionContext> = LazyLock::new(|| session(1));
     &ENGINE
 }
 
-fn session() -> SessionContext {
+/// As the query service sets it, but for the least number of partitions that are grouped where they lie.
+fn session(subset_repartition_threshold: usize) -> SessionContext {
     let mut config = SessionConfig::new().with_target_partitions(2);
     config.options_mut().sql_parser.enable_ident_normalization = false;
-    // As the query service sets them: such filters find their column by name alone.
     let optimizer = &mut config.options_mut().optimizer;
+    optimizer.subset_repartition_threshold = subset_repartition_threshold;
+    // Such filters find their column by name alone.
     optimizer.enable_dynamic_filter_pushdown = false;
     optimizer.enable_join_dynamic_filter_pushdown = false;
     optimizer.enable_topk_dynamic_filter_pushdown = false;
@@ -107,7 +109,7 @@ pub(crate) struct Plain(SessionContext);
 
 impl Plain {
     pub(crate) fn new(world: &World) -> Self {
-        let session = session();
+        let session = session(usize::MAX);
         register(&session, world);
         Self(session)
     }
