@@ -17,6 +17,9 @@ use tokio::process::{Child, Command};
 /// The argument that makes this program the suite.
 pub(crate) const SERVE: &str = "serve";
 
+/// The folder of what is imported and exported by URI, beside the suite's own.
+const FILES: &str = "files";
+
 /// Tables of the one dataset.
 pub(crate) const TABLES: usize = 100_000;
 
@@ -41,7 +44,13 @@ pub(crate) struct House {
 /// Runs the suite in `folder` until its standard input ends.
 pub(crate) async fn serve(folder: &str) {
     let data = DataDir::open(Path::new(folder)).unwrap();
-    let suite = Suite::start(&data, Settings::for_a_while(), None).await.unwrap();
+    let files = Path::new(folder).with_file_name(FILES);
+    std::fs::create_dir_all(&files).unwrap();
+    let settings = Settings {
+        allowed_prefixes: Some(format!(r#"{{"*": ["file://{}"]}}"#, files.display())),
+        ..Settings::for_a_while()
+    };
+    let suite = Suite::start(&data, settings, None).await.unwrap();
     let catalog = suite.addresses()["catalog"];
     println!(
         "{} http://{catalog} {}",
@@ -108,6 +117,11 @@ impl House {
     /// A folder for what a benchmark writes.
     pub(crate) fn folder(&self) -> PathBuf {
         self.folder.path().to_owned()
+    }
+
+    /// What may be imported from and exported to by URI.
+    pub(crate) fn files(&self) -> PathBuf {
+        self.folder.path().join(FILES)
     }
 
     /// A token of an admin of this tenant, which is made if there is none.

@@ -14,6 +14,7 @@
     reason = "a benchmark that cannot run ends"
 )]
 
+mod files;
 mod gateway;
 mod get_table;
 mod house;
@@ -22,19 +23,21 @@ mod load;
 mod memory;
 mod overload;
 mod paging;
+mod peer;
 mod queries;
 
 use std::time::Duration;
 
 use house::House;
 
-const ALL: [&str; 7] = [
+const ALL: [&str; 8] = [
     "memory",
     "get_table",
     "paging",
     "gateway",
     "overload",
     "imports",
+    "files",
     "queries",
 ];
 
@@ -67,6 +70,7 @@ async fn main() {
             "paging" => paging::run(&house).await,
             "gateway" => gateway::run(&house).await,
             "overload" => overload::run(&house).await,
+            "files" => files::run(&house).await,
             "imports" => imports::run(&house).await,
             _ => queries::run(&house).await,
         }

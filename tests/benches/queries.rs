@@ -7,7 +7,6 @@
 //! ```
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use datacovey::client::{Client, ImportOptions, to_struct};
@@ -18,13 +17,12 @@ use datacovey_proto::catalog::v1::{
 };
 use datacovey_proto::identity::v1::WhoAmIRequest;
 use serde_json::{Value, json};
-use tokio::process::Command;
 
 use crate::house::House;
 use crate::paging::median;
+use crate::peer::DuckDb;
 use crate::say;
 
-const THREADS: usize = 2;
 const ROUNDS: usize = 5;
 const MIN_UNITS: i64 = 25;
 
@@ -61,22 +59,18 @@ const QUESTIONS: [Question; 3] = [
 ];
 
 pub(crate) async fn run(house: &House) {
-    let python = std::env::var("DATACOVEY_BENCH_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let duckdb = DuckDb {
-        python,
-        folder: house.folder(),
-    };
-    if !duckdb.is_there().await {
-        println!("  no duckdb is installed for Python (pip install duckdb, or DATACOVEY_BENCH_PYTHON)");
+    let Some(duckdb) = DuckDb::find(house.folder()).await else {
         return;
-    }
+    };
     let customers = std::env::var("DATACOVEY_BENCH_ROWS").ok();
     let customers: usize = customers.and_then(|it| it.parse().ok()).unwrap_or(5_000_000);
-    duckdb.generate(customers, 2 * customers).await;
+    duckdb
+        .make("reach", &[customers.to_string(), (2 * customers).to_string()])
+        .await;
     let cast = Cast::assemble(house).await;
 
     for question in &QUESTIONS {
-        let theirs = duckdb.time(question.duckdb).await;
+        let theirs = duckdb.time(question.duckdb, ROUNDS).await;
         house.forget_peak();
         let (took, rows) = time(&cast.analyst, &cast.project_id, question.ours).await;
         let peak_kib = house.peak_bytes() / 1024;
@@ -152,62 +146,6 @@ async fn time(client: &Client, project_id: &str, sql: &str) -> (Duration, usize)
 
 fn milliseconds(it: Duration) -> String {
     format!("{:.1} ms", it.as_secs_f64() * 1000.0)
-}
-
-struct DuckDb {
-    python: String,
-    folder: PathBuf,
-}
-
-struct Measured {
-    took: Duration,
-    peak_kib: u64,
-    rows: usize,
-}
-
-impl DuckDb {
-    async fn is_there(&self) -> bool {
-        let output = Command::new(&self.python)
-            .args(["-c", "import duckdb"])
-            .output()
-            .await;
-        output.is_ok_and(|it| it.status.success())
-    }
-
-    async fn generate(&self, customers: usize, impressions: usize) {
-        self.call("generate", &[customers.to_string(), impressions.to_string()])
-            .await;
-    }
-
-    async fn time(&self, sql: &str) -> Measured {
-        let said = self
-            .call("time", &[THREADS.to_string(), ROUNDS.to_string(), sql.to_owned()])
-            .await;
-        let said: Value = serde_json::from_str(&said).unwrap();
-        Measured {
-            took: Duration::from_secs_f64(said["seconds"].as_f64().unwrap()),
-            peak_kib: said["peak_kib"].as_u64().unwrap(),
-            rows: said["rows"].as_u64().unwrap() as usize,
-        }
-    }
-
-    async fn call(&self, what: &str, args: &[String]) -> String {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/duckdb_peer.py");
-        let output = Command::new(&self.python)
-            .arg(script)
-            .arg(what)
-            .arg(&self.folder)
-            .args(args)
-            .output()
-            .await
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8(output.stdout).unwrap()
-    }
 }
 
 /// A shop and a publisher, whose tables an agency may query.
