@@ -65,7 +65,7 @@ impl TableUse {
     }
 }
 
-/// Compiles a statement of one caller, on a thread of its own: parser and planner recurse.
+/// Compiles a statement of one caller, on a stack of its own: parser and planner recurse.
 ///
 /// Depends on the statement, its parameters, schemas and policies alone: no row is read.
 ///

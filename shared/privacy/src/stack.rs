@@ -1,14 +1,14 @@
 //! Work that recurses over a statement or a plan.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 /// What the largest statement within the limits needs, several times over.
 const STACK_BYTES: usize = 64 << 20;
 
-/// Does the work on a thread of its own with a large stack; nothing if it panicked, or there is no thread.
-pub fn deep<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
-        thread.spawn_scoped(scope, work).ok()?.join().ok()
-    })
+/// Does the work on a large stack; nothing if it panicked.
+pub fn deep<T>(work: impl FnOnce() -> T) -> Option<T> {
+    // What a panic leaves behind is dropped with the work: it shares nothing that it could leave half done.
+    catch_unwind(AssertUnwindSafe(|| stacker::grow(STACK_BYTES, work))).ok()
 }
 
 #[cfg(test)]
