@@ -63,6 +63,9 @@ pub struct Up {
     /// Origins whose pages may call from a browser, separated by commas, as http://localhost:5173; * for all; none by default.
     #[arg(long, env = "DATACOVEY_CORS_ORIGINS", value_name = "ORIGINS")]
     pub cors_origins: Option<Origins>,
+    /// What may be imported from and exported to by URI, as {"*": ["file:///data/in", "s3://bucket/path"]}: JSON, or @ and the file that holds it; nothing by default.
+    #[arg(long, env = "DATACOVEY_ALLOWED_PREFIXES", value_name = "JSON")]
+    pub allowed_prefixes: Option<String>,
     /// OTLP collector (gRPC) that traces go to, as in http://127.0.0.1:4317; none by default.
     #[arg(long, env = "DATACOVEY_OTLP_ENDPOINT")]
     pub otlp_endpoint: Option<String>,

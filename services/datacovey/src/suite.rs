@@ -46,6 +46,8 @@ pub struct Settings {
     pub temporary: bool,
     /// Whose pages may call from a browser.
     pub cors_origins: Origins,
+    /// What may be imported from and exported to by URI: JSON, or @ and the file that holds it.
+    pub allowed_prefixes: Option<String>,
 }
 
 impl Settings {
@@ -59,6 +61,7 @@ impl Settings {
             database_url: std::env::var("DATACOVEY_DATABASE_URL").ok(),
             temporary: true,
             cors_origins: Origins::default(),
+            allowed_prefixes: None,
         }
     }
 }
@@ -140,6 +143,7 @@ impl Suite {
             database_connections: Some(CONNECTIONS.to_string()),
             store_url: Some(objects.clone()),
             spill_folder: Some(data.sorting()),
+            allowed_prefixes: settings.allowed_prefixes,
             ..Default::default()
         };
         let config = arguments.with_server(transfer.clone()).map_err(Error::invalid)?;

@@ -9,7 +9,7 @@ use datacovey_server::{App, Authentication, Balanced, Peer, RemotePrincipals, Se
 use crate::config::{Config, SERVICE};
 use crate::proxy::Proxy;
 use crate::routes::{BadDescriptors, RouteTable, UPSTREAMS};
-use crate::{cors, health, web};
+use crate::{content, cors, health, web};
 
 static ROUTES: LazyLock<Result<RouteTable, BadDescriptors>> =
     LazyLock::new(|| RouteTable::from_descriptors(PUBLIC_DESCRIPTORS));
@@ -37,9 +37,11 @@ pub fn app(config: &Config) -> Result<App> {
         .ok_or_else(|| Error::internal("identity is no upstream"))?;
     let principals = RemotePrincipals::new(Peer::over(identity.clone(), signer.clone()));
     let authentication = authentication(config, principals)?;
+    let content = content::routes(&upstreams, &signer)?;
     let proxy = Proxy::new(routes, &upstreams, signer);
     let names: Vec<_> = routes.services().map(|(name, _)| name).collect();
     let app = App::new(authentication)
+        .routes(content)
         .proxy(proxy, &names, PUBLIC_DESCRIPTORS)
         .outside(|routes| {
             let routes = routes.layer(from_fn(web::layer));

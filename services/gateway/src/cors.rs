@@ -14,6 +14,7 @@ use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 use url::Url;
 
 use crate::body::GRPC_STATUS;
+use crate::content;
 
 /// Headers that a page may send: those of gRPC-Web, and what a call of the suite may carry.
 const ALLOWED: [HeaderName; 8] = [
@@ -88,9 +89,9 @@ impl Origins {
         };
         CorsLayer::new()
             .allow_origin(allowed)
-            .allow_methods([Method::POST])
-            .allow_headers(ALLOWED)
-            .expose_headers(EXPOSED)
+            .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT])
+            .allow_headers([&ALLOWED[..], &content::SENT].concat())
+            .expose_headers([&EXPOSED[..], &content::TOLD].concat())
             .max_age(MAX_AGE)
     }
 }

@@ -2,11 +2,12 @@
 //! by gRPC-Web, for browsers.
 //!
 //! Owns no data. The one rule: a call goes on only as the principal that its credentials name, and
-//! no message of it is decoded.
+//! no message of it is decoded. Beside it, content of jobs comes and goes over plain HTTP.
 
 mod app;
 mod body;
 mod config;
+mod content;
 mod cors;
 mod headers;
 mod health;

@@ -11,6 +11,7 @@ use datacovey_server::{App, Authentication, Peer, RemotePrincipals};
 use datacovey_storage::Store;
 
 use crate::engine::{DataFusionEngine, Engine};
+use crate::flow::download_results::Measures;
 use crate::flow::plan_query::Planner;
 use crate::flow::run_query::QueryWork;
 use crate::flow::sweep::sweep_for_ever;
@@ -28,6 +29,7 @@ pub(crate) struct Handles {
     pub(crate) store: Store,
     pub(crate) planner: Planner,
     pub(crate) runs: RunLimits,
+    pub(crate) measures: Measures,
 }
 
 /// Opens what the service works with, and makes it, its workers included.
@@ -64,6 +66,7 @@ pub async fn open(config: &Config) -> Result<App> {
         store: store.clone(),
         planner: planner.clone(),
         runs: config.runs,
+        measures: Measures::new(),
     };
     observed::describe();
     let concurrency = config.engine.concurrency.get();

@@ -39,8 +39,8 @@ pub struct Args {
     /// Connections to the database at most [default: 10]
     #[arg(long, env = "DATACOVEY_DATABASE_CONNECTIONS", value_name = "COUNT")]
     pub database_connections: Option<String>,
-    /// Where objects lie: a folder
-    #[arg(long, env = "DATACOVEY_STORE", value_name = "FOLDER")]
+    /// Where objects are kept, as the transfer service has it
+    #[arg(long, env = "DATACOVEY_STORE", value_name = "URL")]
     pub store: Option<String>,
     /// Runs at a time [default: 2]
     #[arg(long, env = "DATACOVEY_QUERY_CONCURRENCY", value_name = "COUNT")]

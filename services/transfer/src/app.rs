@@ -9,6 +9,7 @@ use datacovey_proto::transfer::v1::import_service_server::ImportServiceServer;
 use datacovey_proto::transfer::v1::version_service_server::VersionServiceServer;
 use datacovey_server::{App, Authentication, HealthCheck, RemotePrincipals};
 use datacovey_storage::Store;
+use datacovey_storage::external::Allowed;
 
 use crate::flow::{ExportWork, ImportWork, Sweeper};
 use crate::rpc::{Exports, Imports, VersionResolver, Versions};
@@ -23,6 +24,8 @@ pub struct Transfer {
     pub worker_database: Database,
     pub listener: Arc<Listener>,
     pub store: Store,
+    /// What imports and exports may reach by URI.
+    pub allowed: Arc<Allowed>,
     pub limits: Arc<Limits>,
 }
 
@@ -41,6 +44,7 @@ pub async fn open(config: &Config) -> Result<App> {
         worker_database: open(DbRole::TransferWorker).await?,
         listener: Arc::new(Listener::start(&config.database_url).map_err(Error::internal)?),
         store: Store::open(&config.store_url)?,
+        allowed: Arc::clone(&config.allowed),
         limits: Arc::new(config.limits.clone()),
     };
     let identity = config

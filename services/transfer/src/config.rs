@@ -1,11 +1,14 @@
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use datacovey_error::{Violation, Violations};
 use datacovey_jobs::WorkerOptions;
 use datacovey_persistence::{PoolOptions, check_url};
-use datacovey_server::{ServerArgs, ServerConfig, Service};
+use datacovey_server::{ServerArgs, ServerConfig, Service, read_value};
+use datacovey_storage::StoreOptions;
+use datacovey_storage::external::{Allowed, BadPrefix};
 use datacovey_storage::write::WriteOptions;
 
 /// The service as others know it.
@@ -15,6 +18,8 @@ pub const SERVICE: Service = Service {
     admin_port: 9094,
     peers: &["identity"],
 };
+
+const ALLOWED_PREFIXES: &str = "DATACOVEY_ALLOWED_PREFIXES";
 
 /// Flags and environment variables of the service.
 #[derive(clap::Parser, Clone, Debug, Default)]
@@ -37,9 +42,12 @@ pub struct Args {
     /// Connections to the database at most, of calls and of workers each [default: 10]
     #[arg(long, env = "DATACOVEY_DATABASE_CONNECTIONS", value_name = "COUNT")]
     pub database_connections: Option<String>,
-    /// Where objects are kept: a folder, as a path or a file:// URL
+    /// Where objects are kept: a folder, as a path or a file:// URL, or s3://bucket/path, gs:// or az://, with credentials and endpoint as AWS_*, GOOGLE_* and AZURE_* variables or the machine's identity say
     #[arg(long, env = "DATACOVEY_STORE", value_name = "URL")]
     pub store_url: Option<String>,
+    /// What may be imported from and exported to by URI, as {"<tenant id>": ["s3://bucket/path", "file:///folder"], "*": ["gs://bucket"]} where * is for all tenants: JSON, or @ and the file that holds it [default: nothing]
+    #[arg(long, env = ALLOWED_PREFIXES, value_name = "JSON")]
+    pub allowed_prefixes: Option<String>,
     /// Folder that imports sort in what does not fit into memory [default: the system's temporary one]
     #[arg(long, env = "DATACOVEY_TRANSFER_SPILL_FOLDER", value_name = "FOLDER")]
     pub spill_folder: Option<PathBuf>,
@@ -67,6 +75,8 @@ pub struct Config {
     pub database_url: String,
     pub pool: PoolOptions,
     pub store_url: String,
+    /// What imports and exports may reach by URI.
+    pub allowed: Arc<Allowed>,
     pub limits: Limits,
 }
 
@@ -158,6 +168,10 @@ impl Args {
         if let Some(url) = &database_url {
             violations.take("DATACOVEY_DATABASE_URL", check_url(url));
         }
+        let allowed = self.allowed_prefixes.as_deref().filter(|text| !text.is_empty());
+        let allowed = allowed.map_or_else(Allowed::default, |text| {
+            allowed_prefixes(text, store_url.as_deref(), &mut violations)
+        });
         let mut pool = PoolOptions::default();
         let mut limits = Limits::default();
         let worker = &mut limits.worker;
@@ -219,12 +233,32 @@ impl Args {
                     database_url,
                     pool,
                     store_url,
+                    allowed: Arc::new(allowed),
                     limits,
                 })
             }
             _ => Err(violations.into_vec()),
         }
     }
+}
+
+/// What the prefixes allow; none of it where anything is wrong with them.
+fn allowed_prefixes(text: &str, store: Option<&str>, violations: &mut Violations) -> Allowed {
+    let Some(json) = violations.take(ALLOWED_PREFIXES, read_value(text)) else {
+        return Allowed::default();
+    };
+    let parsed = Allowed::parse(&json, store.unwrap_or_default(), &StoreOptions::default());
+    parsed.unwrap_or_else(|wrong| {
+        for BadPrefix { field, reason } in wrong {
+            let place = if field.is_empty() {
+                field
+            } else {
+                format!(": {field}")
+            };
+            violations.add(format!("{ALLOWED_PREFIXES}{place}"), reason);
+        }
+        Allowed::default()
+    })
 }
 
 fn number<T: FromStr + PartialOrd + From<u8> + std::fmt::Display>(
@@ -256,6 +290,7 @@ mod tests {
             database_url: None,
             database_connections: zero(),
             store_url: Some(String::new()),
+            allowed_prefixes: Some(r#"{"*": ["http://10.0.0.1/"]}"#.to_owned()),
             spill_folder: Some("/nowhere".into()),
             max_upload_bytes: Some("much".to_owned()),
             max_import_rows: zero(),
@@ -280,6 +315,7 @@ mod tests {
             "DATACOVEY_TRANSFER_CONCURRENCY",
             "DATACOVEY_TRANSFER_RUNNING_PER_TENANT",
             "DATACOVEY_TRANSFER_OPEN_PER_TENANT",
+            "DATACOVEY_ALLOWED_PREFIXES: *[0]",
         ] {
             assert!(
                 fields.iter().any(|it| it == field),

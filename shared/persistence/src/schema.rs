@@ -351,6 +351,7 @@ diesel::table! {
         field -> Nullable<Text>,
         reason -> Text,
         value -> Nullable<Text>,
+        file -> Nullable<Text>,
     }
 }
 

@@ -69,17 +69,39 @@ impl Pace {
         }
     }
 
-    /// Of a method that nobody has, and of plain HTTP, an answer is prompt.
+    /// Of a method that nobody has, an answer is prompt.
     pub(crate) fn of_path(path: &str) -> Self {
-        METHODS.get(path).map_or(Self::Prompt, |it| it.pace)
+        match METHODS.get(path) {
+            Some(method) => method.pace,
+            None if content_route(path).is_some() => Self::Lasting,
+            None => Self::Prompt,
+        }
     }
+}
+
+/// Content that comes and goes over plain HTTP, as a stream.
+const CONTENT_ROUTES: [&str; 4] = [
+    "/import_job/{id}/content",
+    "/import_job/{id}/rejected_rows",
+    "/export_job/{id}/content",
+    "/query_job/{id}/content",
+];
+
+/// Which of [`CONTENT_ROUTES`] a path is.
+fn content_route(path: &str) -> Option<&'static str> {
+    CONTENT_ROUTES.into_iter().find(|route| {
+        let ends = route.split_once("{id}");
+        let id = ends.and_then(|(start, end)| path.strip_prefix(start)?.strip_suffix(end));
+        id.is_some_and(|id| !id.is_empty() && !id.contains('/'))
+    })
 }
 
 /// The method of a path, for metrics and spans: paths that callers make up are all one.
 pub(crate) fn known_method(path: &str) -> Arc<str> {
-    METHODS
-        .get_key_value(path)
-        .map_or_else(|| "unknown".into(), |(method, _)| Arc::clone(method))
+    match METHODS.get_key_value(path) {
+        Some((method, _)) => Arc::clone(method),
+        None => content_route(path).unwrap_or("unknown").into(),
+    }
 }
 
 /// As much of a path that a caller made up as is worth a place in a log line or an answer.
@@ -109,9 +131,16 @@ mod tests {
             assert_eq!(&*known_method(known), known);
         }
         assert_eq!(
-            &*known_method("/datacovey.identity.v1.UserService/Whoever"),
-            "unknown"
+            &*known_method("/import_job/0192/content"),
+            "/import_job/{id}/content"
         );
+        for unknown in [
+            "/datacovey.identity.v1.UserService/Whoever",
+            "/import_job//content",
+            "/import_job/a/b/content",
+        ] {
+            assert_eq!(&*known_method(unknown), "unknown");
+        }
     }
 
     #[test]
@@ -136,6 +165,8 @@ mod tests {
             ("/grpc.health.v1.Health/Check", Pace::Prompt),
             ("/grpc.health.v1.Health/Watch", Pace::Lasting),
             ("/no.such/Method", Pace::Prompt),
+            ("/export_job/0192/content", Pace::Lasting),
+            ("/export_job/0192", Pace::Prompt),
         ] {
             assert_eq!(Pace::of_path(path), pace, "{path}");
         }

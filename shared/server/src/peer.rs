@@ -160,6 +160,7 @@ pub fn error_of_peer(peer: &str, status: Status) -> Error {
             }
             Error::violated(reason, "the request", violations)
         }
+        (Code::OutOfRange, Some(ErrorReason::WrongOffset)) => wrong_offset(&details, &message),
         (Code::NotFound, Some(reason)) => not_found(details.resource_info()).because(reason),
         (Code::PermissionDenied, Some(reason)) => Error::permission_denied(message).because(reason),
         (Code::FailedPrecondition, Some(reason)) => Error::precondition(reason, message),
@@ -181,6 +182,18 @@ pub fn error_of_peer(peer: &str, status: Status) -> Error {
         }
     };
     error.caused_by(status)
+}
+
+/// The right offset goes on with the message, which has the wrong one.
+fn wrong_offset(details: &tonic_types::ErrorDetails, message: &str) -> Error {
+    let told = details
+        .error_info()
+        .and_then(|it| it.metadata.get("expected_offset"));
+    let expected = told.and_then(|it| it.parse().ok()).unwrap_or_default();
+    let mut numbers = message
+        .split(|it: char| !it.is_ascii_digit())
+        .filter_map(|it| it.parse().ok());
+    Error::wrong_offset(numbers.next().unwrap_or_default(), expected)
 }
 
 fn not_found(resource: Option<&tonic_types::ResourceInfo>) -> Error {

@@ -33,6 +33,12 @@ pub(crate) fn refusal(grpc: bool, error: Error) -> Response<Body> {
     if grpc {
         return Status::from(error).into_http();
     }
+    http_refusal(error)
+}
+
+/// The same in plain HTTP, for handlers that speak it: an object with `code`, `message`, `details` and `hint`.
+#[must_use]
+pub fn http_refusal(error: Error) -> Response<Body> {
     let body = json!({
         "code": error.reason_name(), "message": error.message(), "details": null, "hint": null,
     });

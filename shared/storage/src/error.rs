@@ -9,8 +9,12 @@ use crate::write::WriteError;
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Location { .. } | StoreError::NotFound(_) => Self::internal(error),
-            StoreError::Unavailable(_) | StoreError::Io(_) => {
+            StoreError::Location { .. }
+            | StoreError::NotFound(_)
+            | StoreError::AlreadyExists(_)
+            | StoreError::Changed(_) => Self::internal(error),
+            // Credentials expire and are renewed; until then nothing works, and nothing is wrong.
+            StoreError::Denied(_) | StoreError::Unavailable(_) | StoreError::Io(_) => {
                 Self::unavailable("the object store").caused_by(error)
             }
         }

@@ -6,6 +6,7 @@
 //! their own, in memory that does not grow with the file.
 
 mod error;
+pub mod external;
 pub mod layout;
 pub mod read;
 pub mod schema;
@@ -14,4 +15,4 @@ pub mod unique;
 pub mod write;
 
 pub use object_store::path::Path as ObjectPath;
-pub use store::{ObjectWriter, Store, StoreError};
+pub use store::{ObjectWriter, Store, StoreError, StoreOptions};

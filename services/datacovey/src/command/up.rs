@@ -25,6 +25,7 @@ pub(super) async fn run(arguments: Up) -> anyhow::Result<()> {
         database_url: arguments.data_dir.database_url,
         temporary: false,
         cors_origins: arguments.cors_origins.unwrap_or_default(),
+        allowed_prefixes: arguments.allowed_prefixes,
     };
     let started = tokio::select! {
         started = Suite::start(&data, settings, Some(&telemetry)) => started,

@@ -52,15 +52,24 @@ async fn a_listed_origin_may_call_and_read_how_a_call_ends() {
         let page = Page::open(&suite, way);
         let allowed = preflight(&page, OURS).await;
         assert_eq!(allowed["access-control-allow-origin"], OURS);
-        assert_eq!(listed(&allowed, "access-control-allow-methods"), ["post"]);
+        assert_eq!(
+            listed(&allowed, "access-control-allow-methods"),
+            ["get", "head", "post", "put"]
+        );
         assert_eq!(
             listed(&allowed, "access-control-allow-headers"),
             [
                 "authorization",
+                "content-digest",
+                "content-range",
                 "content-type",
                 "grpc-timeout",
+                "if-range",
+                "range",
+                "repr-digest",
                 "traceparent",
                 "tracestate",
+                "x-content-sha256",
                 "x-grpc-web",
                 "x-request-id",
                 "x-user-agent",
@@ -83,9 +92,16 @@ async fn a_listed_origin_may_call_and_read_how_a_call_ends() {
             assert_eq!(
                 listed(headers, "access-control-expose-headers"),
                 [
+                    "accept-ranges",
+                    "content-disposition",
+                    "content-range",
+                    "etag",
                     "grpc-message",
                     "grpc-status",
                     "grpc-status-details-bin",
+                    "repr-digest",
+                    "upload-complete",
+                    "upload-offset",
                     "x-request-id"
                 ]
             );

@@ -4,6 +4,7 @@
 mod balance;
 mod browser;
 mod callers;
+mod content;
 mod cors;
 mod ending;
 mod fake;

@@ -9,6 +9,7 @@ pub(crate) mod order;
 pub(crate) mod output;
 pub(crate) mod question;
 pub(crate) mod request;
+pub(crate) mod result_encoder;
 pub(crate) mod result_file;
 pub(crate) mod text;
 pub(crate) mod violation;

@@ -5,6 +5,7 @@ pub(crate) mod ask;
 pub(crate) mod budgets;
 mod cached;
 mod compute;
+pub(crate) mod download_results;
 pub(crate) mod follow;
 mod keep_result;
 pub(crate) mod plan_query;

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::parameters::from_struct;
 use crate::domain::request::{JobFilter, QueryFilter, Question, ReadRequest, ResultFormat, Source};
+use crate::domain::result_encoder::FileFormat;
 use crate::domain::text::check_text;
 
 pub(super) fn new_query(request: pb::CreateQueryRequest) -> Result<(NewQuery, Option<Replay>)> {
@@ -214,6 +215,28 @@ pub(super) fn read(request: &pb::ReadResultsRequest) -> Result<ReadRequest> {
         })
     })();
     field::finish(violations, request)
+}
+
+/// Which result, in which format, and from which byte on.
+pub(super) fn download(request: &pb::DownloadResultsRequest) -> Result<(Uuid, FileFormat, u64)> {
+    let mut violations = Violations::new();
+    let job_id = field::id("query_job_id", &request.query_job_id, &mut violations);
+    let format = match pb::ResultFileFormat::try_from(request.format) {
+        Ok(pb::ResultFileFormat::Unspecified | pb::ResultFileFormat::Csv) => Some(FileFormat::Csv),
+        Ok(pb::ResultFileFormat::Ndjson) => Some(FileFormat::Ndjson),
+        Ok(pb::ResultFileFormat::Json) => Some(FileFormat::Json),
+        Ok(pb::ResultFileFormat::Parquet) => Some(FileFormat::Parquet),
+        Ok(pb::ResultFileFormat::Arrow) => Some(FileFormat::Arrow),
+        Err(_) => {
+            violations.add("format", "is none of the formats");
+            None
+        }
+    };
+    let offset = u64::try_from(request.offset)
+        .map_err(|_| violations.add("offset", "must not be negative"))
+        .ok();
+    let parsed = (|| Some((job_id?, format?, offset?)))();
+    field::finish(violations, parsed)
 }
 
 pub(super) fn take_question(

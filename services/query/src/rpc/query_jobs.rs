@@ -109,4 +109,18 @@ impl QueryJobService for QueryJobs {
         let messages = results::messages(&opened.result.schema(), opened.total_rows, asked.format, rows);
         Ok(Response::new(reply_stream(messages)))
     }
+
+    type DownloadResultsStream = ReplyStream<pb::DownloadResultsResponse>;
+
+    async fn download_results(
+        &self,
+        request: Request<pb::DownloadResultsRequest>,
+    ) -> Result<Response<Self::DownloadResultsStream>, Status> {
+        let ctx = ctx(&request)?;
+        authorize(&ctx, Permission::Read)?;
+        let (job_id, format, offset) = parse::download(&request.into_inner())?;
+        let download = self.0.download_result(&ctx, job_id, format, offset).await?;
+        let messages = results::file_messages(&download.measure, offset, download.parts);
+        Ok(Response::new(reply_stream(messages)))
+    }
 }

@@ -1,6 +1,7 @@
 //! Rows of a result as messages of ReadResults.
 
 use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
 use datacovey_error::{Error, Result};
 use datacovey_proto::query::v1 as pb;
 use datacovey_proto::query::v1::read_results_response::Part;
@@ -13,6 +14,7 @@ use crate::domain::json;
 use crate::domain::output;
 use crate::domain::request::ResultFormat;
 use crate::domain::result_file::IpcStream;
+use crate::flow::download_results::Measure;
 use crate::flow::read_results::Rows;
 
 /// Values that become JSON at a time.
@@ -34,6 +36,27 @@ pub(super) fn messages(
         ResultFormat::ArrowIpc => arrow_messages(schema, rows).boxed(),
     };
     stream::once(std::future::ready(Ok(header))).chain(rows)
+}
+
+/// The messages of a file, which begin with what is known of the whole.
+pub(super) fn file_messages(
+    measure: &Measure,
+    offset: u64,
+    parts: impl Stream<Item = Result<Bytes>> + Send + 'static,
+) -> impl Stream<Item = Result<pb::DownloadResultsResponse>> + Send + 'static {
+    let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+    let total_bytes = number(measure.total_bytes);
+    let (mut at, mut sha256) = (offset, Some(measure.sha256.clone()));
+    parts.map_ok(move |data| {
+        let offset = number(at);
+        at += data.len() as u64;
+        pb::DownloadResultsResponse {
+            offset,
+            data,
+            total_bytes,
+            sha256: sha256.take().unwrap_or_default(),
+        }
+    })
 }
 
 fn json_messages(rows: Rows) -> impl Stream<Item = Result<pb::ReadResultsResponse>> {

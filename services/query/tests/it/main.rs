@@ -12,6 +12,7 @@ mod audit;
 mod budgets;
 mod cache;
 mod clients;
+mod downloads;
 mod fixture;
 mod jobs;
 mod lifecycle;

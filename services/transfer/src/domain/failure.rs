@@ -36,35 +36,57 @@ pub(crate) fn of_content(error: ReadError) -> JobFailure {
     }
 }
 
-/// More records were rejected than may be. `first` is the first of them.
-pub(crate) fn too_many_rejected(max_bad_records: u64, first: Option<&Rejected>) -> JobFailure {
-    let Some((line, Fault { field, reason, .. })) = first.and_then(|it| Some((it.line, it.faults.first()?)))
-    else {
+/// More records were rejected than may be. `first` is the first of them, with the file that it is of.
+pub(crate) fn too_many_rejected(
+    max_bad_records: u64,
+    first: Option<&(Option<String>, Rejected)>,
+) -> JobFailure {
+    let found = first.and_then(|(file, it)| Some((file, it.line, it.faults.first()?)));
+    let Some((file, line, Fault { field, reason, .. })) = found else {
         return JobFailure::new(ErrorReason::TransferFailed, "records were rejected");
     };
+    let of_file = file
+        .as_ref()
+        .map(|file| format!(" of {file}"))
+        .unwrap_or_default();
     let of_field = field
         .as_ref()
         .map(|field| format!(", field {field:?}"))
         .unwrap_or_default();
     let message = format!(
-        "more than {max_bad_records} records were rejected, the first of them at line {line}{of_field}: {reason}"
+        "more than {max_bad_records} records were rejected, the first of them at line {line}{of_file}{of_field}: {reason}"
     );
     JobFailure::new(ErrorReason::TransferFailed, message).at(Some(line), field.clone())
 }
 
-/// The records that repeat values, one fault for each; `lines` has the line of each row. Values are not
-/// quoted: what is unique names something.
-pub(crate) fn repeated(repeats: &[Repeat], lines: &BTreeMap<u64, u64>) -> Vec<Rejected> {
-    let mut by_line: BTreeMap<u64, Rejected> = BTreeMap::new();
-    let line = |row: u64| lines.get(&row).copied();
+/// Where a record is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    /// The URI of its file; none of an upload.
+    pub(crate) file: Option<String>,
+    /// Line or record, from 1.
+    pub(crate) line: u64,
+}
+
+/// The records that repeat values, with their files, one fault for each; `places` has the place of each
+/// row. Values are not quoted: what is unique names something.
+pub(crate) fn repeated(
+    repeats: &[Repeat],
+    places: &BTreeMap<u64, Place>,
+) -> Vec<(Option<String>, Rejected)> {
+    let mut by_place: BTreeMap<&Place, Rejected> = BTreeMap::new();
     for repeat in repeats {
-        let Some(at) = line(repeat.row) else { continue };
-        let reason = match repeat.first.and_then(line) {
-            Some(first) => format!("must be unique and repeats the value of line {first}"),
+        let Some(at) = places.get(&repeat.row) else { continue };
+        let reason = match repeat.first.and_then(|row| places.get(&row)) {
+            Some(Place { file, line }) => {
+                let other_file = file.as_ref().filter(|_| *file != at.file);
+                let of_file = other_file.map(|file| format!(" of {file}")).unwrap_or_default();
+                format!("must be unique and repeats the value of line {line}{of_file}")
+            }
             None => "must be unique and repeats a value that the table holds".to_owned(),
         };
-        let record = by_line.entry(at).or_insert_with(|| Rejected {
-            line: at,
+        let record = by_place.entry(at).or_insert_with(|| Rejected {
+            line: at.line,
             faults: Vec::new(),
         });
         record.faults.push(Fault {
@@ -73,19 +95,25 @@ pub(crate) fn repeated(repeats: &[Repeat], lines: &BTreeMap<u64, u64>) -> Vec<Re
             value: String::new(),
         });
     }
-    by_line.into_values().collect()
+    by_place
+        .into_iter()
+        .map(|(place, record)| (place.file.clone(), record))
+        .collect()
 }
 
 /// Records repeat values of columns that must be unique.
-pub(crate) fn not_unique(rejected: &[Rejected]) -> JobFailure {
+pub(crate) fn not_unique(rejected: &[(Option<String>, Rejected)]) -> JobFailure {
     let first = rejected.first();
-    let Some((line, Fault { field, reason, .. })) = first.and_then(|it| Some((it.line, it.faults.first()?)))
+    let Some((file, line, Fault { field, reason, .. })) =
+        first.and_then(|(file, it)| Some((file, it.line, it.faults.first()?)))
     else {
         return JobFailure::new(ErrorReason::TransferFailed, "records repeat values that must be unique");
     };
     let field = field.clone().unwrap_or_default();
-    let message =
-        format!("records repeat values that must be unique, the first of them at line {line}, field {field:?}: {reason}");
+    let of_file = file.as_ref().map(|file| format!(" of {file}")).unwrap_or_default();
+    let message = format!(
+        "records repeat values that must be unique, the first of them at line {line}{of_file}, field {field:?}: {reason}"
+    );
     JobFailure::new(ErrorReason::TransferFailed, message).at(Some(line), Some(field))
 }
 
@@ -144,7 +172,7 @@ mod tests {
             line: 7,
             faults: vec![fault],
         };
-        let failure = too_many_rejected(2, Some(&first));
+        let failure = too_many_rejected(2, Some(&(None, first)));
         assert!(
             failure.message.contains("line 7, field \"year\": is odd"),
             "{}",

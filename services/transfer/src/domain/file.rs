@@ -20,6 +20,13 @@ pub(crate) fn format(value: i32, violations: &mut Violations) -> Result<Option<F
     }
 }
 
+pub(crate) const fn file_format(format: Format) -> pb::FileFormat {
+    match format {
+        Format::Csv => pb::FileFormat::Csv,
+        Format::Parquet => pb::FileFormat::Parquet,
+    }
+}
+
 /// Files as they are. Compressed ones are part of the API and not served yet.
 pub(crate) fn compression(value: i32, violations: &mut Violations) -> Result<()> {
     match pb::Compression::try_from(value) {

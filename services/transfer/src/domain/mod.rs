@@ -1,5 +1,6 @@
 //! Rules of imports and exports as plain types and functions.
 
+pub(crate) mod external;
 pub(crate) mod failure;
 pub(crate) mod file;
 pub(crate) mod options;

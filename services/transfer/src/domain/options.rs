@@ -77,6 +77,9 @@ pub(crate) struct ImportOptions {
     pub(crate) max_bad_records: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) csv: Option<Csv>,
+    /// Where the content is; none if it is uploaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) uri: Option<String>,
     /// What was uploaded, once it is complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) upload: Option<Uploaded>,
@@ -109,6 +112,12 @@ pub(crate) struct ExportOptions {
     pub(crate) columns: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) csv: Option<Csv>,
+    /// Where the file goes; none if it is kept to be downloaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) uri: Option<String>,
+    /// Whether what is at the URI already is replaced.
+    #[serde(default)]
+    pub(crate) overwrite: bool,
 }
 
 impl ExportOptions {
@@ -148,6 +157,7 @@ mod tests {
                 columns: vec!["a".to_owned()],
                 ..Csv::default()
             }),
+            uri: None,
             upload: Some(Uploaded {
                 size_bytes: 7,
                 sha256: None,

@@ -24,7 +24,9 @@ pub(crate) struct Progress {
 /// A complete exported file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ExportResult {
-    pub(crate) path: String,
+    /// In the suite's own store; none of one that went to a URI.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) path: Option<String>,
     pub(crate) size_bytes: u64,
     /// 64 hexadecimal digits.
     pub(crate) sha256: String,
@@ -52,7 +54,7 @@ mod tests {
             rows_rejected: 1,
             ignored_columns: vec!["notes".to_owned()],
             result: Some(ExportResult {
-                path: "a/b".to_owned(),
+                path: Some("a/b".to_owned()),
                 size_bytes: 20,
                 sha256: "00".to_owned(),
             }),

@@ -1,11 +1,15 @@
 use datacovey_error::{Error, ErrorReason, Result, Violation};
 use datacovey_persistence::{ExportJob, ImportJob, NewExportJob, NewImportJob, Replay, TableRow};
 use datacovey_server::current_traceparent;
+use datacovey_storage::external::Target;
 use datacovey_storage::schema::TableSchema;
 use datacovey_types::Ctx;
+use tokio::time::timeout;
 use uuid::Uuid;
 
+use super::input;
 use crate::Transfer;
+use crate::domain::external::refusal;
 use crate::domain::options::{Csv, ExportOptions, Format, ImportOptions, Mode};
 
 /// An import as it was asked for.
@@ -27,6 +31,9 @@ pub(crate) struct WantedExport {
     /// All if empty.
     pub(crate) columns: Vec<String>,
     pub(crate) csv: Option<Csv>,
+    /// Where the file goes; none if it is to be downloaded.
+    pub(crate) uri: Option<String>,
+    pub(crate) overwrite: bool,
     pub(crate) replay: Option<Replay>,
 }
 
@@ -47,6 +54,9 @@ pub(crate) async fn create_import(
             return Err(Error::wrong_state("the table holds rows already").on("table", table.id));
         }
     }
+    if let Some(uri) = &wanted.options.uri {
+        input::check(transfer, ctx, uri).await?;
+    }
     if wanted.validate_only {
         check_not_archived(transfer, ctx, &table).await?;
         return Ok(None);
@@ -54,6 +64,7 @@ pub(crate) async fn create_import(
     let new = NewImportJob {
         table_id: table.id,
         options: serde_json::to_value(&wanted.options).map_err(Error::internal)?,
+        awaits_content: wanted.options.uri.is_none(),
         traceparent: current_traceparent(),
         max_open: transfer.limits.open_per_tenant.into(),
     };
@@ -99,7 +110,12 @@ pub(crate) async fn create_export(transfer: &Transfer, ctx: &Ctx, wanted: Wanted
         table_version,
         columns,
         csv: wanted.csv,
+        uri: wanted.uri,
+        overwrite: wanted.overwrite,
     };
+    if let Some(uri) = &options.uri {
+        check_target(transfer, ctx, uri, options.overwrite).await?;
+    }
     let new = NewExportJob {
         table_id: table.id,
         options: serde_json::to_value(&options).map_err(Error::internal)?,
@@ -107,6 +123,17 @@ pub(crate) async fn create_export(transfer: &Transfer, ctx: &Ctx, wanted: Wanted
         max_open: transfer.limits.open_per_tenant.into(),
     };
     transfer.database.export_job_create(ctx, new, wanted.replay).await
+}
+
+/// Whether a file may go to a URI, and nothing is there. Whoever works on the export looks again.
+async fn check_target(transfer: &Transfer, ctx: &Ctx, uri: &str, overwrite: bool) -> Result<()> {
+    let nobody = (Uuid::nil(), 0);
+    let target = Target::find(&transfer.allowed, ctx.tenant_id(), uri, overwrite, nobody).map_err(refusal)?;
+    let looked = timeout(input::LOOK_WITHIN, target.check_free());
+    let looked = looked
+        .await
+        .map_err(|_| Error::unavailable("the store of the URI"))?;
+    looked.map_err(refusal)
 }
 
 /// A partner's table is seen, and for imports and exports it is none.

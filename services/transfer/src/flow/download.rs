@@ -8,6 +8,8 @@ use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use uuid::Uuid;
 
 use crate::Transfer;
+use crate::domain::file::file_format;
+use crate::domain::options::{ExportOptions, stored};
 use crate::domain::progress::{ExportResult, Progress};
 
 /// The exported file from `offset` on.
@@ -18,12 +20,16 @@ pub(crate) async fn download(
     offset: u64,
 ) -> Result<impl Stream<Item = Result<pb::DownloadResponse>> + Send + 'static> {
     let job = transfer.database.export_job_get(ctx, job_id).await?;
-    let result = result(transfer, &job)?;
+    let (result, path) = result(transfer, &job)?;
+    let options = job
+        .run
+        .as_ref()
+        .and_then(|run| stored::<ExportOptions>(&run.options));
+    let format = options.map_or(pb::FileFormat::Unspecified, |options| file_format(options.format));
     let total = result.size_bytes;
     if offset > total {
         return Err(Error::wrong_offset(offset, total));
     }
-    let path = ObjectPath::from(result.path.as_str());
     // Nothing left to send is told by one empty part: a stream without any would say nothing.
     let parts = if offset == total {
         stream::once(async { Ok(Bytes::new()) }).boxed()
@@ -35,11 +41,15 @@ pub(crate) async fn download(
             .boxed()
     };
     let mut at = offset;
+    let mut first = Some((result.sha256, format));
     Ok(parts.map_ok(move |data| {
+        let (sha256, format) = first.take().unwrap_or_default();
         let part = pb::DownloadResponse {
             offset: signed(at),
             total_bytes: signed(total),
             data: data.clone(),
+            sha256,
+            format: format.into(),
         };
         at += data.len() as u64;
         part
@@ -47,7 +57,7 @@ pub(crate) async fn download(
 }
 
 /// Where the file is, if it is to be had.
-fn result(transfer: &Transfer, job: &ExportJob) -> Result<ExportResult> {
+fn result(transfer: &Transfer, job: &ExportJob) -> Result<(ExportResult, ObjectPath)> {
     let state = |message: &str| Error::wrong_state(message).on("export_job", job.job.id);
     if job.job.status != TransferJobStatus::Completed.as_str() {
         return Err(state("the export is not completed"));
@@ -59,9 +69,11 @@ fn result(transfer: &Transfer, job: &ExportJob) -> Result<ExportResult> {
     if expires_at.is_none_or(|expires_at| expires_at <= datacovey_persistence::utc_now()) {
         return Err(state("the file of the export has expired; export again"));
     }
-    Progress::stored(run.progress.as_ref())
-        .result
-        .ok_or_else(|| state("the export has no file"))
+    let result = Progress::stored(run.progress.as_ref()).result;
+    let result = result.ok_or_else(|| state("the export has no file"))?;
+    let path = result.path.as_deref().map(ObjectPath::from);
+    let path = path.ok_or_else(|| state("the file of the export went to its URI"))?;
+    Ok((result, path))
 }
 
 fn signed(bytes: u64) -> i64 {

@@ -2,15 +2,18 @@ use datacovey_auth::authorize;
 use datacovey_error::{Error, Result};
 use datacovey_jobs::{Job, JobFailure, Work};
 use datacovey_persistence::JobKind;
-use datacovey_storage::layout;
+use datacovey_storage::external::{ExternalError, Target};
 use datacovey_storage::read::read_table_files;
 use datacovey_storage::schema::TableSchema;
-use datacovey_storage::write::ExportWriter;
-use datacovey_types::Permission;
+use datacovey_storage::write::{ExportWriter, Exported, WriteError};
+use datacovey_storage::{ObjectPath, Store, layout};
+use datacovey_types::{Permission, TransferJobStatus};
 use serde_json::Value;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::import::old_piece;
 use crate::Transfer;
+use crate::domain::external::failure;
 use crate::domain::failure::of_schema;
 use crate::domain::options::{ExportOptions, stored};
 use crate::domain::progress::{ExportResult, Progress};
@@ -48,33 +51,120 @@ impl Work for ExportWork {
             bytes_total: Some(pieces.iter().map(|it| it.size_bytes).sum()),
             ..Progress::default()
         };
-        let format = options.write();
-        let path = layout::result_file(
-            job.ctx.tenant_id(),
-            job.lease.job_id,
-            job.lease.attempt,
-            format.extension(),
-        );
+        let destination = Destination::open(&self.0, &job, &options).await?;
         let mut batches = read_table_files(store.clone(), pieces, schema.clone());
-        let mut writer = ExportWriter::start(store, path.clone(), format, schema).map_err(Error::from)?;
+        let mut writer = ExportWriter::start(
+            &destination.store,
+            destination.path.clone(),
+            options.write(),
+            schema,
+        )
+        .map_err(|error| destination.failed(error))?;
         while let Some(batch) = batches.next().await {
             let batch = batch.map_err(Error::from)?;
             progress.rows_done += batch.batch.num_rows() as u64;
             progress.bytes_done = batch.bytes_read;
-            writer.write(batch.batch).await.map_err(Error::from)?;
+            writer
+                .write(batch.batch)
+                .await
+                .map_err(|error| destination.failed(error))?;
             job.progress.report(report(&progress)?);
         }
-        let exported = writer.finish().await.map_err(Error::from)?;
         progress.bytes_done = progress.bytes_total.unwrap_or_default();
+        let (transfer, is_at_uri) = (self.0.clone(), destination.target.is_some());
+        let ending = tokio::spawn(destination.end(transfer, job, writer, progress));
+        // A file at a URI is seen by others as soon as it is whole: whoever is told to stop by then first
+        // sees to it that it is part of a completed export, or gone.
+        if is_at_uri {
+            return ending.await.map_err(Error::internal)?;
+        }
+        AbortOnDropHandle::new(ending).await.map_err(Error::internal)?
+    }
+}
+
+/// Where the file of an export goes.
+#[derive(Debug)]
+struct Destination {
+    /// None where it is kept to be downloaded.
+    target: Option<(Target, String)>,
+    store: Store,
+    path: ObjectPath,
+}
+
+impl Destination {
+    async fn open(transfer: &Transfer, job: &Job, options: &ExportOptions) -> Result<Self, JobFailure> {
+        let tenant_id = job.ctx.tenant_id();
+        let attempt = (job.lease.job_id, job.lease.attempt);
+        let Some(uri) = &options.uri else {
+            let extension = options.write().extension();
+            return Ok(Self {
+                target: None,
+                store: transfer.store.clone(),
+                path: layout::result_file(tenant_id, attempt.0, attempt.1, extension),
+            });
+        };
+        // What may be written may have changed since the job was created.
+        let target =
+            Target::find(&transfer.allowed, tenant_id, uri, options.overwrite, attempt).map_err(failure)?;
+        // On a later attempt it may be what an earlier one wrote, which shows when it is finished.
+        if attempt.1 == 1 {
+            target.check_free().await.map_err(failure)?;
+        }
+        Ok(Self {
+            store: target.store(),
+            path: target.path().clone(),
+            target: Some((target, uri.clone())),
+        })
+    }
+
+    /// Makes the file appear, and the export complete.
+    async fn end(
+        self,
+        transfer: Transfer,
+        job: Job,
+        writer: ExportWriter,
+        mut progress: Progress,
+    ) -> Result<(), JobFailure> {
+        let Exported {
+            size_bytes, sha256, ..
+        } = writer.finish().await.map_err(|error| self.failed(error))?;
         progress.result = Some(ExportResult {
-            path: path.to_string(),
-            size_bytes: exported.size_bytes,
-            sha256: exported.sha256,
+            path: self.target.is_none().then(|| self.path.to_string()),
+            size_bytes,
+            sha256,
         });
-        database
-            .export_complete(&job.ctx, &job.lease, report(&progress)?)
-            .await?;
+        let database = &transfer.worker_database;
+        let completed = database.export_complete(&job.ctx, &job.lease, report(&progress)?);
+        if let Err(error) = completed.await {
+            self.undo(&transfer, &job).await;
+            return Err(error.into());
+        }
         Ok(())
+    }
+
+    /// Takes a file away that belongs to an export that was cancelled in the last moment. If another
+    /// attempt goes on, the file is its own.
+    async fn undo(&self, transfer: &Transfer, job: &Job) {
+        let Some((target, uri)) = &self.target else { return };
+        let (database, id) = (&transfer.worker_database, job.lease.job_id);
+        let undone = match database.export_job_get(&job.ctx, id).await {
+            Ok(found) if found.job.status == TransferJobStatus::Failed.as_str() => target.remove().await,
+            Ok(_) => return,
+            Err(error) => {
+                tracing::warn!(%uri, %error, "whether the file of an export is to stay is not known");
+                return;
+            }
+        };
+        if let Err(error) = undone {
+            tracing::warn!(%uri, %error, "the file of a cancelled export is left");
+        }
+    }
+
+    fn failed(&self, error: WriteError) -> JobFailure {
+        match (error, &self.target) {
+            (WriteError::Store(error), Some((_, uri))) => failure(ExternalError::of(uri, error)),
+            (error, _) => Error::from(error).into(),
+        }
     }
 }
 

@@ -12,11 +12,11 @@ use datacovey_storage::{ObjectPath, layout};
 use datacovey_types::Permission;
 use serde_json::Value;
 
+use super::input::{Input, InputFile};
 use super::rejections::Rejections;
-use super::upload::staged;
 use crate::Transfer;
 use crate::domain::failure::{
-    not_unique, of_content, of_schema, repeated, too_many_rows, too_many_to_be_unique,
+    Place, not_unique, of_schema, repeated, too_many_rows, too_many_to_be_unique,
 };
 use crate::domain::options::{ImportOptions, Mode, stored};
 use crate::domain::progress::Progress;
@@ -76,9 +76,9 @@ impl Import<'_> {
             schema,
         } = self;
         let database = &transfer.worker_database;
-        let source = staged(transfer, database, &job.ctx, job.lease.job_id).await?;
+        let input = Input::open(transfer, job, options).await?;
         let mut progress = Progress {
-            bytes_total: Some(source.size_bytes()),
+            bytes_total: Some(input.size_bytes()),
             ..Progress::default()
         };
         job.progress.report(report(&progress)?);
@@ -89,26 +89,34 @@ impl Import<'_> {
             job.lease.job_id,
             job.lease.attempt,
         );
-        let mut batches = read_import(source, options.read(), schema.clone());
         let mut writer = TableWriter::start(
             transfer.store.clone(),
             folder,
             schema.clone(),
             transfer.limits.write.clone(),
         );
-        while let Some(batch) = batches.next().await {
-            let batch = batch.map_err(of_content)?;
-            rejections.add(batch.rejected).await?;
-            // They come with the first batch.
-            progress.ignored_columns.extend(batch.ignored);
-            progress.rows_done += batch.batch.num_rows() as u64;
-            if progress.rows_done > transfer.limits.max_import_rows {
-                return Err(too_many_rows(transfer.limits.max_import_rows));
+        for file in input.files() {
+            let before = progress.bytes_done;
+            let mut batches = read_import(file.bytes.clone(), options.read(), schema.clone());
+            while let Some(batch) = batches.next().await {
+                let batch = batch.map_err(|error| file.failed(error))?;
+                rejections.add(file.uri.as_deref(), batch.rejected).await?;
+                // They come with the first batch of a file.
+                for column in batch.ignored {
+                    if !progress.ignored_columns.contains(&column) {
+                        progress.ignored_columns.push(column);
+                    }
+                }
+                progress.rows_done += batch.batch.num_rows() as u64;
+                if progress.rows_done > transfer.limits.max_import_rows {
+                    return Err(too_many_rows(transfer.limits.max_import_rows));
+                }
+                progress.rows_rejected = rejections.records();
+                progress.bytes_done = before + batch.bytes_read;
+                writer.write(batch.batch).await.map_err(Error::from)?;
+                job.progress.report(report(&progress)?);
             }
-            progress.rows_rejected = rejections.records();
-            progress.bytes_done = batch.bytes_read;
-            writer.write(batch.batch).await.map_err(Error::from)?;
-            job.progress.report(report(&progress)?);
+            progress.bytes_done = before + file.bytes.size_bytes();
         }
         rejections.flush().await?;
         let written = writer.finish().await.map_err(Error::from)?;
@@ -224,7 +232,7 @@ impl Import<'_> {
 
     /// Writes down which records repeat a value. Their lines are found by reading the content again, which
     /// costs nothing where all is well.
-    async fn refuse_repeats(&self, repeats: Vec<Repeat>) -> Result<JobFailure> {
+    async fn refuse_repeats(&self, repeats: Vec<Repeat>) -> Result<JobFailure, JobFailure> {
         let Self {
             transfer,
             job,
@@ -232,16 +240,21 @@ impl Import<'_> {
             schema,
         } = self;
         let database = &transfer.worker_database;
-        let source = staged(transfer, database, &job.ctx, job.lease.job_id).await?;
         let rows: BTreeSet<u64> = repeats
             .iter()
             .flat_map(|it| [Some(it.row), it.first])
             .flatten()
             .collect();
-        let lines = lines_of(rows, read_import(source, options.read(), schema.clone())).await?;
-        let rejected = repeated(&repeats, &lines);
+        let input = Input::open(transfer, job, options).await?;
+        let mut places = BTreeMap::new();
+        let mut first = 0;
+        for file in input.files() {
+            let batches = read_import(file.bytes.clone(), options.read(), schema.clone());
+            first += places_of(&rows, first, &file, batches, &mut places).await?;
+        }
+        let rejected = repeated(&repeats, &places);
         let failure = not_unique(&rejected);
-        Rejections::note(database, job, rejected).await?;
+        Rejections::note(database, job, &rejected).await?;
         Ok(failure)
     }
 }
@@ -256,20 +269,30 @@ struct Base {
     files: Vec<Piece>,
 }
 
-/// The lines of rows that were taken, by the number of the row.
-async fn lines_of(rows: BTreeSet<u64>, mut batches: BatchStream) -> Result<BTreeMap<u64, u64>> {
-    let mut lines = BTreeMap::new();
-    let mut first = 0;
+/// Adds where the rows that were taken come from, by the number of the row; the file's own begin at `first`.
+/// Tells how many rows the file has.
+async fn places_of(
+    rows: &BTreeSet<u64>,
+    first: u64,
+    file: &InputFile,
+    mut batches: BatchStream,
+    places: &mut BTreeMap<u64, Place>,
+) -> Result<u64, JobFailure> {
+    let mut begin = first;
     while let Some(batch) = batches.next().await {
-        let batch = batch?;
-        let end = first + batch.lines.len() as u64;
-        for row in rows.range(first..end) {
-            let at = usize::try_from(row - first).map_err(Error::internal)?;
-            lines.insert(*row, batch.lines[at]);
+        let batch = batch.map_err(|error| file.failed(error))?;
+        let end = begin + batch.lines.len() as u64;
+        for row in rows.range(begin..end) {
+            let at = usize::try_from(row - begin).map_err(Error::internal)?;
+            let place = Place {
+                file: file.uri.clone(),
+                line: batch.lines[at],
+            };
+            places.insert(*row, place);
         }
-        first = end;
+        begin = end;
     }
-    Ok(lines)
+    Ok(begin - first)
 }
 
 fn report(progress: &Progress) -> Result<Value> {

@@ -4,6 +4,7 @@ mod create;
 mod download;
 mod export;
 mod import;
+mod input;
 mod rejections;
 mod sweep;
 mod upload;

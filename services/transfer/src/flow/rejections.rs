@@ -14,7 +14,8 @@ pub(super) struct Rejections<'a> {
     job: &'a Job,
     max_bad_records: u64,
     records: u64,
-    first: Option<Rejected>,
+    /// With the file that it is of.
+    first: Option<(Option<String>, Rejected)>,
     pending: Vec<NewRejectedRow>,
 }
 
@@ -32,18 +33,30 @@ impl<'a> Rejections<'a> {
         })
     }
 
-    /// Writes down records that were found to be bad when all were read.
-    pub(super) async fn note(database: &Database, job: &Job, rejected: Vec<Rejected>) -> Result<()> {
-        let rows: Vec<NewRejectedRow> = rejected.iter().flat_map(rows).collect();
+    /// Writes down records that were found to be bad when all were read, each with the file that it is of.
+    pub(super) async fn note(
+        database: &Database,
+        job: &Job,
+        rejected: &[(Option<String>, Rejected)],
+    ) -> Result<()> {
+        let rows: Vec<NewRejectedRow> = rejected
+            .iter()
+            .flat_map(|(file, record)| rows(file.as_deref(), record))
+            .collect();
         database.rejected_row_add(&job.ctx, &job.lease, &rows).await
     }
 
-    /// Adds records; fails when there are more than may be, with all up to there written down.
-    pub(super) async fn add(&mut self, rejected: Vec<Rejected>) -> Result<(), JobFailure> {
+    /// Adds records of a file; fails when there are more than may be, with all up to there written down.
+    pub(super) async fn add(
+        &mut self,
+        file: Option<&str>,
+        rejected: Vec<Rejected>,
+    ) -> Result<(), JobFailure> {
         for record in rejected {
             self.records += 1;
-            self.pending.extend(rows(&record));
-            self.first.get_or_insert(record);
+            self.pending.extend(rows(file, &record));
+            self.first
+                .get_or_insert_with(|| (file.map(str::to_owned), record));
             if self.records > self.max_bad_records {
                 self.flush().await?;
                 return Err(too_many_rejected(self.max_bad_records, self.first.as_ref()));
@@ -74,11 +87,12 @@ impl<'a> Rejections<'a> {
 }
 
 /// A row for each fault.
-fn rows(record: &Rejected) -> impl Iterator<Item = NewRejectedRow> {
-    record.faults.iter().map(|fault| NewRejectedRow {
+fn rows<'a>(file: Option<&'a str>, record: &'a Rejected) -> impl Iterator<Item = NewRejectedRow> + 'a {
+    record.faults.iter().map(move |fault| NewRejectedRow {
         line: i64::try_from(record.line).unwrap_or(i64::MAX),
         field: fault.field.clone(),
         reason: fault.reason.clone(),
         value: Some(fault.value.clone()),
+        file: file.map(str::to_owned),
     })
 }

@@ -1,7 +1,7 @@
 use std::pin::Pin;
 
 use datacovey_auth::authorize;
-use datacovey_error::{Error, Result, Violations};
+use datacovey_error::{Result, Violations};
 use datacovey_list::{Binding, Listing, list_request};
 use datacovey_persistence::{EXPORT_JOB_FIELDS, ExportJob};
 use datacovey_proto::transfer::v1 as pb;
@@ -155,11 +155,15 @@ impl ExportService for Exports {
 }
 
 fn parse_create(request: pb::CreateExportJobRequest) -> Result<WantedExport> {
-    if let Some(pb::create_export_job_request::Target::Uri(_)) = request.target {
-        return Err(Error::not_implemented("an export to a URI"));
-    }
     let mut violations = Violations::new();
     let replay = mutation::replay("CreateExportJob", &request.request_id, &request, &mut violations);
+    let uri = match request.target {
+        Some(pb::create_export_job_request::Target::Uri(uri)) => Some(uri),
+        Some(pb::create_export_job_request::Target::Download(_)) | None => None,
+    };
+    if request.overwrite && uri.is_none() {
+        violations.add("overwrite", "is for exports to a URI");
+    }
     let table_id = field::id("table_id", &request.table_id, &mut violations);
     let format = file::format(request.format, &mut violations)?;
     file::compression(request.compression, &mut violations)?;
@@ -173,6 +177,8 @@ fn parse_create(request: pb::CreateExportJobRequest) -> Result<WantedExport> {
         format,
         columns: request.columns,
         csv,
+        uri,
+        overwrite: request.overwrite,
         replay,
     });
     field::finish(violations, wanted)

@@ -1,7 +1,7 @@
 use std::pin::Pin;
 
 use datacovey_auth::authorize;
-use datacovey_error::{Error, Result, Violations};
+use datacovey_error::{Result, Violations};
 use datacovey_list::{Binding, Listing, Paging, list_request};
 use datacovey_persistence::{IMPORT_JOB_FIELDS, ImportJob};
 use datacovey_proto::transfer::v1 as pb;
@@ -198,11 +198,12 @@ impl ImportService for Imports {
 }
 
 fn parse_create(request: pb::CreateImportJobRequest) -> Result<WantedImport> {
-    if let Some(pb::create_import_job_request::Source::Uri(_)) = request.source {
-        return Err(Error::not_implemented("an import from a URI"));
-    }
     let mut violations = Violations::new();
     let replay = mutation::replay("CreateImportJob", &request.request_id, &request, &mut violations);
+    let uri = match request.source {
+        Some(pb::create_import_job_request::Source::Uri(uri)) => Some(uri),
+        Some(pb::create_import_job_request::Source::Upload(_)) | None => None,
+    };
     let table_id = field::id("table_id", &request.table_id, &mut violations);
     let format = file::format(request.format, &mut violations)?;
     file::compression(request.compression, &mut violations)?;
@@ -221,6 +222,7 @@ fn parse_create(request: pb::CreateImportJobRequest) -> Result<WantedImport> {
             mode,
             max_bad_records,
             csv,
+            uri,
             upload: None,
         })
     };

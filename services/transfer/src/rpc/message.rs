@@ -13,7 +13,8 @@ use uuid::Uuid;
 use super::field::{signed, timestamp};
 use crate::Limits;
 use crate::domain::failure::job_error;
-use crate::domain::options::{Csv, ExportOptions, Format, ImportOptions, Mode, stored};
+use crate::domain::file::file_format;
+use crate::domain::options::{Csv, ExportOptions, ImportOptions, Mode, stored};
 use crate::domain::progress::Progress;
 
 pub(super) fn import_job(import: ImportJob, limits: &Limits) -> Result<pb::ImportJob> {
@@ -71,7 +72,10 @@ fn describe_import(message: &mut pb::ImportJob, options: ImportOptions) {
         Mode::EmptyOnly => pb::ImportMode::EmptyOnly,
     }
     .into();
-    message.source = Some(pb::import_job::Source::Upload(pb::UploadSource {}));
+    message.source = Some(match options.uri {
+        Some(uri) => pb::import_job::Source::Uri(uri),
+        None => pb::import_job::Source::Upload(pb::UploadSource {}),
+    });
     message.max_bad_records = signed(options.max_bad_records);
     message.csv = options.csv.map(csv_options);
     message.sha256 = options
@@ -103,6 +107,7 @@ pub(super) fn export_job(export: ExportJob, limits: &Limits) -> Result<pb::Expor
         message.sha256.clone_from(&result.sha256);
         message.expires_at = run
             .ended_at
+            .filter(|_| result.path.is_some())
             .map(|ended_at| timestamp(ended_at + limits.export_lifetime));
     }
     if let Some(options) = stored::<ExportOptions>(&run.options) {
@@ -110,7 +115,10 @@ pub(super) fn export_job(export: ExportJob, limits: &Limits) -> Result<pb::Expor
         message.compression = pb::Compression::None.into();
         message.columns = options.columns;
         message.table_version = options.table_version;
-        message.target = Some(pb::export_job::Target::Download(pb::DownloadTarget {}));
+        message.target = Some(match options.uri {
+            Some(uri) => pb::export_job::Target::Uri(uri),
+            None => pb::export_job::Target::Download(pb::DownloadTarget {}),
+        });
         message.csv = options.csv.map(csv_options);
     }
     message.progress = Some(progress_message(&progress));
@@ -123,6 +131,7 @@ pub(super) fn rejected_row(row: RejectedRowRow) -> pb::RejectedRow {
         field: row.field.unwrap_or_default(),
         reason: row.reason,
         value: row.value.unwrap_or_default(),
+        file: row.file.unwrap_or_default(),
     }
 }
 
@@ -211,13 +220,6 @@ fn progress_message(progress: &Progress) -> pb::Progress {
         rows_done: signed(progress.rows_done),
         bytes_done: signed(progress.bytes_done),
         bytes_total: progress.bytes_total.map(signed),
-    }
-}
-
-const fn file_format(format: Format) -> pb::FileFormat {
-    match format {
-        Format::Csv => pb::FileFormat::Csv,
-        Format::Parquet => pb::FileFormat::Parquet,
     }
 }
 

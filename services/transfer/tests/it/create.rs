@@ -98,7 +98,6 @@ async fn what_is_not_served_yet_says_so() {
     let suite = Suite::start().await;
     let mut editor = suite.as_editor();
     let table = suite.table("planes").await;
-    let uri = "s3://bucket/x".to_owned();
     for request in [
         pb::CreateImportJobRequest {
             format: pb::FileFormat::Ndjson.into(),
@@ -112,10 +111,6 @@ async fn what_is_not_served_yet_says_so() {
             compression: pb::Compression::Gzip.into(),
             ..csv_import(&table)
         },
-        pb::CreateImportJobRequest {
-            source: Some(pb::create_import_job_request::Source::Uri(uri.clone())),
-            ..csv_import(&table)
-        },
     ] {
         let status = editor.imports.create_import_job(request).await.unwrap_err();
         assert_eq!(
@@ -123,14 +118,6 @@ async fn what_is_not_served_yet_says_so() {
             (Code::Unimplemented, "NOT_IMPLEMENTED")
         );
     }
-    let request = pb::CreateExportJobRequest {
-        table_id: table,
-        format: pb::FileFormat::Csv.into(),
-        target: Some(pb::create_export_job_request::Target::Uri(uri)),
-        ..Default::default()
-    };
-    let status = editor.exports.create_export_job(request).await.unwrap_err();
-    assert_eq!(status.code(), Code::Unimplemented);
 }
 
 #[tokio::test]

@@ -2,11 +2,14 @@
 //! database and a folder of its own, a typed client for each kind of caller.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod buckets;
 mod coverage;
 mod create;
 mod export;
 mod import;
 mod job;
+mod s3;
 mod suite;
 mod upload;
+mod uri;
 mod version;

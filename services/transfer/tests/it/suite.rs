@@ -13,6 +13,7 @@ use datacovey_proto::transfer::v1::import_service_client::ImportServiceClient;
 use datacovey_proto::transfer::v1::upload_request::Part;
 use datacovey_proto::transfer::v1::version_service_client::VersionServiceClient;
 use datacovey_storage::Store;
+use datacovey_storage::external::Allowed;
 use datacovey_testing::caller::{CallerChannel, Callers, KnownUsers, Served};
 use datacovey_testing::{Sql, Tenant, TestDatabase};
 use datacovey_transfer::{Limits, SERVICE, Transfer, app};
@@ -36,7 +37,7 @@ pub(crate) struct Suite {
     served: Served,
     callers: Callers,
     users: HashMap<&'static str, Principal>,
-    _objects: TempDir,
+    _objects: Option<TempDir>,
     // Last, so that it is dropped after the connections to it.
     _database: TestDatabase,
 }
@@ -48,6 +49,16 @@ impl Suite {
 
     /// With other limits than those of the tests.
     pub(crate) async fn with(change: impl FnOnce(&mut Limits)) -> Self {
+        let objects = tempfile::tempdir().unwrap();
+        let store = Store::open(objects.path().to_str().unwrap()).unwrap();
+        Self {
+            _objects: Some(objects),
+            ..Self::over(store, Allowed::default(), change).await
+        }
+    }
+
+    /// With objects in this store, and these URIs allowed.
+    pub(crate) async fn over(store: Store, allowed: Allowed, change: impl FnOnce(&mut Limits)) -> Self {
         let database = TestDatabase::new().await;
         let sql = database.sql().await;
         let (ours, theirs) = (sql.tenant("Alliance").await, sql.tenant("Registry").await);
@@ -73,7 +84,6 @@ impl Suite {
             known.insert(subject, principal.clone());
             users.insert(subject, principal);
         }
-        let objects = tempfile::tempdir().unwrap();
         let mut limits = Limits {
             chunk_bytes: 1_000,
             watch_every: Duration::from_millis(100),
@@ -86,7 +96,8 @@ impl Suite {
             database: database.open(DbRole::Transfer).await,
             worker_database: database.open(DbRole::TransferWorker).await,
             listener: Arc::new(Listener::start(database.url()).unwrap()),
-            store: Store::open(objects.path().to_str().unwrap()).unwrap(),
+            store,
+            allowed: Arc::new(allowed),
             limits: Arc::new(limits),
         };
         let callers = Callers::new("query");
@@ -100,7 +111,7 @@ impl Suite {
             served: Served::start(SERVICE, app).await,
             callers,
             users,
-            _objects: objects,
+            _objects: None,
             _database: database,
         }
     }

@@ -48,6 +48,8 @@ pub const IMPORT_JOB_FIELDS: Fields = transfer_job_fields("import_job");
 pub struct NewImportJob {
     pub table_id: Uuid,
     pub options: Value,
+    /// Whether its content is still to come; otherwise a worker may take it at once.
+    pub awaits_content: bool,
     pub traceparent: Option<String>,
     /// Imports of the tenant, this one too, that may wait or run.
     pub max_open: i64,
@@ -68,7 +70,7 @@ macro_rules! joined {
 }
 
 impl Database {
-    /// Creates an import that waits for its content.
+    /// Creates an import.
     ///
     /// NOT_FOUND for a table that is not the caller's, FAILED_PRECONDITION if it is archived,
     /// RESOURCE_EXHAUSTED beyond `max_open`.
@@ -79,6 +81,7 @@ impl Database {
         replay: Option<Replay>,
     ) -> Result<ImportJob> {
         let id = new_id();
+        let ready = (!new.awaits_content).then(utc_now);
         self.transaction(ctx, async |conn: &mut Conn<'_>| {
             if let Some(first) = Replay::begin(replay.as_ref(), ctx, id, conn).await? {
                 return one(first, conn).await;
@@ -111,6 +114,7 @@ impl Database {
                     import_run::created_by.eq(ctx.user_id()),
                     import_run::options.eq(new.options.clone()),
                     import_run::traceparent.eq(new.traceparent.clone()),
+                    ready.clone().map(|now| import_run::ready_at.eq(now)),
                 ))
                 .execute(conn)
                 .await?;

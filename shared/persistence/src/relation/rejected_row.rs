@@ -23,6 +23,8 @@ pub struct RejectedRowRow {
     pub field: Option<String>,
     pub reason: String,
     pub value: Option<String>,
+    /// The file that the line is of; none of an upload.
+    pub file: Option<String>,
 }
 
 /// One thing that is wrong with a record.
@@ -33,6 +35,7 @@ pub struct NewRejectedRow {
     pub reason: String,
     /// At most 200 characters.
     pub value: Option<String>,
+    pub file: Option<String>,
 }
 
 impl Database {
@@ -51,6 +54,7 @@ impl Database {
                         rejected_row::field.eq(row.field.as_deref()),
                         rejected_row::reason.eq(row.reason.as_str()),
                         rejected_row::value.eq(row.value.as_deref()),
+                        rejected_row::file.eq(row.file.as_deref()),
                     )
                 })
                 .collect();

@@ -1,3 +1,8 @@
+//! The object store: a folder, or a bucket of S3, Google Cloud Storage or Azure.
+
+mod open;
+mod writer;
+
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path as FilePath, PathBuf};
@@ -5,12 +10,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
-use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt as _, PutPayload};
+use object_store::{ObjectStore, ObjectStoreExt as _, PutPayload};
 
-/// How much is read from an object at a time, and written as one part of a longer one.
-const PART_BYTES: usize = 8 << 20;
+pub use open::StoreOptions;
+pub(crate) use open::bucket;
+pub use writer::ObjectWriter;
+
+/// How much is read from an object at a time.
 const STREAM_BYTES: u64 = 1 << 20;
 
 /// Why the object store did not do as asked.
@@ -21,6 +28,14 @@ pub enum StoreError {
     Location { location: String, reason: String },
     #[error("there is no object at {0}")]
     NotFound(Path),
+    #[error("there is an object at {0} already")]
+    AlreadyExists(Path),
+    /// It is not the object that it was when it was looked at first.
+    #[error("the object at {0} has changed")]
+    Changed(Path),
+    /// The store knows the credentials and refuses, or does not know them.
+    #[error("object store: {0}")]
+    Denied(#[source] object_store::Error),
     /// The store is away, full or broken: worth another attempt.
     #[error("object store: {0}")]
     Unavailable(#[source] object_store::Error),
@@ -30,8 +45,12 @@ pub enum StoreError {
 
 impl From<object_store::Error> for StoreError {
     fn from(error: object_store::Error) -> Self {
+        use object_store::Error;
         match error {
-            object_store::Error::NotFound { path, .. } => Self::NotFound(Path::from(path)),
+            Error::NotFound { path, .. } => Self::NotFound(Path::from(path)),
+            Error::AlreadyExists { path, .. } => Self::AlreadyExists(Path::from(path)),
+            Error::Precondition { path, .. } => Self::Changed(Path::from(path)),
+            denied @ (Error::PermissionDenied { .. } | Error::Unauthenticated { .. }) => Self::Denied(denied),
             other => Self::Unavailable(other),
         }
     }
@@ -53,38 +72,33 @@ impl fmt::Debug for Store {
 
 impl Store {
     /// Opens the store at `location`: a folder (created if missing), written as a path or as
-    /// `file://` and a path.
+    /// `file://` and a path; or a bucket, with a path in it if need be, as `s3://bucket/path`, `gs://`
+    /// or `az://`. Of a bucket, nothing is asked yet. Credentials and endpoints come from the
+    /// environment, or from what the machine is.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Location`] for other addresses and for folders that cannot be made.
+    /// [`StoreError::Location`] for other addresses, for folders that cannot be made, and where the
+    /// environment does not say enough of a bucket.
     pub fn open(location: &str) -> Result<Self, StoreError> {
-        let refuse = |reason: String| StoreError::Location {
-            location: location.to_owned(),
-            reason,
-        };
-        let path = match location.split_once("://") {
-            None => location,
-            Some(("file", path)) => path,
-            Some((scheme, _)) => {
-                return Err(refuse(format!(
-                    "stores of the kind {scheme}:// are not supported"
-                )));
-            }
-        };
-        if path.is_empty() {
-            return Err(refuse("the path is empty".to_owned()));
+        Self::open_with(location, &StoreOptions::default())
+    }
+
+    /// As [`Self::open`], in another environment or with other patience.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::open`].
+    pub fn open_with(location: &str, options: &StoreOptions) -> Result<Self, StoreError> {
+        open::open(location, options)
+    }
+
+    /// Objects that are somebody else's, or a store that is durable by itself.
+    pub(crate) fn over(objects: Arc<dyn ObjectStore>) -> Self {
+        Self {
+            objects,
+            folder: None,
         }
-        let folder = FilePath::new(path);
-        std::fs::create_dir_all(folder).map_err(|error| refuse(error.to_string()))?;
-        let folder = folder.canonicalize().map_err(|error| refuse(error.to_string()))?;
-        let objects = LocalFileSystem::new_with_prefix(&folder)
-            .map_err(|error| refuse(error.to_string()))?
-            .with_automatic_cleanup(false);
-        Ok(Self {
-            objects: Arc::new(objects),
-            folder: Some(Arc::new(folder)),
-        })
     }
 
     /// The store itself, for engines that read table files on their own.
@@ -106,13 +120,7 @@ impl Store {
     /// Starts an object of unknown length. It appears, durable, when it is finished.
     #[must_use]
     pub fn writer(&self, path: Path) -> ObjectWriter {
-        ObjectWriter {
-            store: self.clone(),
-            path,
-            parts: None,
-            pending: Vec::new(),
-            size_bytes: 0,
-        }
+        ObjectWriter::new(self.clone(), path)
     }
 
     /// The bytes of `range`.
@@ -182,11 +190,16 @@ impl Store {
     ///
     /// [`StoreError`] if the store does not answer; what is gone by then stays gone.
     pub async fn delete_below(&self, folder: &Path) -> Result<u64, StoreError> {
-        let mut paths = self.list(folder).boxed();
+        // Stores that can, delete many at a time.
+        let paths = self.objects.list(Some(folder)).map_ok(|meta| meta.location);
+        let mut deleted = self.objects.delete_stream(paths.boxed());
         let mut count = 0;
-        while let Some(path) = paths.try_next().await? {
-            self.delete(&path).await?;
-            count += 1;
+        while let Some(one) = deleted.next().await {
+            match one.map_err(StoreError::from) {
+                Ok(_) => count += 1,
+                Err(StoreError::NotFound(_)) => {}
+                Err(error) => return Err(error),
+            }
         }
         if let Some(root) = self.folder.clone() {
             let place = place_of(&root, folder);
@@ -262,77 +275,9 @@ fn place_of(folder: &FilePath, path: &Path) -> PathBuf {
         .fold(folder.to_path_buf(), |at, part| at.join(part.as_ref()))
 }
 
-/// An object being written. Dropped before [`ObjectWriter::finish`], it never appears.
-pub struct ObjectWriter {
-    store: Store,
-    path: Path,
-    parts: Option<Box<dyn MultipartUpload>>,
-    pending: Vec<u8>,
-    size_bytes: u64,
-}
-
-impl fmt::Debug for ObjectWriter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ObjectWriter({}, {} bytes)", self.path, self.size_bytes)
-    }
-}
-
-impl ObjectWriter {
-    /// Adds bytes at the end; at most one part of 8 MiB is held in memory.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] if the store does not take them.
-    pub async fn write(&mut self, mut content: &[u8]) -> Result<(), StoreError> {
-        self.size_bytes += content.len() as u64;
-        while !content.is_empty() {
-            let (now, later) = content.split_at(content.len().min(PART_BYTES - self.pending.len()));
-            self.pending.extend_from_slice(now);
-            content = later;
-            if self.pending.len() == PART_BYTES {
-                self.put_part().await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn put_part(&mut self) -> Result<(), StoreError> {
-        if self.parts.is_none() {
-            self.parts = Some(self.store.objects.put_multipart(&self.path).await?);
-        }
-        let part = std::mem::take(&mut self.pending);
-        if let Some(parts) = &mut self.parts {
-            parts.put_part(PutPayload::from(part)).await?;
-        }
-        Ok(())
-    }
-
-    /// Makes the object appear, durable, and says its length in bytes.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] if the store does not take it; then it does not appear.
-    pub async fn finish(mut self) -> Result<u64, StoreError> {
-        if self.parts.is_some() && !self.pending.is_empty() {
-            self.put_part().await?;
-        }
-        match self.parts.take() {
-            Some(mut parts) => {
-                parts.complete().await?;
-                self.store.make_durable(&self.path).await?;
-            }
-            None => {
-                self.store
-                    .put(&self.path, Bytes::from(std::mem::take(&mut self.pending)))
-                    .await?
-            }
-        }
-        Ok(self.size_bytes)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::writer::PART_BYTES;
     use super::*;
 
     fn store() -> (tempfile::TempDir, Store) {
