@@ -13,6 +13,7 @@ use arrow::datatypes::{DataType, Field, Fields};
 use arrow::error::ArrowError;
 use serde_json::{Map, Number, Value};
 
+use super::json::Places;
 use super::{quoted, value};
 use crate::schema::exact::Exact;
 use crate::schema::{ColumnType, ObjectType, UTC};
@@ -38,6 +39,13 @@ impl From<&'static str> for Misfit {
 }
 
 impl Misfit {
+    pub(crate) fn of(reason: String) -> Self {
+        Self {
+            within: String::new(),
+            reason: reason.into(),
+        }
+    }
+
     pub(crate) fn inside(self, place: &str) -> Self {
         Self {
             within: format!("{place}{}", self.within),
@@ -63,18 +71,19 @@ pub(crate) enum ColumnBuilder {
 }
 
 pub(crate) struct Lists {
-    item: ColumnBuilder,
+    pub(super) item: ColumnBuilder,
     item_type: DataType,
     ends: Vec<i32>,
-    items: usize,
+    pub(super) items: usize,
     valid: BooleanBufferBuilder,
 }
 
 pub(crate) struct Objects {
-    object: Arc<ObjectType>,
-    members: Vec<ColumnBuilder>,
+    pub(super) object: Arc<ObjectType>,
+    pub(super) places: Arc<Places>,
+    pub(super) members: Vec<ColumnBuilder>,
     fields: Fields,
-    valid: BooleanBufferBuilder,
+    pub(super) valid: BooleanBufferBuilder,
 }
 
 impl ColumnBuilder {
@@ -102,6 +111,7 @@ impl ColumnBuilder {
             })),
             ColumnType::Object(object) => Self::Object(Box::new(Objects {
                 object: Arc::clone(object),
+                places: Arc::new(object.columns.iter().map(|it| it.name.as_str()).collect()),
                 members: object.columns.iter().map(|it| Self::new(&it.column_type)).collect(),
                 fields: match column_type.arrow() {
                     DataType::Struct(fields) => fields,
@@ -211,6 +221,60 @@ impl ColumnBuilder {
         })
     }
 
+    /// Adds a number of JSON, by its digits.
+    pub(crate) fn append_digits(&mut self, digits: &str) -> Result<(), Misfit> {
+        let added = match self {
+            Self::Integer(builder) => whole(digits).map(|it| builder.append_value(it)),
+            Self::Number(builder) => value::parse_number(digits).map(|it| builder.append_value(it)),
+            Self::Decimal(builder, precision, scale) => {
+                value::parse_decimal(digits, *precision, *scale).map(|it| builder.append_value(it))
+            }
+            _ => return self.refuse(),
+        };
+        added.map_err(|reason| {
+            self.append_null();
+            reason.into()
+        })
+    }
+
+    /// Adds no value, and says what was expected.
+    pub(crate) fn refuse(&mut self) -> Result<(), Misfit> {
+        self.append_null();
+        Err(self.expected().into())
+    }
+
+    /// Adds a boolean if the column is of those.
+    pub(crate) fn append_boolean(&mut self, boolean: bool) -> bool {
+        let Self::Boolean(builder) = self else {
+            return false;
+        };
+        builder.append_value(boolean);
+        true
+    }
+
+    /// Whether numbers of JSON are values of the column.
+    pub(crate) const fn is_numeric(&self) -> bool {
+        matches!(self, Self::Integer(_) | Self::Number(_) | Self::Decimal(..))
+    }
+
+    pub(crate) const fn is_decimal(&self) -> bool {
+        matches!(self, Self::Decimal(..))
+    }
+
+    /// Whether strings of JSON are values of the column.
+    pub(crate) const fn takes_text(&self) -> bool {
+        matches!(
+            self,
+            Self::Text(_)
+                | Self::Date(_)
+                | Self::DateTime(_)
+                | Self::Time(_)
+                | Self::Uuid(_)
+                | Self::Bytes(..)
+                | Self::Decimal(..)
+        )
+    }
+
     const fn expected(&self) -> &'static str {
         match self {
             Self::List(_) => "is not an array",
@@ -287,6 +351,24 @@ impl ColumnBuilder {
     }
 }
 
+/// A whole number of 64 bits, however it is written: JSON has one kind of number.
+fn whole(digits: &str) -> Result<i64, &'static str> {
+    if let Ok(whole) = digits.parse() {
+        return Ok(whole);
+    }
+    match Exact::parse(digits) {
+        Some(exact) if exact.fits_scale(0) => exact
+            .exact_units(0)
+            .and_then(|it| i64::try_from(it).ok())
+            .ok_or("is out of the range of a 64-bit integer"),
+        // So many digits that they are not looked at.
+        None if digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') => {
+            Err("is out of the range of a 64-bit integer")
+        }
+        _ => Err("is not an integer"),
+    }
+}
+
 impl Lists {
     fn append(&mut self, items: &[Value]) -> Result<(), Misfit> {
         let mut first = Ok(());
@@ -299,7 +381,7 @@ impl Lists {
         first
     }
 
-    fn end(&mut self, valid: bool) {
+    pub(super) fn end(&mut self, valid: bool) {
         // A batch has far fewer bytes than that many items would take.
         self.ends.push(i32::try_from(self.items).unwrap_or(i32::MAX));
         self.valid.append(valid);

@@ -1,6 +1,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod arrow_files;
 mod bad_parquet;
+mod bad_text;
 mod kit;
+mod packed;
 mod round_trip;
 mod table_files;
