@@ -70,13 +70,12 @@ pub(crate) struct Place {
 
 /// The records that repeat values, with their files, one fault for each; `places` has the place of each
 /// row. Values are not quoted: what is unique names something.
-pub(crate) fn repeated(
-    repeats: &[Repeat],
-    places: &BTreeMap<u64, Place>,
-) -> Vec<(Option<String>, Rejected)> {
+pub(crate) fn repeated(repeats: &[Repeat], places: &BTreeMap<u64, Place>) -> Vec<(Option<String>, Rejected)> {
     let mut by_place: BTreeMap<&Place, Rejected> = BTreeMap::new();
     for repeat in repeats {
-        let Some(at) = places.get(&repeat.row) else { continue };
+        let Some(at) = places.get(&repeat.row) else {
+            continue;
+        };
         let reason = match repeat.first.and_then(|row| places.get(&row)) {
             Some(Place { file, line }) => {
                 let other_file = file.as_ref().filter(|_| *file != at.file);
@@ -107,10 +106,16 @@ pub(crate) fn not_unique(rejected: &[(Option<String>, Rejected)]) -> JobFailure 
     let Some((file, line, Fault { field, reason, .. })) =
         first.and_then(|(file, it)| Some((file, it.line, it.faults.first()?)))
     else {
-        return JobFailure::new(ErrorReason::TransferFailed, "records repeat values that must be unique");
+        return JobFailure::new(
+            ErrorReason::TransferFailed,
+            "records repeat values that must be unique",
+        );
     };
     let field = field.clone().unwrap_or_default();
-    let of_file = file.as_ref().map(|file| format!(" of {file}")).unwrap_or_default();
+    let of_file = file
+        .as_ref()
+        .map(|file| format!(" of {file}"))
+        .unwrap_or_default();
     let message = format!(
         "records repeat values that must be unique, the first of them at line {line}{of_file}, field {field:?}: {reason}"
     );

@@ -4,7 +4,7 @@ use datacovey_auth::authorize;
 use datacovey_error::{Error, Kind, Result};
 use datacovey_jobs::{Job, JobFailure, Work};
 use datacovey_persistence::{ImportCommit, JobKind, NewFile, TableFileRow};
-use datacovey_storage::read::{BatchStream, Piece, read_import};
+use datacovey_storage::read::{BatchStream, Piece};
 use datacovey_storage::schema::TableSchema;
 use datacovey_storage::unique::{Repeat, UniqueProof};
 use datacovey_storage::write::{TableWriter, Written, WrittenFile};
@@ -15,9 +15,7 @@ use serde_json::Value;
 use super::input::{Input, InputFile};
 use super::rejections::Rejections;
 use crate::Transfer;
-use crate::domain::failure::{
-    Place, not_unique, of_schema, repeated, too_many_rows, too_many_to_be_unique,
-};
+use crate::domain::failure::{Place, not_unique, of_schema, repeated, too_many_rows, too_many_to_be_unique};
 use crate::domain::options::{ImportOptions, Mode, stored};
 use crate::domain::progress::Progress;
 
@@ -97,7 +95,10 @@ impl Import<'_> {
         );
         for file in input.files() {
             let before = progress.bytes_done;
-            let mut batches = read_import(file.bytes.clone(), options.read(), schema.clone());
+            let found = file.find_out(options).await?;
+            progress.found.get_or_insert(found);
+            job.progress.report(report(&progress)?);
+            let mut batches = file.read(transfer, options, found, schema);
             while let Some(batch) = batches.next().await {
                 let batch = batch.map_err(|error| file.failed(error))?;
                 rejections.add(file.uri.as_deref(), batch.rejected).await?;
@@ -202,12 +203,10 @@ impl Import<'_> {
         let mut proof = match proof {
             Some(proof) => proof,
             // Used up by an earlier attempt: read again from the files of the new rows.
-            None => {
-                UniqueProof::new(schema, &transfer.limits.write.unique)
-                    .add_files(store, pieces.clone(), schema)
-                    .await
-                    .map_err(Error::from)?
-            }
+            None => UniqueProof::new(schema, &transfer.limits.write.unique)
+                .add_files(store, pieces.clone(), schema)
+                .await
+                .map_err(Error::from)?,
         };
         if let Some(unique) = &base.unique_columns {
             proof.keep_only(unique);
@@ -218,7 +217,10 @@ impl Import<'_> {
         }
         let proven = proof.finish().await.map_err(Error::from)?;
         if let Some(column) = proven.untold().first() {
-            return Err(too_many_to_be_unique(column, transfer.limits.write.unique.max_rows));
+            return Err(too_many_to_be_unique(
+                column,
+                transfer.limits.write.unique.max_rows,
+            ));
         }
         let unique = proven.unique().to_vec();
         let repeats = proven.repeats(store, schema, &pieces, &base.files).await;
@@ -249,7 +251,8 @@ impl Import<'_> {
         let mut places = BTreeMap::new();
         let mut first = 0;
         for file in input.files() {
-            let batches = read_import(file.bytes.clone(), options.read(), schema.clone());
+            let found = file.find_out(options).await?;
+            let batches = file.read(transfer, options, found, schema);
             first += places_of(&rows, first, &file, batches, &mut places).await?;
         }
         let rejected = repeated(&repeats, &places);

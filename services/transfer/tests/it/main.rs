@@ -6,6 +6,7 @@ mod buckets;
 mod coverage;
 mod create;
 mod export;
+mod formats;
 mod import;
 mod job;
 mod s3;
