@@ -3,9 +3,63 @@
 use datacovey_error::{Error, Result, Violations};
 use datacovey_proto::transfer::v1 as pb;
 
-use super::options::{Csv, Format};
+use super::options::{Csv, Format, InputFormat, Packing};
 
-/// The format of a file. NDJSON and Arrow are part of the API and not served yet.
+/// The format of an import; none if the content is to tell.
+pub(crate) fn input_format(value: i32, violations: &mut Violations) -> Option<InputFormat> {
+    match pb::FileFormat::try_from(value) {
+        Ok(pb::FileFormat::Unspecified) => None,
+        Ok(pb::FileFormat::Csv) => Some(InputFormat::Csv),
+        Ok(pb::FileFormat::Ndjson) => Some(InputFormat::Ndjson),
+        Ok(pb::FileFormat::Parquet) => Some(InputFormat::Parquet),
+        Ok(pb::FileFormat::Arrow) => Some(InputFormat::Arrow),
+        Err(_) => {
+            violations.add("format", "is none of the formats");
+            None
+        }
+    }
+}
+
+/// The compression of an import; none if the content is to tell.
+pub(crate) fn input_compression(
+    value: i32,
+    format: Option<InputFormat>,
+    violations: &mut Violations,
+) -> Option<Packing> {
+    let packing = match pb::Compression::try_from(value) {
+        Ok(pb::Compression::Unspecified) => None,
+        Ok(pb::Compression::None) => Some(Packing::None),
+        Ok(pb::Compression::Gzip) => Some(Packing::Gzip),
+        Ok(pb::Compression::Zstd) => Some(Packing::Zstd),
+        Err(_) => {
+            violations.add("compression", "is none of the compressions");
+            None
+        }
+    };
+    if format == Some(InputFormat::Parquet) && matches!(packing, Some(Packing::Gzip | Packing::Zstd)) {
+        violations.add("compression", "is not for Parquet, which is compressed within");
+    }
+    packing
+}
+
+pub(crate) const fn input_file_format(format: InputFormat) -> pb::FileFormat {
+    match format {
+        InputFormat::Csv => pb::FileFormat::Csv,
+        InputFormat::Ndjson => pb::FileFormat::Ndjson,
+        InputFormat::Parquet => pb::FileFormat::Parquet,
+        InputFormat::Arrow => pb::FileFormat::Arrow,
+    }
+}
+
+pub(crate) const fn packing(packing: Packing) -> pb::Compression {
+    match packing {
+        Packing::None => pb::Compression::None,
+        Packing::Gzip => pb::Compression::Gzip,
+        Packing::Zstd => pb::Compression::Zstd,
+    }
+}
+
+/// The format of an export. NDJSON and Arrow are part of the API and not served yet.
 pub(crate) fn format(value: i32, violations: &mut Violations) -> Result<Option<Format>> {
     match pb::FileFormat::try_from(value) {
         Ok(pb::FileFormat::Csv) => Ok(Some(Format::Csv)),
@@ -79,7 +133,21 @@ pub(crate) fn csv(
         } else {
             given.null_values
         },
+        escape: optional_character("csv.escape", given.escape.as_deref(), violations),
+        comment: optional_character("csv.comment", given.comment.as_deref(), violations),
+        encoding: given.encoding,
     };
+    if direction == Direction::Export {
+        for (field, is_given) in [
+            ("csv.escape", csv.escape.is_some()),
+            ("csv.comment", csv.comment.is_some()),
+            ("csv.encoding", csv.encoding.is_some()),
+        ] {
+            if is_given {
+                violations.add(field, "is for imports only");
+            }
+        }
+    }
     match direction {
         Direction::Import if csv.header && !csv.columns.is_empty() => {
             violations.add(
@@ -104,16 +172,19 @@ pub(crate) fn csv(
     Some(csv)
 }
 
-fn character(field: &str, given: Option<&str>, default: char, violations: &mut Violations) -> char {
-    let mut characters = given.unwrap_or_default().chars();
-    match (given, characters.next(), characters.next()) {
-        (None, _, _) => default,
-        (_, Some(character), None) if character.is_ascii() => character,
+fn optional_character(field: &str, given: Option<&str>, violations: &mut Violations) -> Option<char> {
+    let mut characters = given?.chars();
+    match (characters.next(), characters.next()) {
+        (Some(character), None) if character.is_ascii() => Some(character),
         _ => {
             violations.add(field, "must be one ASCII character");
-            default
+            None
         }
     }
+}
+
+fn character(field: &str, given: Option<&str>, default: char, violations: &mut Violations) -> char {
+    optional_character(field, given, violations).unwrap_or(default)
 }
 
 #[cfg(test)]

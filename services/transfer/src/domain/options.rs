@@ -1,6 +1,8 @@
 //! What a job was asked to do, as its run row keeps it.
 
-use datacovey_storage::read::{CsvFormat, ImportFormat};
+use datacovey_storage::read::{
+    Compression, CsvFormat, Detected, FileKind, ImportFile, ImportFormat, ReadLimits,
+};
 use datacovey_storage::write::ExportFormat;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,6 +13,71 @@ use serde_json::Value;
 pub(crate) enum Format {
     Csv,
     Parquet,
+}
+
+/// Formats that imports read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum InputFormat {
+    Csv,
+    Ndjson,
+    Parquet,
+    Arrow,
+}
+
+impl InputFormat {
+    pub(crate) const fn kind(self) -> FileKind {
+        match self {
+            Self::Csv => FileKind::Csv,
+            Self::Ndjson => FileKind::Ndjson,
+            Self::Parquet => FileKind::Parquet,
+            Self::Arrow => FileKind::Arrow,
+        }
+    }
+}
+
+/// How the content of an import is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Packing {
+    None,
+    Gzip,
+    Zstd,
+}
+
+impl Packing {
+    pub(crate) const fn compression(self) -> Compression {
+        match self {
+            Self::None => Compression::None,
+            Self::Gzip => Compression::Gzip,
+            Self::Zstd => Compression::Zstd,
+        }
+    }
+}
+
+/// What the content of an import was found to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Found {
+    pub(crate) format: InputFormat,
+    pub(crate) compression: Packing,
+}
+
+impl From<Detected> for Found {
+    fn from(detected: Detected) -> Self {
+        Self {
+            format: match detected.kind {
+                FileKind::Csv => InputFormat::Csv,
+                FileKind::Ndjson => InputFormat::Ndjson,
+                FileKind::Parquet => InputFormat::Parquet,
+                FileKind::Arrow => InputFormat::Arrow,
+            },
+            compression: match detected.compression {
+                Compression::None => Packing::None,
+                Compression::Gzip => Packing::Gzip,
+                Compression::Zstd => Packing::Zstd,
+            },
+        }
+    }
 }
 
 /// What an import does with the rows that the table holds; the words are those of `table_version`.
@@ -42,6 +109,13 @@ pub(crate) struct Csv {
     pub(crate) columns: Vec<String>,
     /// Never empty.
     pub(crate) null_values: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) escape: Option<char>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) comment: Option<char>,
+    /// A label of the WHATWG Encoding Standard; none for UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) encoding: Option<String>,
 }
 
 impl Default for Csv {
@@ -52,6 +126,9 @@ impl Default for Csv {
             header: true,
             columns: Vec::new(),
             null_values: vec![String::new()],
+            escape: None,
+            comment: None,
+            encoding: None,
         }
     }
 }
@@ -65,6 +142,9 @@ impl Csv {
             quote: byte(self.quote),
             columns: (!self.header).then(|| self.columns.clone()),
             null_values: self.null_values.clone(),
+            escape: self.escape.map(byte),
+            comment: self.comment.map(byte),
+            encoding: self.encoding.clone(),
         }
     }
 }
@@ -72,7 +152,12 @@ impl Csv {
 /// The options of an import.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ImportOptions {
-    pub(crate) format: Format,
+    /// None if the content is to tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) format: Option<InputFormat>,
+    /// None if the content is to tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) compression: Option<Packing>,
     pub(crate) mode: Mode,
     pub(crate) max_bad_records: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -95,10 +180,18 @@ pub(crate) struct Uploaded {
 }
 
 impl ImportOptions {
-    pub(crate) fn read(&self) -> ImportFormat {
-        match self.format {
-            Format::Csv => ImportFormat::Csv(self.csv.clone().unwrap_or_default().format()),
-            Format::Parquet => ImportFormat::Parquet,
+    /// How a file is read that was found to be this.
+    pub(crate) fn read(&self, found: Found, limits: ReadLimits) -> ImportFile {
+        let format = match found.format {
+            InputFormat::Csv => ImportFormat::Csv(self.csv.clone().unwrap_or_default().format()),
+            InputFormat::Ndjson => ImportFormat::Ndjson,
+            InputFormat::Parquet => ImportFormat::Parquet,
+            InputFormat::Arrow => ImportFormat::Arrow,
+        };
+        ImportFile {
+            format,
+            compression: found.compression.compression(),
+            limits,
         }
     }
 }
@@ -148,7 +241,8 @@ mod tests {
     #[test]
     fn options_are_kept_as_they_were() {
         let options = ImportOptions {
-            format: Format::Csv,
+            format: Some(InputFormat::Csv),
+            compression: Some(Packing::Gzip),
             mode: Mode::EmptyOnly,
             max_bad_records: 3,
             csv: Some(Csv {

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::options::Found;
+
 /// Progress of an import or export.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -16,6 +18,9 @@ pub(crate) struct Progress {
     /// Columns of an imported file that the table does not have.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) ignored_columns: Vec<String>,
+    /// What the content of an import was found to be; of several files the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) found: Option<Found>,
     /// The file that an export made, once it is complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) result: Option<ExportResult>,
@@ -52,6 +57,7 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::options::{InputFormat, Packing};
     use serde_json::json;
 
     #[test]
@@ -62,6 +68,10 @@ mod tests {
             bytes_total: Some(20),
             rows_rejected: 1,
             ignored_columns: vec!["notes".to_owned()],
+            found: Some(Found {
+                format: InputFormat::Ndjson,
+                compression: Packing::Zstd,
+            }),
             result: Some(ExportResult {
                 path: Some("a/b".to_owned()),
                 size_bytes: 20,

@@ -15,8 +15,8 @@ use uuid::Uuid;
 use super::field::{signed, timestamp};
 use crate::Limits;
 use crate::domain::failure::job_error;
-use crate::domain::file::file_format;
-use crate::domain::options::{Csv, ExportOptions, ImportOptions, Mode, stored};
+use crate::domain::file::{file_format, input_file_format, packing};
+use crate::domain::options::{Csv, ExportOptions, Found, ImportOptions, Mode, stored};
 use crate::domain::progress::Progress;
 
 pub(super) fn import_job(import: ImportJob, limits: &Limits) -> Result<pb::ImportJob> {
@@ -47,7 +47,7 @@ pub(super) fn import_job(import: ImportJob, limits: &Limits) -> Result<pb::Impor
     let waits_for_content = run.ready_at.is_none() && run.ended_at.is_none();
     message.upload_expires_at = waits_for_content.then(|| timestamp(run.created_at + limits.upload_lifetime));
     if let Some(options) = stored::<ImportOptions>(&run.options) {
-        describe_import(&mut message, options);
+        describe_import(&mut message, options, progress.found);
     }
     message.progress = Some(progress_message(&progress));
     Ok(message)
@@ -61,13 +61,18 @@ pub(super) fn checked_import(table_id: String, tenant_id: String, options: Impor
         state: pb::JobState::Pending.into(),
         ..Default::default()
     };
-    describe_import(&mut message, options);
+    describe_import(&mut message, options, None);
     message
 }
 
-fn describe_import(message: &mut pb::ImportJob, options: ImportOptions) {
-    message.format = file_format(options.format).into();
-    message.compression = pb::Compression::None.into();
+/// `found` is what the content turned out to be, once that is known.
+fn describe_import(message: &mut pb::ImportJob, options: ImportOptions, found: Option<Found>) {
+    let format = found.map(|it| it.format).or(options.format);
+    let compression = found.map(|it| it.compression).or(options.compression);
+    message.format = format
+        .map_or(pb::FileFormat::Unspecified, input_file_format)
+        .into();
+    message.compression = compression.map_or(pb::Compression::Unspecified, packing).into();
     message.mode = match options.mode {
         Mode::Append => pb::ImportMode::Append,
         Mode::Replace => pb::ImportMode::Replace,
@@ -263,6 +268,9 @@ fn csv_options(csv: Csv) -> pb::CsvOptions {
         header: Some(csv.header),
         columns: csv.columns,
         null_values: csv.null_values,
+        escape: csv.escape.map(String::from),
+        comment: csv.comment.map(String::from),
+        encoding: csv.encoding,
     }
 }
 

@@ -1,25 +1,35 @@
 //! Readers of files that people send, and of the table's own: async byte sources in, checked Arrow
 //! batches out, in memory that does not grow with the file. Decoding runs on a thread of its own.
 
+mod arrow_ipc;
 mod assemble;
 pub(crate) mod column;
+mod columnar;
 mod convert;
 mod csv;
 mod csv_format;
+mod detect;
+mod json;
+mod lines;
 mod names;
+mod ndjson;
 mod parquet;
 mod source;
 mod stream;
 mod thrift;
 mod tokenize;
+mod transcode;
+mod unpack;
 pub mod value;
 
 use arrow::record_batch::RecordBatch;
 
 pub use csv_format::{CsvFormat, CsvFormatError};
+pub use detect::{Detected, FileKind, detect};
 pub(crate) use source::source_error;
 pub use source::{ByteSource, Piece};
 pub use stream::{BatchStream, read_import, read_table_files};
+pub use unpack::Compression;
 
 use self::column::Misfit;
 use crate::StoreError;
@@ -40,7 +50,48 @@ const MAX_NAME: usize = 64;
 #[derive(Clone, Debug, PartialEq)]
 pub enum ImportFormat {
     Csv(CsvFormat),
+    /// One JSON object a line.
+    Ndjson,
     Parquet,
+    /// Arrow IPC, as a file or as a stream.
+    Arrow,
+}
+
+/// What is known of a file to be imported.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImportFile {
+    pub format: ImportFormat,
+    pub compression: Compression,
+    pub limits: ReadLimits,
+}
+
+impl From<ImportFormat> for ImportFile {
+    /// A file without compression.
+    fn from(format: ImportFormat) -> Self {
+        Self {
+            format,
+            compression: Compression::None,
+            limits: ReadLimits::default(),
+        }
+    }
+}
+
+/// How much one file may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadLimits {
+    /// What compressed content may unpack to.
+    pub unpacked_bytes: u64,
+    /// A line of NDJSON, or a record of CSV.
+    pub line_bytes: usize,
+}
+
+impl Default for ReadLimits {
+    fn default() -> Self {
+        Self {
+            unpacked_bytes: 1 << 40,
+            line_bytes: 16 << 20,
+        }
+    }
 }
 
 /// Why reading a file ended early.
@@ -60,6 +111,13 @@ impl ReadError {
             line: None,
             reason: reason.into(),
         }
+    }
+
+    /// What stopped the reading of content: its source, or the content itself.
+    pub(crate) fn of_io(error: std::io::Error) -> Self {
+        error
+            .downcast::<Self>()
+            .unwrap_or_else(|other| Self::Store(source_error(other)))
     }
 
     pub(crate) fn at(line: u64, reason: impl Into<String>) -> Self {
