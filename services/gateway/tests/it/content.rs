@@ -113,12 +113,14 @@ fn answers(messages: Vec<impl prost::Message>) -> Answer {
 
 /// One request over a connection of its own, in HTTP/1.1.
 async fn send(gateway: SocketAddr, request: Request<Body>) -> Response<Incoming> {
+    try_send(gateway, request).await.unwrap()
+}
+
+async fn try_send(gateway: SocketAddr, request: Request<Body>) -> hyper::Result<Response<Incoming>> {
     let stream = TcpStream::connect(gateway).await.unwrap();
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .unwrap();
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
-    soon(sender.send_request(request)).await.unwrap()
+    soon(sender.send_request(request)).await
 }
 
 fn request(suite: &Suite, method: &str, path: &str) -> http::request::Builder {
@@ -452,9 +454,11 @@ async fn a_download_that_is_cut_off_is_not_taken_for_whole() {
     let request = request(&suite, "GET", "/export_job/one/content")
         .body(body(""))
         .unwrap();
-    let response = send(suite.gateway, request).await;
-    assert_eq!(response.status(), StatusCode::OK);
-    assert!(response.into_body().collect().await.is_err());
+    // Cut off before its head was sent, or after.
+    if let Ok(response) = try_send(suite.gateway, request).await {
+        assert_eq!(response.status(), StatusCode::OK);
+        assert!(response.into_body().collect().await.is_err());
+    }
 }
 
 #[tokio::test]
