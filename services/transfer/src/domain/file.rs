@@ -3,9 +3,9 @@
 use datacovey_error::{Error, Result, Violations};
 use datacovey_proto::transfer::v1 as pb;
 
-use super::options::{Csv, Format};
+use super::options::{Csv, Format, OutputFormat, Packing};
 
-/// The format of a file. NDJSON and Arrow are part of the API and not served yet.
+/// The format of an import. NDJSON and Arrow are part of the API and not served yet.
 pub(crate) fn format(value: i32, violations: &mut Violations) -> Result<Option<Format>> {
     match pb::FileFormat::try_from(value) {
         Ok(pb::FileFormat::Csv) => Ok(Some(Format::Csv)),
@@ -24,6 +24,66 @@ pub(crate) const fn file_format(format: Format) -> pb::FileFormat {
     match format {
         Format::Csv => pb::FileFormat::Csv,
         Format::Parquet => pb::FileFormat::Parquet,
+    }
+}
+
+/// The format of an export.
+pub(crate) fn output_format(value: i32, violations: &mut Violations) -> Option<OutputFormat> {
+    match pb::FileFormat::try_from(value) {
+        Ok(pb::FileFormat::Csv) => Some(OutputFormat::Csv),
+        Ok(pb::FileFormat::Ndjson) => Some(OutputFormat::Ndjson),
+        Ok(pb::FileFormat::Parquet) => Some(OutputFormat::Parquet),
+        Ok(pb::FileFormat::Arrow) => Some(OutputFormat::Arrow),
+        Ok(pb::FileFormat::Unspecified) | Err(_) => {
+            violations.add(
+                "format",
+                "is required: FILE_FORMAT_CSV, FILE_FORMAT_NDJSON, FILE_FORMAT_PARQUET or FILE_FORMAT_ARROW",
+            );
+            None
+        }
+    }
+}
+
+/// The compression of an export: of text only, since the other formats are read in parts, from their end.
+pub(crate) fn output_compression(
+    value: i32,
+    format: Option<OutputFormat>,
+    violations: &mut Violations,
+) -> Option<Packing> {
+    let packing = match pb::Compression::try_from(value) {
+        Ok(pb::Compression::Unspecified | pb::Compression::None) => return Some(Packing::None),
+        Ok(pb::Compression::Gzip) => Packing::Gzip,
+        Ok(pb::Compression::Zstd) => Packing::Zstd,
+        Err(_) => {
+            violations.add("compression", "is none of the compressions");
+            return None;
+        }
+    };
+    let reason = match format {
+        Some(OutputFormat::Parquet) => {
+            "is not for Parquet, whose columns are compressed within; leave it out"
+        }
+        Some(OutputFormat::Arrow) => "is not for Arrow, which could not be read in parts then; leave it out",
+        Some(OutputFormat::Csv | OutputFormat::Ndjson) | None => return Some(packing),
+    };
+    violations.add("compression", reason);
+    None
+}
+
+pub(crate) const fn output_file_format(format: OutputFormat) -> pb::FileFormat {
+    match format {
+        OutputFormat::Csv => pb::FileFormat::Csv,
+        OutputFormat::Ndjson => pb::FileFormat::Ndjson,
+        OutputFormat::Parquet => pb::FileFormat::Parquet,
+        OutputFormat::Arrow => pb::FileFormat::Arrow,
+    }
+}
+
+pub(crate) const fn packing(packing: Packing) -> pb::Compression {
+    match packing {
+        Packing::None => pb::Compression::None,
+        Packing::Gzip => pb::Compression::Gzip,
+        Packing::Zstd => pb::Compression::Zstd,
     }
 }
 

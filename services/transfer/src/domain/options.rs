@@ -1,16 +1,36 @@
 //! What a job was asked to do, as its run row keeps it.
 
 use datacovey_storage::read::{CsvFormat, ImportFormat};
-use datacovey_storage::write::ExportFormat;
+use datacovey_storage::write::{ExportFile, ExportFormat, FileCompression};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Formats that are served.
+/// Formats that imports read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Format {
     Csv,
     Parquet,
+}
+
+/// Formats that exports write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum OutputFormat {
+    Csv,
+    Ndjson,
+    Parquet,
+    Arrow,
+}
+
+/// How a file is compressed as a whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Packing {
+    #[default]
+    None,
+    Gzip,
+    Zstd,
 }
 
 /// What an import does with the rows that the table holds; the words are those of `table_version`.
@@ -106,7 +126,9 @@ impl ImportOptions {
 /// The options of an export.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ExportOptions {
-    pub(crate) format: Format,
+    pub(crate) format: OutputFormat,
+    #[serde(default)]
+    pub(crate) compression: Packing,
     /// The pinned version; 0 for a table that never held data.
     pub(crate) table_version: i64,
     pub(crate) columns: Vec<String>,
@@ -121,17 +143,25 @@ pub(crate) struct ExportOptions {
 }
 
 impl ExportOptions {
-    pub(crate) fn write(&self) -> ExportFormat {
-        match self.format {
-            Format::Csv => {
+    pub(crate) fn write(&self) -> ExportFile {
+        let format = match self.format {
+            OutputFormat::Csv => {
                 let csv = self.csv.clone().unwrap_or_default();
                 ExportFormat::Csv {
                     format: csv.format(),
                     header: csv.header,
                 }
             }
-            Format::Parquet => ExportFormat::Parquet,
-        }
+            OutputFormat::Ndjson => ExportFormat::Ndjson,
+            OutputFormat::Parquet => ExportFormat::Parquet,
+            OutputFormat::Arrow => ExportFormat::Arrow,
+        };
+        let compression = match self.compression {
+            Packing::None => FileCompression::None,
+            Packing::Gzip => FileCompression::Gzip,
+            Packing::Zstd => FileCompression::Zstd,
+        };
+        ExportFile { format, compression }
     }
 }
 

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::input;
 use crate::Transfer;
 use crate::domain::external::refusal;
-use crate::domain::options::{Csv, ExportOptions, Format, ImportOptions, Mode};
+use crate::domain::options::{Csv, ExportOptions, Format, ImportOptions, Mode, OutputFormat, Packing};
 
 /// An import as it was asked for.
 #[derive(Debug)]
@@ -27,7 +27,8 @@ pub(crate) struct WantedExport {
     pub(crate) table_id: Uuid,
     /// The newest if none.
     pub(crate) version: Option<i64>,
-    pub(crate) format: Format,
+    pub(crate) format: OutputFormat,
+    pub(crate) compression: Packing,
     /// All if empty.
     pub(crate) columns: Vec<String>,
     pub(crate) csv: Option<Csv>,
@@ -107,6 +108,7 @@ pub(crate) async fn create_export(transfer: &Transfer, ctx: &Ctx, wanted: Wanted
     };
     let options = ExportOptions {
         format: wanted.format,
+        compression: wanted.compression,
         table_version,
         columns,
         csv: wanted.csv,

@@ -8,7 +8,7 @@ use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use uuid::Uuid;
 
 use crate::Transfer;
-use crate::domain::file::file_format;
+use crate::domain::file::output_file_format;
 use crate::domain::options::{ExportOptions, stored};
 use crate::domain::progress::{ExportResult, Progress};
 
@@ -25,7 +25,9 @@ pub(crate) async fn download(
         .run
         .as_ref()
         .and_then(|run| stored::<ExportOptions>(&run.options));
-    let format = options.map_or(pb::FileFormat::Unspecified, |options| file_format(options.format));
+    let format = options.map_or(pb::FileFormat::Unspecified, |options| {
+        output_file_format(options.format)
+    });
     let total = result.size_bytes;
     if offset > total {
         return Err(Error::wrong_offset(offset, total));

@@ -1,11 +1,14 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use datacovey_auth::authorize;
 use datacovey_error::{Error, Result};
 use datacovey_jobs::{Job, JobFailure, Work};
 use datacovey_persistence::JobKind;
 use datacovey_storage::external::{ExternalError, Target};
-use datacovey_storage::read::read_table_files;
+use datacovey_storage::read::{Piece, read_table_files};
 use datacovey_storage::schema::TableSchema;
-use datacovey_storage::write::{ExportWriter, Exported, WriteError};
+use datacovey_storage::write::{CopyError, ExportWriter, Exported, WriteError};
 use datacovey_storage::{ObjectPath, Store, layout};
 use datacovey_types::{Permission, TransferJobStatus};
 use serde_json::Value;
@@ -15,7 +18,7 @@ use super::import::old_piece;
 use crate::Transfer;
 use crate::domain::external::failure;
 use crate::domain::failure::of_schema;
-use crate::domain::options::{ExportOptions, stored};
+use crate::domain::options::{ExportOptions, OutputFormat, stored};
 use crate::domain::progress::{ExportResult, Progress};
 
 /// The work on exports: the files of a pinned version to one file.
@@ -52,24 +55,21 @@ impl Work for ExportWork {
             ..Progress::default()
         };
         let destination = Destination::open(&self.0, &job, &options).await?;
-        let mut batches = read_table_files(store.clone(), pieces, schema.clone());
-        let mut writer = ExportWriter::start(
-            &destination.store,
-            destination.path.clone(),
-            options.write(),
-            schema,
-        )
-        .map_err(|error| destination.failed(error))?;
-        while let Some(batch) = batches.next().await {
-            let batch = batch.map_err(Error::from)?;
-            progress.rows_done += batch.batch.num_rows() as u64;
-            progress.bytes_done = batch.bytes_read;
-            writer
-                .write(batch.batch)
-                .await
-                .map_err(|error| destination.failed(error))?;
-            job.progress.report(report(&progress)?);
-        }
+        let copied = match options.format {
+            OutputFormat::Parquet => destination.copy(store, &pieces, &schema, &job, &progress).await?,
+            _ => None,
+        };
+        let writer = match copied {
+            Some((writer, rows)) => {
+                progress.rows_done = rows;
+                writer
+            }
+            None => {
+                destination
+                    .encode(store, pieces, schema, &options, &job, &mut progress)
+                    .await?
+            }
+        };
         progress.bytes_done = progress.bytes_total.unwrap_or_default();
         let (transfer, is_at_uri) = (self.0.clone(), destination.target.is_some());
         let ending = tokio::spawn(destination.end(transfer, job, writer, progress));
@@ -100,7 +100,7 @@ impl Destination {
             return Ok(Self {
                 target: None,
                 store: transfer.store.clone(),
-                path: layout::result_file(tenant_id, attempt.0, attempt.1, extension),
+                path: layout::result_file(tenant_id, attempt.0, attempt.1, &extension),
             });
         };
         // What may be written may have changed since the job was created.
@@ -115,6 +115,59 @@ impl Destination {
             path: target.path().clone(),
             target: Some((target, uri.clone())),
         })
+    }
+
+    /// Copies what is Parquet already; none if it has to be written anew. Beside the writer, the number of rows.
+    async fn copy(
+        &self,
+        store: &Store,
+        pieces: &[Piece],
+        schema: &TableSchema,
+        job: &Job,
+        progress: &Progress,
+    ) -> Result<Option<(ExportWriter, u64)>, JobFailure> {
+        let (reporter, mut progress) = (job.progress.clone(), progress.clone());
+        let rows = Arc::new(AtomicU64::new(0));
+        let done = Arc::clone(&rows);
+        let tell = move |rows_done, bytes_done| {
+            done.store(rows_done, Ordering::Relaxed);
+            (progress.rows_done, progress.bytes_done) = (rows_done, bytes_done);
+            // What cannot be told now is told with the next part.
+            if let Ok(report) = report(&progress) {
+                reporter.report(report);
+            }
+        };
+        let path = self.path.clone();
+        let copied = ExportWriter::copy(store.clone(), pieces.to_vec(), &self.store, path, schema, tell);
+        match copied.await {
+            Ok(copied) => Ok(copied.map(|writer| (writer, rows.load(Ordering::Relaxed)))),
+            Err(CopyError::Read(error)) => Err(Error::from(error).into()),
+            Err(CopyError::Write(error)) => Err(self.failed(error)),
+        }
+    }
+
+    /// Reads all rows and writes them in the format.
+    async fn encode(
+        &self,
+        store: &Store,
+        pieces: Vec<Piece>,
+        schema: TableSchema,
+        options: &ExportOptions,
+        job: &Job,
+        progress: &mut Progress,
+    ) -> Result<ExportWriter, JobFailure> {
+        let mut batches = read_table_files(store.clone(), pieces, schema.clone());
+        let mut writer = ExportWriter::start(&self.store, self.path.clone(), options.write(), schema)
+            .map_err(|error| self.failed(error))?;
+        while let Some(batch) = batches.next().await {
+            let batch = batch.map_err(Error::from)?;
+            progress.rows_done += batch.batch.num_rows() as u64;
+            progress.bytes_done = batch.bytes_read;
+            let written = writer.write(batch.batch).await;
+            written.map_err(|error| self.failed(error))?;
+            job.progress.report(report(progress)?);
+        }
+        Ok(writer)
     }
 
     /// Makes the file appear, and the export complete.

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::{field, history, message, mutation};
 use crate::Transfer;
 use crate::domain::file::{self, Direction};
+use crate::domain::options::{Format, OutputFormat};
 use crate::flow::watch::{wait, watch};
 use crate::flow::{WantedExport, create_export, download};
 
@@ -165,16 +166,28 @@ fn parse_create(request: pb::CreateExportJobRequest) -> Result<WantedExport> {
         violations.add("overwrite", "is for exports to a URI");
     }
     let table_id = field::id("table_id", &request.table_id, &mut violations);
-    let format = file::format(request.format, &mut violations)?;
-    file::compression(request.compression, &mut violations)?;
+    let format = file::output_format(request.format, &mut violations);
+    let compression = file::output_compression(request.compression, format, &mut violations);
     if request.table_version.is_some_and(|version| version < 0) {
         violations.add("table_version", "must not be negative");
     }
-    let csv = file::csv(request.csv, format, Direction::Export, &mut violations);
-    let wanted = table_id.zip(format).map(|(table_id, format)| WantedExport {
+    let csv = match format {
+        Some(OutputFormat::Csv) | None => {
+            file::csv(request.csv, Some(Format::Csv), Direction::Export, &mut violations)
+        }
+        Some(_) => {
+            if request.csv.is_some() {
+                violations.add("csv", "is for the format FILE_FORMAT_CSV only");
+            }
+            None
+        }
+    };
+    let wanted = table_id.zip(format.zip(compression));
+    let wanted = wanted.map(|(table_id, (format, compression))| WantedExport {
         table_id,
         version: request.table_version,
         format,
+        compression,
         columns: request.columns,
         csv,
         uri,

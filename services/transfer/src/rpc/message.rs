@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::field::{signed, timestamp};
 use crate::Limits;
 use crate::domain::failure::job_error;
-use crate::domain::file::file_format;
+use crate::domain::file::{file_format, output_file_format, packing};
 use crate::domain::options::{Csv, ExportOptions, ImportOptions, Mode, stored};
 use crate::domain::progress::Progress;
 
@@ -114,8 +114,8 @@ pub(super) fn export_job(export: ExportJob, limits: &Limits) -> Result<pb::Expor
             .map(|ended_at| timestamp(ended_at + limits.export_lifetime));
     }
     if let Some(options) = stored::<ExportOptions>(&run.options) {
-        message.format = file_format(options.format).into();
-        message.compression = pb::Compression::None.into();
+        message.format = output_file_format(options.format).into();
+        message.compression = packing(options.compression).into();
         message.columns = options.columns;
         message.table_version = options.table_version;
         message.target = Some(match options.uri {

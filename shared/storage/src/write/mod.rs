@@ -1,21 +1,26 @@
 //! Writers: Arrow batches in, durable objects out, in memory that does not grow with them.
 //! Encoding runs on a thread of its own.
 
+mod copy;
 mod csv;
 mod distinct;
 mod export;
 mod keyed;
+mod ndjson;
 mod object;
+mod packed;
 mod render;
 mod statistics;
 mod table;
 mod thread;
 
-pub use export::{ExportFormat, ExportWriter, Exported};
+pub use copy::CopyError;
+pub use export::{ExportFile, ExportFormat, ExportWriter, Exported};
+pub use packed::Compression as FileCompression;
 pub use table::{TableWriter, WriteOptions, Written, WrittenFile};
 
+use arrow::error::ArrowError;
 use object::BlockingObject;
-use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
@@ -51,6 +56,15 @@ impl From<ParquetError> for WriteError {
     }
 }
 
+impl From<ArrowError> for WriteError {
+    fn from(error: ArrowError) -> Self {
+        match error {
+            ArrowError::IoError(_, io) => io.into(),
+            other => Self::Encode(other.into()),
+        }
+    }
+}
+
 /// Row groups large enough to compress well and small enough to be read by several threads.
 const GROUP_ROWS: usize = 128 << 10;
 const GROUP_BYTES: usize = 64 << 20;
@@ -74,9 +88,9 @@ fn parquet_properties<'a>(random: impl Iterator<Item = &'a str>) -> WriterProper
         .build()
 }
 
-/// Writes the footer and gives back the object. What can fail by now is the object store alone.
-fn object_of(writer: ArrowWriter<BlockingObject>) -> Result<BlockingObject, WriteError> {
-    writer.into_inner().map_err(|error| match error {
+/// What a Parquet writer gave back after its footer. What can fail by then is the object store alone.
+fn object_of(written: Result<BlockingObject, ParquetError>) -> Result<BlockingObject, WriteError> {
+    written.map_err(|error| match error {
         ParquetError::General(_) => StoreError::Io(std::io::Error::other(error)).into(),
         other => other.into(),
     })

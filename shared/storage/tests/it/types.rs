@@ -1,5 +1,6 @@
 //! Columns of every type: exported and imported again, and taken from files of other types.
 
+use std::io::{Cursor, Read as _};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -8,11 +9,12 @@ use arrow::array::{
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, Fields};
+use arrow::ipc::reader::FileReader;
 use arrow::util::display::array_value_to_string;
 use datacovey_storage::ObjectPath;
 use datacovey_storage::read::{CsvFormat, ImportFormat, ReadError, Rejected, read_import};
 use datacovey_storage::schema::TableSchema;
-use datacovey_storage::write::{ExportFormat, ExportWriter};
+use datacovey_storage::write::{ExportFile, ExportFormat, ExportWriter, FileCompression};
 use parquet::arrow::ArrowWriter;
 use serde_json::json;
 
@@ -42,7 +44,7 @@ async fn import(content: &[u8], format: ImportFormat) -> Result<(RecordBatch, Ve
     .await
 }
 
-async fn export(batch: RecordBatch, format: ExportFormat) -> Vec<u8> {
+async fn export(batch: RecordBatch, format: impl Into<ExportFile>) -> Vec<u8> {
     let (_folder, store) = store();
     let path = ObjectPath::from("exported");
     let mut writer = ExportWriter::start(&store, path.clone(), format, schema()).unwrap();
@@ -73,6 +75,68 @@ async fn every_type_reads_back_from_csv_and_parquet() {
     let (again, rejected) = import(&exported, ImportFormat::Parquet).await.unwrap();
     assert_eq!(rejected, []);
     assert_eq!(again, read);
+}
+
+#[tokio::test]
+async fn every_type_is_written_in_every_format_and_compression() {
+    let (rows, _) = import(CSV.as_bytes(), ImportFormat::Csv(CsvFormat::default()))
+        .await
+        .unwrap();
+    let lines = [
+        r#"{"id":"0190c6a2-7b1e-7000-8000-0123456789ab","price":"-12.50","of_day":"23:59:59.000001","raw":"AP8=","tags":["a",null,""],"stops":[{"n":1,"city":"Ely"},{"n":2}]}"#,
+        r#"{"id":null,"price":null,"of_day":null,"raw":null,"tags":null,"stops":null}"#,
+        r#"{"id":null,"price":"0.00","of_day":"00:00:00","raw":"","tags":[],"stops":[]}"#,
+    ];
+    let csv = ExportFormat::Csv {
+        format: CsvFormat::default(),
+        header: true,
+    };
+    for (format, text) in [
+        (csv, CSV.to_owned()),
+        (ExportFormat::Ndjson, lines.join("\n") + "\n"),
+    ] {
+        for compression in [
+            FileCompression::None,
+            FileCompression::Gzip,
+            FileCompression::Zstd,
+        ] {
+            let file = ExportFile {
+                format: format.clone(),
+                compression,
+            };
+            let written = export(rows.clone(), file).await;
+            let plain = match compression {
+                FileCompression::None => written,
+                FileCompression::Gzip => {
+                    let mut plain = Vec::new();
+                    flate2::read::GzDecoder::new(written.as_slice())
+                        .read_to_end(&mut plain)
+                        .unwrap();
+                    plain
+                }
+                FileCompression::Zstd => zstd::decode_all(written.as_slice()).unwrap(),
+            };
+            assert_eq!(String::from_utf8(plain).unwrap(), text, "{compression:?}");
+        }
+    }
+    let written = export(rows.clone(), ExportFormat::Arrow).await;
+    let read: Vec<_> = FileReader::try_new(Cursor::new(written), None)
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!(read, [rows]);
+}
+
+#[tokio::test]
+async fn what_is_read_in_parts_is_not_compressed_as_a_whole() {
+    let (_folder, store) = store();
+    for format in [ExportFormat::Parquet, ExportFormat::Arrow] {
+        let file = ExportFile {
+            format,
+            compression: FileCompression::Zstd,
+        };
+        assert!(ExportWriter::start(&store, ObjectPath::from("exported"), file, schema()).is_err());
+    }
 }
 
 fn parquet(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
