@@ -1,84 +1,9 @@
 //! What a job was asked to do, as its run row keeps it.
 
-use datacovey_storage::read::{
-    Compression, CsvFormat, Detected, FileKind, ImportFile, ImportFormat, ReadLimits,
-};
-use datacovey_storage::write::ExportFormat;
+use datacovey_storage::read::{CsvFormat, Detected};
+use datacovey_storage::{Compression, FileForm, Format};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-
-/// Formats that are served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Format {
-    Csv,
-    Parquet,
-}
-
-/// Formats that imports read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum InputFormat {
-    Csv,
-    Ndjson,
-    Parquet,
-    Arrow,
-}
-
-impl InputFormat {
-    pub(crate) const fn kind(self) -> FileKind {
-        match self {
-            Self::Csv => FileKind::Csv,
-            Self::Ndjson => FileKind::Ndjson,
-            Self::Parquet => FileKind::Parquet,
-            Self::Arrow => FileKind::Arrow,
-        }
-    }
-}
-
-/// How the content of an import is compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Packing {
-    None,
-    Gzip,
-    Zstd,
-}
-
-impl Packing {
-    pub(crate) const fn compression(self) -> Compression {
-        match self {
-            Self::None => Compression::None,
-            Self::Gzip => Compression::Gzip,
-            Self::Zstd => Compression::Zstd,
-        }
-    }
-}
-
-/// What the content of an import was found to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Found {
-    pub(crate) format: InputFormat,
-    pub(crate) compression: Packing,
-}
-
-impl From<Detected> for Found {
-    fn from(detected: Detected) -> Self {
-        Self {
-            format: match detected.kind {
-                FileKind::Csv => InputFormat::Csv,
-                FileKind::Ndjson => InputFormat::Ndjson,
-                FileKind::Parquet => InputFormat::Parquet,
-                FileKind::Arrow => InputFormat::Arrow,
-            },
-            compression: match detected.compression {
-                Compression::None => Packing::None,
-                Compression::Gzip => Packing::Gzip,
-                Compression::Zstd => Packing::Zstd,
-            },
-        }
-    }
-}
 
 /// What an import does with the rows that the table holds; the words are those of `table_version`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -154,10 +79,10 @@ impl Csv {
 pub(crate) struct ImportOptions {
     /// None if the content is to tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) format: Option<InputFormat>,
+    pub(crate) format: Option<Format>,
     /// None if the content is to tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) compression: Option<Packing>,
+    pub(crate) compression: Option<Compression>,
     pub(crate) mode: Mode,
     pub(crate) max_bad_records: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -180,19 +105,17 @@ pub(crate) struct Uploaded {
 }
 
 impl ImportOptions {
-    /// How a file is read that was found to be this.
-    pub(crate) fn read(&self, found: Found, limits: ReadLimits) -> ImportFile {
-        let format = match found.format {
-            InputFormat::Csv => ImportFormat::Csv(self.csv.clone().unwrap_or_default().format()),
-            InputFormat::Ndjson => ImportFormat::Ndjson,
-            InputFormat::Parquet => ImportFormat::Parquet,
-            InputFormat::Arrow => ImportFormat::Arrow,
-        };
-        ImportFile {
-            format,
-            compression: found.compression.compression(),
-            limits,
-        }
+    /// How a file is written that was found to be this.
+    pub(crate) fn form(&self, found: Detected) -> FileForm {
+        form(found.format, found.compression, self.csv.as_ref())
+    }
+}
+
+fn form(format: Format, compression: Compression, csv: Option<&Csv>) -> FileForm {
+    FileForm {
+        format,
+        csv: csv.map(Csv::format).unwrap_or_default(),
+        compression,
     }
 }
 
@@ -200,6 +123,8 @@ impl ImportOptions {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ExportOptions {
     pub(crate) format: Format,
+    #[serde(default)]
+    pub(crate) compression: Compression,
     /// The pinned version; 0 for a table that never held data.
     pub(crate) table_version: i64,
     pub(crate) columns: Vec<String>,
@@ -214,17 +139,8 @@ pub(crate) struct ExportOptions {
 }
 
 impl ExportOptions {
-    pub(crate) fn write(&self) -> ExportFormat {
-        match self.format {
-            Format::Csv => {
-                let csv = self.csv.clone().unwrap_or_default();
-                ExportFormat::Csv {
-                    format: csv.format(),
-                    header: csv.header,
-                }
-            }
-            Format::Parquet => ExportFormat::Parquet,
-        }
+    pub(crate) fn form(&self) -> FileForm {
+        form(self.format, self.compression, self.csv.as_ref())
     }
 }
 
@@ -241,8 +157,8 @@ mod tests {
     #[test]
     fn options_are_kept_as_they_were() {
         let options = ImportOptions {
-            format: Some(InputFormat::Csv),
-            compression: Some(Packing::Gzip),
+            format: Some(Format::Csv),
+            compression: Some(Compression::Gzip),
             mode: Mode::EmptyOnly,
             max_bad_records: 3,
             csv: Some(Csv {

@@ -1,9 +1,8 @@
 //! How far a job is, and what came of it, as its run row keeps it.
 
+use datacovey_storage::read::Detected;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-
-use super::options::Found;
 
 /// Progress of an import or export.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,7 +19,7 @@ pub(crate) struct Progress {
     pub(crate) ignored_columns: Vec<String>,
     /// What the content of an import was found to be; of several files the first.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) found: Option<Found>,
+    pub(crate) found: Option<Detected>,
     /// The file that an export made, once it is complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) result: Option<ExportResult>,
@@ -57,7 +56,7 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::options::{InputFormat, Packing};
+    use datacovey_storage::{Compression, Format};
     use serde_json::json;
 
     #[test]
@@ -68,9 +67,9 @@ mod tests {
             bytes_total: Some(20),
             rows_rejected: 1,
             ignored_columns: vec!["notes".to_owned()],
-            found: Some(Found {
-                format: InputFormat::Ndjson,
-                compression: Packing::Zstd,
+            found: Some(Detected {
+                format: Format::Ndjson,
+                compression: Compression::Zstd,
             }),
             result: Some(ExportResult {
                 path: Some("a/b".to_owned()),

@@ -3,7 +3,9 @@ use std::time::Duration;
 use datacovey_error::{Error, Result};
 use datacovey_jobs::{Job, JobFailure};
 use datacovey_storage::external::{ExternalError, Source};
-use datacovey_storage::read::{BatchStream, ByteSource, ReadError, ReadLimits, detect, read_import};
+use datacovey_storage::read::{
+    BatchStream, ByteSource, Detected, ReadError, ReadLimits, detect, read_import,
+};
 use datacovey_storage::schema::TableSchema;
 use datacovey_types::Ctx;
 use tokio::time::timeout;
@@ -12,7 +14,7 @@ use super::upload::staged;
 use crate::Transfer;
 use crate::domain::external::{failure, refusal};
 use crate::domain::failure::of_content;
-use crate::domain::options::{Found, ImportOptions, InputFormat, Packing};
+use crate::domain::options::ImportOptions;
 
 /// How long a caller waits for a store of others before a job is created.
 pub(super) const LOOK_WITHIN: Duration = Duration::from_secs(15);
@@ -77,11 +79,11 @@ impl Input {
 
 impl InputFile {
     /// What the file is, as was said or as its content tells.
-    pub(super) async fn find_out(&self, options: &ImportOptions) -> Result<Found, JobFailure> {
-        let kind = options.format.map(InputFormat::kind);
-        let compression = options.compression.map(Packing::compression);
-        let detected = detect(self.bytes.clone(), kind, compression, self.uri.as_deref()).await;
-        Ok(detected.map_err(|error| self.failed(error))?.into())
+    pub(super) async fn find_out(&self, options: &ImportOptions) -> Result<Detected, JobFailure> {
+        let (format, compression) = (options.format, options.compression);
+        detect(self.bytes.clone(), format, compression, self.uri.as_deref())
+            .await
+            .map_err(|error| self.failed(error))
     }
 
     /// The batches of the file, which is what was found.
@@ -89,14 +91,14 @@ impl InputFile {
         &self,
         transfer: &Transfer,
         options: &ImportOptions,
-        found: Found,
+        found: Detected,
         schema: &TableSchema,
     ) -> BatchStream {
         let limits = ReadLimits {
             unpacked_bytes: transfer.limits.max_upload_bytes,
             line_bytes: transfer.limits.max_line_bytes,
         };
-        read_import(self.bytes.clone(), options.read(found, limits), schema.clone())
+        read_import(self.bytes.clone(), options.form(found), limits, schema.clone())
     }
 
     /// What stopped the reading of this file.

@@ -7,6 +7,7 @@ use datacovey_persistence::{IMPORT_JOB_FIELDS, ImportJob};
 use datacovey_proto::transfer::v1 as pb;
 use datacovey_proto::transfer::v1::import_service_server::ImportService;
 use datacovey_server::{ctx, reply_stream};
+use datacovey_storage::Format;
 use datacovey_types::Permission::{EditDatasets, Read};
 use futures::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
@@ -15,7 +16,7 @@ use uuid::Uuid;
 use super::{field, history, message, mutation};
 use crate::Transfer;
 use crate::domain::file::{self, Direction};
-use crate::domain::options::{Format, ImportOptions, InputFormat, Mode};
+use crate::domain::options::{ImportOptions, Mode};
 use crate::flow::watch::{wait, watch};
 use crate::flow::{WantedImport, create_import, upload};
 
@@ -205,8 +206,7 @@ fn parse_create(request: pb::CreateImportJobRequest) -> Result<WantedImport> {
         Some(pb::create_import_job_request::Source::Upload(_)) | None => None,
     };
     let table_id = field::id("table_id", &request.table_id, &mut violations);
-    let format = file::input_format(request.format, &mut violations);
-    let compression = file::input_compression(request.compression, format, &mut violations);
+    let (format, compression) = file::input(request.format, request.compression, &mut violations);
     let mode = mode(request.mode, &mut violations);
     let max_bad_records = Some(request.max_bad_records)
         .filter(|count| (0..=MAX_BAD_RECORDS).contains(count))
@@ -215,18 +215,8 @@ fn parse_create(request: pb::CreateImportJobRequest) -> Result<WantedImport> {
         violations.add("max_bad_records", format!("must be 0 to {MAX_BAD_RECORDS}"));
     }
     // Who says how the CSV is written says that it is CSV.
-    let format = format.or_else(|| request.csv.is_some().then_some(InputFormat::Csv));
-    let csv = match format {
-        Some(InputFormat::Csv) => {
-            file::csv(request.csv, Some(Format::Csv), Direction::Import, &mut violations)
-        }
-        _ => {
-            if request.csv.is_some() {
-                violations.add("csv", "is for the format FILE_FORMAT_CSV only");
-            }
-            None
-        }
-    };
+    let format = format.or_else(|| request.csv.is_some().then_some(Format::Csv));
+    let csv = file::csv(request.csv, format, Direction::Import, &mut violations);
     let options = || {
         let (mode, max_bad_records) = (mode?, max_bad_records?);
         Some(ImportOptions {

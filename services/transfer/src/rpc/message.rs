@@ -6,6 +6,7 @@ use datacovey_error::{Error, Result};
 use datacovey_persistence::{ExportJob, ImportJob, RejectedRowRow, ResolvedVersion, SeenVersion};
 use datacovey_proto::internal::transfer::v1 as internal;
 use datacovey_proto::transfer::v1 as pb;
+use datacovey_storage::read::Detected;
 use datacovey_types::TransferJobStatus;
 use serde::Deserialize;
 use serde_json::Value;
@@ -15,8 +16,8 @@ use uuid::Uuid;
 use super::field::{signed, timestamp};
 use crate::Limits;
 use crate::domain::failure::job_error;
-use crate::domain::file::{file_format, input_file_format, packing};
-use crate::domain::options::{Csv, ExportOptions, Found, ImportOptions, Mode, stored};
+use crate::domain::file::{file_compression, file_format};
+use crate::domain::options::{Csv, ExportOptions, ImportOptions, Mode, stored};
 use crate::domain::progress::Progress;
 
 pub(super) fn import_job(import: ImportJob, limits: &Limits) -> Result<pb::ImportJob> {
@@ -66,13 +67,13 @@ pub(super) fn checked_import(table_id: String, tenant_id: String, options: Impor
 }
 
 /// `found` is what the content turned out to be, once that is known.
-fn describe_import(message: &mut pb::ImportJob, options: ImportOptions, found: Option<Found>) {
+fn describe_import(message: &mut pb::ImportJob, options: ImportOptions, found: Option<Detected>) {
     let format = found.map(|it| it.format).or(options.format);
     let compression = found.map(|it| it.compression).or(options.compression);
-    message.format = format
-        .map_or(pb::FileFormat::Unspecified, input_file_format)
+    message.format = format.map_or(pb::FileFormat::Unspecified, file_format).into();
+    message.compression = compression
+        .map_or(pb::Compression::Unspecified, file_compression)
         .into();
-    message.compression = compression.map_or(pb::Compression::Unspecified, packing).into();
     message.mode = match options.mode {
         Mode::Append => pb::ImportMode::Append,
         Mode::Replace => pb::ImportMode::Replace,
@@ -119,7 +120,7 @@ pub(super) fn export_job(export: ExportJob, limits: &Limits) -> Result<pb::Expor
     }
     if let Some(options) = stored::<ExportOptions>(&run.options) {
         message.format = file_format(options.format).into();
-        message.compression = pb::Compression::None.into();
+        message.compression = file_compression(options.compression).into();
         message.columns = options.columns;
         message.table_version = options.table_version;
         message.target = Some(match options.uri {

@@ -17,8 +17,10 @@ use crate::schema::TableSchema;
 
 /// The first and the last bytes of a file.
 pub(super) const MARK: &[u8] = b"ARROW1";
-/// The mark is followed by as much as makes it 8 bytes.
-const PADDED_MARK_BYTES: u64 = 8;
+/// The mark is followed by zeros up to a multiple of this …
+const WORD_BYTES: u64 = 8;
+/// … and of some writers more, for their alignment.
+const MAX_PADDED_MARK_BYTES: u64 = 64;
 const STEP_BYTES: u64 = 1 << 20;
 /// What may lie between one batch and the end of the next.
 const MAX_BATCH_BYTES: u64 = 512 << 20;
@@ -41,18 +43,27 @@ pub(super) struct ArrowDecoder<R> {
 
 impl<R: Read> ArrowDecoder<R> {
     pub(super) fn open(mut content: R, schema: TableSchema) -> Result<Self, ReadError> {
-        let mut head = Vec::new();
-        content
-            .by_ref()
-            .take(PADDED_MARK_BYTES)
-            .read_to_end(&mut head)
-            .map_err(ReadError::of_io)?;
+        let mut bytes_read = 0;
+        let mut word = || {
+            let mut word = Vec::new();
+            let read = content.by_ref().take(WORD_BYTES).read_to_end(&mut word);
+            bytes_read += read.map_err(ReadError::of_io)? as u64;
+            Ok::<_, ReadError>(word)
+        };
+        let mut head = word()?;
         let is_file = head.starts_with(MARK);
-        let bytes_read = head.len() as u64;
+        if is_file {
+            let mut padded = WORD_BYTES;
+            head = word()?;
+            while padded < MAX_PADDED_MARK_BYTES && !head.is_empty() && head.iter().all(|byte| *byte == 0) {
+                padded += WORD_BYTES;
+                head = word()?;
+            }
+        }
         Ok(Self {
             content,
             decoder: StreamDecoder::new(),
-            buffer: Buffer::from(if is_file { Vec::new() } else { head }),
+            buffer: Buffer::from(head),
             is_file,
             schema,
             columns: None,

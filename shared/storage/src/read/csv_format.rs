@@ -9,7 +9,8 @@ pub struct CsvFormat {
     pub delimiter: u8,
     /// Around fields: one ASCII character.
     pub quote: u8,
-    /// The names of the columns, where the first line does not hold them.
+    /// The names of the columns, where the first line does not hold them: then a file that is written
+    /// does without that line.
     pub columns: Option<Vec<String>>,
     /// Unquoted fields that mean no value.
     pub null_values: Vec<String>,

@@ -1,42 +1,22 @@
 //! What a file is, by its first bytes.
 
-use std::fmt;
 use std::io::Read as _;
 
+use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
 use super::arrow_ipc::MARK;
-use super::{ByteSource, Compression, ReadError};
-use crate::StoreError;
+use super::{ByteSource, ReadError};
+use crate::{Compression, Format, StoreError};
 
 /// Looked at, and unpacked, at most.
 const HEAD_BYTES: u64 = 64 << 10;
 
-/// The formats that files may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileKind {
-    Csv,
-    Ndjson,
-    Parquet,
-    Arrow,
-}
-
-impl fmt::Display for FileKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Csv => "CSV",
-            Self::Ndjson => "NDJSON",
-            Self::Parquet => "Parquet",
-            Self::Arrow => "Arrow",
-        })
-    }
-}
-
 /// What a file is found to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Detected {
-    pub kind: FileKind,
+    pub format: Format,
     pub compression: Compression,
 }
 
@@ -48,14 +28,14 @@ pub struct Detected {
 /// [`ReadError::Content`] if the content is not what was said.
 pub async fn detect(
     source: ByteSource,
-    said: Option<FileKind>,
+    said: Option<Format>,
     compression: Option<Compression>,
     name: Option<&str>,
 ) -> Result<Detected, ReadError> {
-    let by_name = name.and_then(kind_of_name);
+    let by_name = name.and_then(format_of_name);
     let packed = source.get_range(0..HEAD_BYTES).await?;
     let found = Compression::of(&packed);
-    let binary = kind_of(&packed);
+    let binary = evidence_of(&packed);
     if let Some(said) = compression
         && said != found
     {
@@ -63,7 +43,7 @@ pub async fn detect(
             "the content was said to have {said}, and its first bytes say {found}"
         )));
     }
-    let kind = match found {
+    let evidence = match found {
         Compression::None => binary,
         packed => {
             let source = source.blocking(Handle::current());
@@ -75,30 +55,30 @@ pub async fn detect(
                 }
                 head
             });
-            kind_of(
+            evidence_of(
                 &head
                     .await
                     .map_err(|lost| StoreError::Io(std::io::Error::other(lost)))?,
             )
         }
     };
-    let kind = match (said, kind) {
-        (None, Evidence::Of(kind)) => kind,
+    let format = match (said, evidence) {
+        (None, Evidence::Of(format)) => format,
         // It may well be a CSV file whose first name begins with a brace, but hardly is.
-        (None, Evidence::Like(kind)) => by_name.unwrap_or(kind),
+        (None, Evidence::Like(format)) => by_name.unwrap_or(format),
         (None, Evidence::Text) => match by_name {
-            Some(FileKind::Ndjson) => FileKind::Ndjson,
-            _ => FileKind::Csv,
+            Some(Format::Ndjson) => Format::Ndjson,
+            _ => Format::Csv,
         },
-        (Some(said), Evidence::Of(kind)) if said != kind => {
+        (Some(said), Evidence::Of(format)) if said != format => {
             return Err(ReadError::content(format!(
-                "the content was said to be {said}, and its first bytes say that it is {kind}"
+                "the content was said to be {said}, and its first bytes say that it is {format}"
             )));
         }
         (Some(said), _) => said,
     };
     Ok(Detected {
-        kind,
+        format,
         compression: found,
     })
 }
@@ -107,37 +87,37 @@ pub async fn detect(
 #[derive(Debug, PartialEq, Eq)]
 enum Evidence {
     /// Nothing else begins so.
-    Of(FileKind),
+    Of(Format),
     /// Most that begins so is it.
-    Like(FileKind),
+    Like(Format),
     /// Nothing.
     Text,
 }
 
-fn kind_of(head: &[u8]) -> Evidence {
+fn evidence_of(head: &[u8]) -> Evidence {
     if head.starts_with(b"PAR1") {
-        return Evidence::Of(FileKind::Parquet);
+        return Evidence::Of(Format::Parquet);
     }
     if head.starts_with(MARK) || head.starts_with(&[0xff; 4]) {
-        return Evidence::Of(FileKind::Arrow);
+        return Evidence::Of(Format::Arrow);
     }
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     if text.trim_ascii_start().starts_with(b"{") {
-        return Evidence::Like(FileKind::Ndjson);
+        return Evidence::Like(Format::Ndjson);
     }
     Evidence::Text
 }
 
 /// By what a file is named, perhaps as `flights.csv.gz`.
-fn kind_of_name(name: &str) -> Option<FileKind> {
+fn format_of_name(name: &str) -> Option<Format> {
     let name = name.to_ascii_lowercase();
     let name = [".gz", ".zst", ".zstd"]
         .into_iter()
         .find_map(|it| name.strip_suffix(it))
         .unwrap_or(&name);
     match name.rsplit_once('.')?.1 {
-        "csv" | "tsv" | "txt" => Some(FileKind::Csv),
-        "ndjson" | "jsonl" | "json" => Some(FileKind::Ndjson),
+        "csv" | "tsv" | "txt" => Some(Format::Csv),
+        "ndjson" | "jsonl" | "json" => Some(Format::Ndjson),
         _ => None,
     }
 }
@@ -149,14 +129,14 @@ mod tests {
     #[test]
     fn first_bytes_tell_what_a_file_is() {
         for (head, expected) in [
-            (b"PAR1\x15".as_slice(), Evidence::Of(FileKind::Parquet)),
-            (b"ARROW1\0\0\xff\xff\xff\xff", Evidence::Of(FileKind::Arrow)),
-            (b"\xff\xff\xff\xff\x10\0\0\0", Evidence::Of(FileKind::Arrow)),
-            (b"\xef\xbb\xbf\n {\"a\": 1}", Evidence::Like(FileKind::Ndjson)),
+            (b"PAR1\x15".as_slice(), Evidence::Of(Format::Parquet)),
+            (b"ARROW1\0\0\xff\xff\xff\xff", Evidence::Of(Format::Arrow)),
+            (b"\xff\xff\xff\xff\x10\0\0\0", Evidence::Of(Format::Arrow)),
+            (b"\xef\xbb\xbf\n {\"a\": 1}", Evidence::Like(Format::Ndjson)),
             (b"a,b\n{1,2", Evidence::Text),
             (b"", Evidence::Text),
         ] {
-            assert_eq!(kind_of(head), expected, "{head:?}");
+            assert_eq!(evidence_of(head), expected, "{head:?}");
         }
         assert_eq!(Compression::of(b"\x1f\x8b\x08"), Compression::Gzip);
         assert_eq!(Compression::of(b"\x28\xb5\x2f\xfd"), Compression::Zstd);
@@ -165,9 +145,9 @@ mod tests {
 
     #[test]
     fn names_are_a_hint_with_or_without_compression() {
-        assert_eq!(kind_of_name("s3://b/x.d/flights.CSV.gz"), Some(FileKind::Csv));
-        assert_eq!(kind_of_name("events.jsonl"), Some(FileKind::Ndjson));
-        assert_eq!(kind_of_name("events.gz"), None);
-        assert_eq!(kind_of_name("x.parquet"), None);
+        assert_eq!(format_of_name("s3://b/x.d/flights.CSV.gz"), Some(Format::Csv));
+        assert_eq!(format_of_name("events.jsonl"), Some(Format::Ndjson));
+        assert_eq!(format_of_name("events.gz"), None);
+        assert_eq!(format_of_name("x.parquet"), None);
     }
 }

@@ -25,11 +25,10 @@ pub mod value;
 use arrow::record_batch::RecordBatch;
 
 pub use csv_format::{CsvFormat, CsvFormatError};
-pub use detect::{Detected, FileKind, detect};
+pub use detect::{Detected, detect};
 pub(crate) use source::source_error;
 pub use source::{ByteSource, Piece};
 pub use stream::{BatchStream, read_import, read_table_files};
-pub use unpack::Compression;
 
 use self::column::Misfit;
 use crate::StoreError;
@@ -45,36 +44,6 @@ const MAX_FAULTS: usize = 8;
 const MAX_QUOTED: usize = 200;
 /// A name is quoted in a reason up to this many characters.
 const MAX_NAME: usize = 64;
-
-/// The format of a file to be imported.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ImportFormat {
-    Csv(CsvFormat),
-    /// One JSON object a line.
-    Ndjson,
-    Parquet,
-    /// Arrow IPC, as a file or as a stream.
-    Arrow,
-}
-
-/// What is known of a file to be imported.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ImportFile {
-    pub format: ImportFormat,
-    pub compression: Compression,
-    pub limits: ReadLimits,
-}
-
-impl From<ImportFormat> for ImportFile {
-    /// A file without compression.
-    fn from(format: ImportFormat) -> Self {
-        Self {
-            format,
-            compression: Compression::None,
-            limits: ReadLimits::default(),
-        }
-    }
-}
 
 /// How much one file may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,10 +11,10 @@ use super::csv::CsvDecoder;
 use super::parquet::ParquetDecoder;
 use super::source::{BlockingSource, ByteSource, Piece};
 use super::transcode::Transcoded;
-use super::unpack::{Compression, Unpacked};
-use super::{CheckedBatch, ImportFile, ImportFormat, ReadError, ndjson};
+use super::unpack::Unpacked;
+use super::{CheckedBatch, ReadError, ReadLimits, ndjson};
 use crate::schema::TableSchema;
-use crate::{Store, StoreError};
+use crate::{Compression, FileForm, Format, Store, StoreError};
 
 /// Batches decoded ahead of the one who asks for them.
 const AHEAD: usize = 2;
@@ -58,15 +58,20 @@ impl BatchStream {
 /// Reads a file that was sent for the table: rows that pass every check, and what is wrong with
 /// the others.
 #[must_use]
-pub fn read_import(source: ByteSource, file: impl Into<ImportFile>, schema: TableSchema) -> BatchStream {
+pub fn read_import(
+    source: ByteSource,
+    form: impl Into<FileForm>,
+    limits: ReadLimits,
+    schema: TableSchema,
+) -> BatchStream {
     let source = source.blocking(Handle::current());
-    let file = file.into();
-    BatchStream::spawn(move |send| match &file.format {
-        ImportFormat::Parquet => {
-            if file.compression != Compression::None {
+    let form = form.into();
+    BatchStream::spawn(move |send| match form.format {
+        Format::Parquet => {
+            if form.compression != Compression::None {
                 return Err(ReadError::content(format!(
                     "Parquet is compressed within, and not read from {}: unpack it first",
-                    file.compression
+                    form.compression
                 )));
             }
             let mut decoder = ParquetDecoder::open(source, schema)?;
@@ -77,26 +82,27 @@ pub fn read_import(source: ByteSource, file: impl Into<ImportFile>, schema: Tabl
             }
             Ok(())
         }
-        _ => read_plain(&source, &file, schema, send),
+        _ => read_plain(&source, &form, limits, schema, send),
     })
 }
 
 /// Reads formats that are read from the beginning to the end.
 fn read_plain(
     source: &BlockingSource,
-    file: &ImportFile,
+    form: &FileForm,
+    limits: ReadLimits,
     schema: TableSchema,
     send: &mut dyn FnMut(CheckedBatch) -> bool,
 ) -> Result<(), ReadError> {
     let taken = Arc::new(AtomicU64::new(0));
     let packed = source.counted(Arc::clone(&taken));
-    let is_packed = file.compression != Compression::None;
-    let encoding = match &file.format {
-        ImportFormat::Csv(format) => format.other_encoding(),
+    let is_packed = form.compression != Compression::None;
+    let encoding = match form.format {
+        Format::Csv => form.csv.other_encoding(),
         _ => None,
     };
     let mut content: Box<dyn Read> = if is_packed {
-        let unpacked = Unpacked::start(packed, Arc::clone(&taken), file.compression, file.limits);
+        let unpacked = Unpacked::start(packed, Arc::clone(&taken), form.compression, limits);
         Box::new(unpacked.map_err(ReadError::of_io)?)
     } else {
         Box::new(packed)
@@ -111,9 +117,9 @@ fn read_plain(
         }
         send(batch)
     };
-    match &file.format {
-        ImportFormat::Csv(format) => {
-            let mut decoder = CsvDecoder::new(content, format, file.limits, schema)?;
+    match form.format {
+        Format::Csv => {
+            let mut decoder = CsvDecoder::new(content, &form.csv, limits, schema)?;
             while let Some(batch) = decoder.next()? {
                 if !send(batch) {
                     break;
@@ -121,8 +127,8 @@ fn read_plain(
             }
             Ok(())
         }
-        ImportFormat::Ndjson => ndjson::decode(content, file.limits, &schema, &mut send),
-        ImportFormat::Arrow => {
+        Format::Ndjson => ndjson::decode(content, limits, &schema, &mut send),
+        Format::Arrow => {
             let mut decoder = ArrowDecoder::open(content, schema)?;
             while let Some(batch) = decoder.next()? {
                 if !send(batch) {
@@ -131,7 +137,7 @@ fn read_plain(
             }
             Ok(())
         }
-        ImportFormat::Parquet => Err(ReadError::content(
+        Format::Parquet => Err(ReadError::content(
             "Parquet is not read from its beginning to its end",
         )),
     }

@@ -1,6 +1,5 @@
 //! Content as it was before it was compressed, unpacked on a thread of its own.
 
-use std::fmt;
 use std::io::{self, BufReader, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,16 +12,7 @@ use zstd::stream::read::Decoder as ZstdDecoder;
 
 use super::source::SequentialReader;
 use super::{ReadError, ReadLimits};
-use crate::StoreError;
-
-/// How a whole file is compressed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Compression {
-    #[default]
-    None,
-    Gzip,
-    Zstd,
-}
+use crate::{Compression, StoreError};
 
 /// Unpacked at a time …
 const BLOCK_BYTES: usize = 256 << 10;
@@ -34,16 +24,6 @@ const FREE_BYTES: u64 = 64 << 20;
 const MAX_RATIO: u64 = 1_000;
 /// Zstandard may look back so far, as a power of two: the most that its own tools take without asking.
 const MAX_WINDOW_LOG: u32 = 27;
-
-impl fmt::Display for Compression {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::None => "no compression",
-            Self::Gzip => "gzip",
-            Self::Zstd => "Zstandard",
-        })
-    }
-}
 
 impl Compression {
     /// What the first bytes of a file say.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, DictionaryArray, Int64Array, NullArray, RecordBatch, StringArray, UInt64Array};
 use arrow::datatypes::Int32Type;
 use arrow::ipc::writer::{FileWriter, StreamWriter};
-use datacovey_storage::read::{ImportFormat, ReadError, Rejected, read_import};
+use datacovey_storage::Format;
+use datacovey_storage::read::{ReadError, ReadLimits, Rejected, read_import};
 
 use crate::kit::{Row, batch, read_all, schema, source, store};
 
@@ -29,7 +30,12 @@ fn stream(batches: &[RecordBatch]) -> Vec<u8> {
 
 async fn read(content: &[u8]) -> Result<(RecordBatch, Vec<Rejected>), String> {
     let (_folder, store) = store();
-    let stream = read_import(source(&store, content).await, ImportFormat::Arrow, schema());
+    let stream = read_import(
+        source(&store, content).await,
+        Format::Arrow,
+        ReadLimits::default(),
+        schema(),
+    );
     read_all(stream, &schema()).await.map_err(|error| match error {
         ReadError::Content { reason, .. } => reason,
         other => panic!("{other}"),

@@ -3,6 +3,7 @@
 mod arrow_files;
 mod bad_parquet;
 mod bad_text;
+mod copy;
 mod kit;
 mod merge;
 mod packed;

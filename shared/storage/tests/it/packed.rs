@@ -2,9 +2,8 @@
 
 use std::io::Write as _;
 
-use datacovey_storage::read::{
-    Compression, CsvFormat, FileKind, ImportFile, ImportFormat, ReadError, ReadLimits, detect, read_import,
-};
+use datacovey_storage::read::{CsvFormat, ReadError, ReadLimits, detect, read_import};
+use datacovey_storage::{Compression, FileForm, Format};
 use flate2::write::GzEncoder;
 
 use crate::kit::{read_all, schema, source, store};
@@ -29,20 +28,21 @@ fn zstd(content: &[u8]) -> Vec<u8> {
 }
 
 /// CSV without a header.
-fn rows(compression: Compression, limits: ReadLimits) -> ImportFile {
-    ImportFile {
-        format: ImportFormat::Csv(CsvFormat {
-            columns: Some(vec!["id".to_owned(), "text".to_owned()]),
-            ..CsvFormat::default()
-        }),
-        compression,
-        limits,
-    }
+fn rows(compression: Compression) -> FileForm {
+    let csv = CsvFormat {
+        columns: Some(vec!["id".to_owned(), "text".to_owned()]),
+        ..CsvFormat::default()
+    };
+    FileForm::from(csv).compressed(compression)
 }
 
-async fn read(content: &[u8], file: ImportFile) -> Result<usize, String> {
+async fn read(content: &[u8], form: FileForm) -> Result<usize, String> {
+    read_within(ReadLimits::default(), content, form).await
+}
+
+async fn read_within(limits: ReadLimits, content: &[u8], form: FileForm) -> Result<usize, String> {
     let (_folder, store) = store();
-    let stream = read_import(source(&store, content).await, file, schema());
+    let stream = read_import(source(&store, content).await, form, limits, schema());
     match read_all(stream, &schema()).await {
         Ok((batch, rejected)) => {
             assert_eq!(rejected, []);
@@ -61,7 +61,7 @@ async fn members_and_frames_are_read_one_after_the_other() {
         (Compression::Zstd, zstd),
     ] {
         let content: Vec<u8> = parts.iter().flat_map(|part| pack(part)).collect();
-        let rows = rows(compression, ReadLimits::default());
+        let rows = rows(compression);
         assert_eq!(read(&content, rows).await, Ok(60_000));
     }
 }
@@ -70,8 +70,13 @@ async fn members_and_frames_are_read_one_after_the_other() {
 async fn progress_is_of_the_bytes_that_were_sent() {
     let (_folder, store) = store();
     let content = gzip(&csv(0, 60_000));
-    let file = rows(Compression::Gzip, ReadLimits::default());
-    let mut stream = read_import(source(&store, &content).await, file, schema());
+    let form = rows(Compression::Gzip);
+    let mut stream = read_import(
+        source(&store, &content).await,
+        form,
+        ReadLimits::default(),
+        schema(),
+    );
     let mut bytes = Vec::new();
     while let Some(batch) = stream.next().await {
         bytes.push(batch.unwrap().bytes_read);
@@ -84,7 +89,7 @@ async fn progress_is_of_the_bytes_that_were_sent() {
 async fn what_is_cut_short_or_damaged_says_so() {
     let (gzip, zstd) = (gzip(&csv(0, 60_000)), zstd(&csv(0, 60_000)));
     for (content, compression) in [(gzip, Compression::Gzip), (zstd, Compression::Zstd)] {
-        let file = || rows(compression, ReadLimits::default());
+        let file = || rows(compression);
         for length in [1, 5, content.len() / 2, content.len() - 1] {
             let reason = read(&content[..length], file()).await.unwrap_err();
             assert!(
@@ -112,7 +117,9 @@ async fn content_that_unpacks_to_too_much_is_refused() {
         ..ReadLimits::default()
     };
     let packed = gzip(&csv(0, 60_000));
-    let reason = read(&packed, rows(Compression::Gzip, limits)).await.unwrap_err();
+    let reason = read_within(limits, &packed, rows(Compression::Gzip))
+        .await
+        .unwrap_err();
     assert_eq!(
         reason,
         "the content unpacks to more than 1000000 bytes; import it in parts"
@@ -125,19 +132,14 @@ async fn content_that_unpacks_to_too_much_is_refused() {
     }
     let bomb = encoder.finish().unwrap();
     assert!(bomb.len() < 100_000);
-    let reason = read(&bomb, rows(Compression::Zstd, ReadLimits::default()))
-        .await
-        .unwrap_err();
+    let reason = read(&bomb, rows(Compression::Zstd)).await.unwrap_err();
     assert!(reason.contains("more than 1000 times its size"), "{reason}");
 }
 
 #[tokio::test]
 async fn parquet_is_not_read_from_within_another_compression() {
-    let file = ImportFile {
-        format: ImportFormat::Parquet,
-        ..rows(Compression::Gzip, ReadLimits::default())
-    };
-    let reason = read(&gzip(b"PAR1"), file).await.unwrap_err();
+    let form = FileForm::from(Format::Parquet).compressed(Compression::Gzip);
+    let reason = read(&gzip(b"PAR1"), form).await.unwrap_err();
     assert!(reason.starts_with("Parquet is compressed within"), "{reason}");
 }
 
@@ -146,47 +148,42 @@ async fn files_tell_what_they_are() {
     let (_folder, store) = store();
     let ndjson = b"\n{\"id\": 1}\n";
     for (content, name, kind, compression) in [
-        (b"id\n1\n".to_vec(), None, FileKind::Csv, Compression::None),
-        (ndjson.to_vec(), None, FileKind::Ndjson, Compression::None),
-        (gzip(ndjson), None, FileKind::Ndjson, Compression::Gzip),
+        (b"id\n1\n".to_vec(), None, Format::Csv, Compression::None),
+        (ndjson.to_vec(), None, Format::Ndjson, Compression::None),
+        (gzip(ndjson), None, Format::Ndjson, Compression::Gzip),
         (
             zstd(ndjson),
             Some("s3://b/x.parquet"),
-            FileKind::Ndjson,
+            Format::Ndjson,
             Compression::Zstd,
         ),
         (
             gzip(b"id\n"),
             Some("s3://b/x.csv.gz"),
-            FileKind::Csv,
+            Format::Csv,
             Compression::Gzip,
         ),
         (
             b"{id\n1\n".to_vec(),
             Some("x.csv"),
-            FileKind::Csv,
+            Format::Csv,
             Compression::None,
         ),
         (
             b"PAR1".to_vec(),
             Some("x.csv"),
-            FileKind::Parquet,
+            Format::Parquet,
             Compression::None,
         ),
-        (
-            gzip(b"PAR1")[..12].to_vec(),
-            None,
-            FileKind::Csv,
-            Compression::Gzip,
-        ),
-        (Vec::new(), None, FileKind::Csv, Compression::None),
-        (Vec::new(), Some("x.jsonl"), FileKind::Ndjson, Compression::None),
+        (gzip(b"PAR1")[..12].to_vec(), None, Format::Csv, Compression::Gzip),
+        (Vec::new(), None, Format::Csv, Compression::None),
+        (Vec::new(), Some("x.jsonl"), Format::Ndjson, Compression::None),
     ] {
         let found = detect(source(&store, &content).await, None, None, name)
             .await
             .unwrap();
         assert_eq!(
-            (found.kind, found.compression),
+            (found.format, found.compression),
             (kind, compression),
             "{content:?} {name:?}"
         );
@@ -204,11 +201,11 @@ async fn what_is_said_and_not_true_is_a_failure() {
             .to_string()
     };
     assert_eq!(
-        refused(b"PAR1", Some(FileKind::Csv), None).await,
+        refused(b"PAR1", Some(Format::Csv), None).await,
         "the content was said to be CSV, and its first bytes say that it is Parquet"
     );
     assert_eq!(
-        refused(&gzip(b"ARROW1\0\0"), Some(FileKind::Ndjson), None).await,
+        refused(&gzip(b"ARROW1\0\0"), Some(Format::Ndjson), None).await,
         "the content was said to be NDJSON, and its first bytes say that it is Arrow"
     );
     assert_eq!(
