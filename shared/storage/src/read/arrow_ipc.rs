@@ -44,22 +44,7 @@ pub(super) struct ArrowDecoder<R> {
 impl<R: Read> ArrowDecoder<R> {
     pub(super) fn open(mut content: R, schema: TableSchema) -> Result<Self, ReadError> {
         let mut bytes_read = 0;
-        let mut word = || {
-            let mut word = Vec::new();
-            let read = content.by_ref().take(WORD_BYTES).read_to_end(&mut word);
-            bytes_read += read.map_err(ReadError::of_io)? as u64;
-            Ok::<_, ReadError>(word)
-        };
-        let mut head = word()?;
-        let is_file = head.starts_with(MARK);
-        if is_file {
-            let mut padded = WORD_BYTES;
-            head = word()?;
-            while padded < MAX_PADDED_MARK_BYTES && !head.is_empty() && head.iter().all(|byte| *byte == 0) {
-                padded += WORD_BYTES;
-                head = word()?;
-            }
-        }
+        let (is_file, head) = begin(&mut content, &mut bytes_read)?;
         Ok(Self {
             content,
             decoder: StreamDecoder::new(),
@@ -177,6 +162,34 @@ impl<R: Read> ArrowDecoder<R> {
         self.ended = true;
         Ok(())
     }
+}
+
+/// Reads up to where the stream begins; tells whether it is a file's, and the first bytes of it that were
+/// read along.
+fn begin(content: &mut impl Read, bytes_read: &mut u64) -> Result<(bool, Vec<u8>), ReadError> {
+    let mut word = || {
+        let mut word = Vec::new();
+        let read = content.by_ref().take(WORD_BYTES).read_to_end(&mut word);
+        *bytes_read += read.map_err(ReadError::of_io)? as u64;
+        Ok::<_, ReadError>(word)
+    };
+    let mut head = word()?;
+    if !head.starts_with(MARK) {
+        return Ok((false, head));
+    }
+    let mut padded = WORD_BYTES;
+    head = word()?;
+    while padded < MAX_PADDED_MARK_BYTES && !head.is_empty() && head.iter().all(|byte| *byte == 0) {
+        padded += WORD_BYTES;
+        head = word()?;
+    }
+    Ok((true, head))
+}
+
+/// The stream that the content is, or that is in it.
+pub(super) fn stream_of(mut content: impl Read) -> Result<impl Read, ReadError> {
+    let (_, head) = begin(&mut content, &mut 0)?;
+    Ok(std::io::Cursor::new(head).chain(content))
 }
 
 fn cut_short() -> ReadError {

@@ -133,7 +133,10 @@ impl<R: Read> CsvDecoder<R> {
     }
 }
 
-fn header<R: Read>(tokenizer: &mut Tokenizer<R>, record: &mut Record) -> Result<Vec<String>, ReadError> {
+pub(super) fn header<R: Read>(
+    tokenizer: &mut Tokenizer<R>,
+    record: &mut Record,
+) -> Result<Vec<String>, ReadError> {
     if !tokenizer.read(record)? {
         return Err(ReadError::content(
             "the file is empty: it has not even a line of column names",

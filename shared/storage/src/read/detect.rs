@@ -11,7 +11,7 @@ use super::{ByteSource, ReadError};
 use crate::{Compression, Format, StoreError};
 
 /// Looked at, and unpacked, at most.
-const HEAD_BYTES: u64 = 64 << 10;
+pub(super) const HEAD_BYTES: u64 = 64 << 10;
 
 /// What a file is found to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,10 +32,34 @@ pub async fn detect(
     compression: Option<Compression>,
     name: Option<&str>,
 ) -> Result<Detected, ReadError> {
-    let by_name = name.and_then(format_of_name);
     let packed = source.get_range(0..HEAD_BYTES).await?;
     let found = Compression::of(&packed);
-    let binary = evidence_of(&packed);
+    if found == Compression::None {
+        return judge(said, compression, found, &packed, name);
+    }
+    let source = source.blocking(Handle::current());
+    let head = spawn_blocking(move || {
+        let mut head = Vec::new();
+        // What is damaged is told by whoever reads it all.
+        if let Ok(unpacked) = found.unpack(source.whole()) {
+            let _ = unpacked.take(HEAD_BYTES).read_to_end(&mut head);
+        }
+        head
+    });
+    let head = head
+        .await
+        .map_err(|lost| StoreError::Io(std::io::Error::other(lost)))?;
+    judge(said, compression, found, &head, name)
+}
+
+/// The same, of the first bytes as they are without their compression, which was found already.
+pub(super) fn judge(
+    said: Option<Format>,
+    compression: Option<Compression>,
+    found: Compression,
+    head: &[u8],
+    name: Option<&str>,
+) -> Result<Detected, ReadError> {
     if let Some(said) = compression
         && said != found
     {
@@ -43,26 +67,8 @@ pub async fn detect(
             "the content was said to have {said}, and its first bytes say {found}"
         )));
     }
-    let evidence = match found {
-        Compression::None => binary,
-        packed => {
-            let source = source.blocking(Handle::current());
-            let head = spawn_blocking(move || {
-                let mut head = Vec::new();
-                // What is damaged is told by whoever reads it all.
-                if let Ok(unpacked) = packed.unpack(source.whole()) {
-                    let _ = unpacked.take(HEAD_BYTES).read_to_end(&mut head);
-                }
-                head
-            });
-            evidence_of(
-                &head
-                    .await
-                    .map_err(|lost| StoreError::Io(std::io::Error::other(lost)))?,
-            )
-        }
-    };
-    let format = match (said, evidence) {
+    let by_name = name.and_then(format_of_name);
+    let format = match (said, evidence_of(head)) {
         (None, Evidence::Of(format)) => format,
         // It may well be a CSV file whose first name begins with a brace, but hardly is.
         (None, Evidence::Like(format)) => by_name.unwrap_or(format),

@@ -14,6 +14,7 @@ mod lines;
 mod names;
 mod ndjson;
 mod parquet;
+mod sample;
 mod source;
 mod stream;
 mod thrift;
@@ -26,6 +27,7 @@ use arrow::record_batch::RecordBatch;
 
 pub use csv_format::{CsvFormat, CsvFormatError};
 pub use detect::{Detected, detect};
+pub use sample::{SampledSchema, sample_schema};
 pub(crate) use source::source_error;
 pub use source::{ByteSource, Piece};
 pub use stream::{BatchStream, read_import, read_table_files};
