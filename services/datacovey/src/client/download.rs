@@ -149,7 +149,7 @@ impl Client {
         &self,
         job: &ExportJob,
         mut begun: Begun,
-        out: &mut (impl AsyncWrite + Unpin),
+        out: &mut (impl AsyncWrite + Unpin + Send),
         on_progress: OnProgress<'_>,
     ) -> anyhow::Result<()> {
         let total = job.size_bytes.unwrap_or_default().unsigned_abs();
@@ -172,7 +172,7 @@ impl Client {
         &self,
         job: &ExportJob,
         begun: &mut Begun,
-        out: &mut (impl AsyncWrite + Unpin),
+        out: &mut (impl AsyncWrite + Unpin + Send),
         on_progress: OnProgress<'_>,
         patience: &mut Patience,
     ) -> anyhow::Result<()> {

@@ -21,6 +21,7 @@ use tonic::{Request, Status};
 pub use download::{Begun, ExportOptions, Partial};
 pub use form::FileForm;
 pub use json::{to_struct, to_value};
+pub use patience::is_transient;
 pub use results::{Cell, Outcome, Rows, Statement};
 pub use upload::{ImportOptions, error_text};
 

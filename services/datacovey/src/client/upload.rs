@@ -4,7 +4,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use datacovey_proto::transfer::v1::import_service_client::ImportServiceClient;
 use datacovey_proto::transfer::v1::{
-    CancelImportJobRequest, CreateImportJobRequest, CsvOptions, FileFormat, GetUploadOffsetRequest,
+    CancelImportJobRequest, CreateImportJobRequest, FileFormat, GetUploadOffsetRequest,
     GetUploadOffsetResponse, ImportJob, ImportMode, JobState, UploadFinish, UploadRequest, UploadSource,
     UploadStart, WatchImportJobRequest, create_import_job_request, upload_request,
 };

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::create;
 use super::source::{Source, sources};
 use crate::cli::files::{Import, Mode, Output};
-use crate::client::{Client, ImportOptions, error_text};
+use crate::client::{Client, ImportOptions, error_text, is_transient};
 use crate::interrupted::{Interrupted, ctrl_c};
 use crate::screen::{bar, follow, hidden_bar};
 
@@ -121,9 +121,10 @@ impl Run<'_> {
         let Some(ended) = ended else {
             return Err(self.interrupted(job_id).await.into());
         };
-        let job = ended
-            .with_context(|| self.how_to_go_on(job_id))
-            .with_context(|| name.clone())?;
+        let job = match ended {
+            Ok(job) => job,
+            Err(error) => return Err(self.broken(job_id, error).await),
+        };
         let rejected = if job.rows_rejected > 0 || job.state() == JobState::Failed {
             self.rejected(job_id).await?
         } else {
@@ -137,21 +138,28 @@ impl Run<'_> {
     }
 
     async fn interrupted(&self, job_id: &str) -> Interrupted {
+        let name = &self.source.name;
         if self.source.is_temporary() {
             self.client.cancel_import(job_id.to_owned()).await;
-            return Interrupted(format!("{}: the import is cancelled", self.source.name));
+            return Interrupted(format!("{name}: the import is cancelled"));
         }
-        Interrupted(format!("{}: {}", self.source.name, self.how_to_go_on(job_id)))
+        Interrupted(format!("{name}: {}", self.how_to_go_on(job_id)))
+    }
+
+    /// What broke for good is given up: it would count among the tenant's open imports.
+    async fn broken(&self, job_id: &str, error: anyhow::Error) -> anyhow::Error {
+        let error = if is_transient(&error) && !self.source.is_temporary() {
+            error.context(self.how_to_go_on(job_id))
+        } else {
+            self.client.cancel_import(job_id.to_owned()).await;
+            error
+        };
+        error.context(self.source.name.clone())
     }
 
     fn how_to_go_on(&self, job_id: &str) -> String {
-        if self.source.is_temporary() {
-            return format!("the import {job_id} did not end");
-        }
-        format!(
-            "what has arrived is kept for a day; go on with: datacovey import --resume {job_id} {}",
-            shell_word(&self.source.path)
-        )
+        let word = shell_word(&self.source.path);
+        format!("what has arrived is kept for a day; go on with: datacovey import --resume {job_id} {word}")
     }
 
     async fn rejected(&self, job_id: &str) -> anyhow::Result<Vec<RejectedRow>> {

@@ -102,16 +102,33 @@ async fn a_table_is_made_of_files_that_a_pattern_names() {
     let said = desk.said(&[&create[..], &["--yes", "--json"]].concat()).await;
     let told: Vec<Value> = said.lines().map(|it| serde_json::from_str(it).unwrap()).collect();
     assert_eq!(told[0]["file"], desk.path("part-1.ndjson"));
-    assert_eq!((&told[0]["rows_imported"], &told[0]["format"]), (&2.into(), &"ndjson".into()));
+    assert_eq!(
+        (&told[0]["rows_imported"], &told[0]["format"]),
+        (&2.into(), &"ndjson".into())
+    );
     let table = told[1]["table_id"].as_str().unwrap();
     let request = GetTableRequest { id: table.to_owned() };
-    let made = desk.client.tables().get_table(request).await.unwrap().into_inner();
+    let made = desk
+        .client
+        .tables()
+        .get_table(request)
+        .await
+        .unwrap()
+        .into_inner();
     let schema = format!("{:?}", made.schema);
     assert!(schema.contains("integer") && schema.contains("date"), "{schema}");
-    let csv = desk.said(&["export", table, "-", "--format", "csv", "--columns", "n,day"]).await;
+    let csv = desk
+        .said(&["export", table, "-", "--format", "csv", "--columns", "n,day"])
+        .await;
     let mut lines: Vec<_> = csv.lines().collect();
     lines[1..].sort_unstable();
-    let expected = ["n,day", "0,2013-01-10", "1,2013-01-11", "2,2013-01-12", "3,2013-01-13"];
+    let expected = [
+        "n,day",
+        "0,2013-01-10",
+        "1,2013-01-11",
+        "2,2013-01-12",
+        "3,2013-01-13",
+    ];
     assert_eq!(lines, expected);
     assert!(desk.process.terminate().await.success());
 }
@@ -121,12 +138,26 @@ async fn standard_streams_and_bad_records_have_their_words_and_codes() {
     let desk = Desk::open().await;
     let endpoint = desk.process.endpoint();
     let mut child = desk
-        .command(&endpoint, &["import", &desk.table, "-", "--no-header", "email,city", "--delimiter", ";"])
+        .command(
+            &endpoint,
+            &[
+                "import",
+                &desk.table,
+                "-",
+                "--no-header",
+                "email,city",
+                "--delimiter",
+                ";",
+            ],
+        )
         .stdin(Stdio::piped())
         .spawn()
         .unwrap();
     let mut input = child.stdin.take().unwrap();
-    input.write_all(b"a@example.org;Rome\nb@example.org;Oslo\n").await.unwrap();
+    input
+        .write_all(b"a@example.org;Rome\nb@example.org;Oslo\n")
+        .await
+        .unwrap();
     drop(input);
     let output = child.wait_with_output().await.unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
@@ -136,11 +167,20 @@ async fn standard_streams_and_bad_records_have_their_words_and_codes() {
     let failed = desk.run(&["import", &desk.table, &bad]).await;
     assert_eq!(failed.status.code(), Some(1));
     let error = errors(&failed);
-    assert!(error.contains("line 2, city: is required and has no value"), "{error}");
-    let quiet = desk.said(&["import", &desk.table, &bad, "--max-bad-records", "1", "--quiet"]).await;
+    assert!(
+        error.contains("line 2, city: is required and has no value"),
+        "{error}"
+    );
+    let quiet = desk
+        .said(&["import", &desk.table, &bad, "--max-bad-records", "1", "--quiet"])
+        .await;
     assert_eq!(quiet, "");
     let missing = desk.run(&["import", &desk.table, &desk.path("*.missing")]).await;
-    assert!(errors(&missing).contains("no file is called"), "{}", errors(&missing));
+    assert!(
+        errors(&missing).contains("no file is called"),
+        "{}",
+        errors(&missing)
+    );
 
     let out = desk.path("out.ndjson.gz");
     desk.said(&["export", &desk.table, &out]).await;
@@ -148,10 +188,16 @@ async fn standard_streams_and_bad_records_have_their_words_and_codes() {
     let again = ["export", &desk.table, &out];
     assert!(errors(&desk.run(&again).await).contains("--force replaces it"));
     desk.said(&[&again[..], &["--force"]].concat()).await;
-    let said = desk.said(&["import", &desk.table, &out, "--mode", "replace"]).await;
+    let said = desk
+        .said(&["import", &desk.table, &out, "--mode", "replace"])
+        .await;
     assert!(said.contains("2 rows of ndjson.gz, 0 rejected"), "{said}");
     let unnamed = desk.run(&["export", &desk.table, "-"]).await;
-    assert!(errors(&unnamed).contains("no format is said"), "{}", errors(&unnamed));
+    assert!(
+        errors(&unnamed).contains("no format is said"),
+        "{}",
+        errors(&unnamed)
+    );
     assert!(desk.process.terminate().await.success());
 }
 
@@ -201,7 +247,10 @@ async fn what_ctrl_c_interrupts_goes_on_as_it_says() {
     let gateway = endpoint.trim_start_matches("http://").parse().unwrap();
     let (address, stalls) = stalling(gateway, 2 << 20).await;
     let child = desk
-        .command(&format!("http://{address}"), &["import", &desk.table, &file, &later])
+        .command(
+            &format!("http://{address}"),
+            &["import", &desk.table, &file, &later],
+        )
         .spawn()
         .unwrap();
     let pid = child.id().unwrap().to_string();
@@ -212,9 +261,18 @@ async fn what_ctrl_c_interrupts_goes_on_as_it_says() {
     let error = errors(&output);
     assert_eq!(output.status.code(), Some(130), "{error}");
     assert!(error.contains(&format!("not begun: {later}")), "{error}");
-    let job_id = error.split("--resume ").nth(1).unwrap().split(' ').next().unwrap();
+    let job_id = error
+        .split("--resume ")
+        .nth(1)
+        .unwrap()
+        .split(' ')
+        .next()
+        .unwrap();
     let said = desk.said(&["import", "--resume", job_id, &file]).await;
-    assert_eq!(said, format!("{file}: 50000 rows of csv, 0 rejected, version 1\n"));
+    assert_eq!(
+        said,
+        format!("{file}: 50000 rows of csv, 0 rejected, version 1\n")
+    );
 
     // A download goes on behind what has arrived, and only of the same file.
     let whole = desk.said(&["export", &desk.table, "-", "--format", "csv"]).await;
