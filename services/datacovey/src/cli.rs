@@ -1,3 +1,5 @@
+pub mod files;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -6,6 +8,7 @@ use datacovey_gateway::Origins;
 use datacovey_types::Role;
 use serde_json::Value;
 
+use self::files::{Export, Import};
 use crate::client::to_value;
 
 /// A data clean room: organizations learn from each other's tables while nobody sees anybody's rows.
@@ -31,7 +34,7 @@ pub enum Command {
     Token(Token),
     /// Bring the database to this version's schema, and nothing else.
     Migrate(Migrate),
-    /// Import files into a table.
+    /// Import files into a table, which may be made of them.
     Import(Import),
     /// Run a query in a project and print its result.
     Query(Query),
@@ -134,33 +137,6 @@ pub struct Connection {
 }
 
 #[derive(Debug, Args)]
-pub struct Import {
-    #[command(flatten)]
-    pub connection: Connection,
-    /// Id of the table.
-    pub table_id: String,
-    /// Files to import, in order: .csv or .parquet. The first one is imported by --mode, the rest appended.
-    #[arg(required = true)]
-    pub files: Vec<PathBuf>,
-    /// What becomes of the rows that are there.
-    #[arg(long, value_enum, default_value_t = Mode::Append)]
-    pub mode: Mode,
-    /// Text that stands for no value in a CSV file, besides the empty one; may be repeated.
-    #[arg(long = "null")]
-    pub null_values: Vec<String>,
-    /// Bad records to pass over before the import fails.
-    #[arg(long, default_value_t = 0)]
-    pub max_bad_records: u32,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-pub enum Mode {
-    Append,
-    Replace,
-    EmptyOnly,
-}
-
-#[derive(Debug, Args)]
 pub struct Query {
     #[command(flatten)]
     pub connection: Connection,
@@ -203,16 +179,6 @@ pub enum RowFormat {
     Table,
     /// One JSON object a line.
     Ndjson,
-}
-
-#[derive(Debug, Args)]
-pub struct Export {
-    #[command(flatten)]
-    pub connection: Connection,
-    /// Id of the table; it must be your own organization's.
-    pub table_id: String,
-    /// Where to write: .csv or .parquet. Appears whole or not at all.
-    pub file: PathBuf,
 }
 
 fn parse_role(text: &str) -> Result<Role, String> {

@@ -8,6 +8,7 @@ pub mod command;
 pub mod data_dir;
 mod database;
 pub mod demo;
+pub mod interrupted;
 pub mod report;
 mod screen;
 pub mod suite;

@@ -18,6 +18,11 @@ pub(crate) fn bar() -> ProgressBar {
     bar
 }
 
+/// A bar that nobody sees.
+pub(crate) fn hidden_bar() -> ProgressBar {
+    ProgressBar::hidden()
+}
+
 /// Lets a bar follow one part of the work; the next part may take the same bar.
 pub(crate) fn follow(bar: &ProgressBar, what: String) -> impl Fn(u64, Option<u64>) + Send + Sync + '_ {
     move |done, total| {

@@ -1,6 +1,7 @@
 //! A client of the gateway for the commands and the demo: what any program with the protos can do.
 
 mod download;
+mod form;
 mod json;
 mod patience;
 mod results;
@@ -17,9 +18,12 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
+pub use download::{Begun, ExportOptions, Partial};
+pub use form::FileForm;
 pub use json::{to_struct, to_value};
+pub use patience::is_transient;
 pub use results::{Cell, Outcome, Rows, Statement};
-pub use upload::{ImportOptions, file_format};
+pub use upload::{ImportOptions, error_text};
 
 /// Progress of a job for people: done, of how many bytes where that is known.
 pub type OnProgress<'a> = &'a (dyn Fn(u64, Option<u64>) + Send + Sync);

@@ -34,8 +34,8 @@ fn pause(tried: u32) -> Duration {
     FIRST_PAUSE.saturating_mul(1 << tried).min(LONGEST_PAUSE)
 }
 
-/// No service of ours answers UNKNOWN: so the transport calls a connection that broke.
-fn is_transient(error: &anyhow::Error) -> bool {
+/// Whether it may pass. No service of ours answers UNKNOWN: so the transport calls a connection that broke.
+pub fn is_transient(error: &anyhow::Error) -> bool {
     error.downcast_ref::<tonic::Status>().is_some_and(|status| {
         matches!(
             status.code(),

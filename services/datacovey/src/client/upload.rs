@@ -4,7 +4,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use datacovey_proto::transfer::v1::import_service_client::ImportServiceClient;
 use datacovey_proto::transfer::v1::{
-    CancelImportJobRequest, CreateImportJobRequest, CsvOptions, FileFormat, GetUploadOffsetRequest,
+    CancelImportJobRequest, CreateImportJobRequest, FileFormat, GetUploadOffsetRequest,
     GetUploadOffsetResponse, ImportJob, ImportMode, JobState, UploadFinish, UploadRequest, UploadSource,
     UploadStart, WatchImportJobRequest, create_import_job_request, upload_request,
 };
@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::form::FileForm;
 use super::patience::Patience;
 use super::{Client, OnProgress};
 
@@ -25,6 +26,8 @@ const CANCEL: Duration = Duration::from_secs(5);
 /// How a file is imported.
 #[derive(Clone, Debug)]
 pub struct ImportOptions {
+    /// What its name does not say.
+    pub form: FileForm,
     pub mode: ImportMode,
     /// Texts of a CSV file that stand for no value, besides the empty one.
     pub null_values: Vec<String>,
@@ -34,6 +37,7 @@ pub struct ImportOptions {
 impl Default for ImportOptions {
     fn default() -> Self {
         Self {
+            form: FileForm::default(),
             mode: ImportMode::Append,
             null_values: Vec::new(),
             max_bad_records: 0,
@@ -41,17 +45,19 @@ impl Default for ImportOptions {
     }
 }
 
-/// The format that a file's name says.
-pub fn file_format(path: &Path) -> anyhow::Result<FileFormat> {
-    match path
-        .extension()
-        .and_then(|it| it.to_str())
-        .map(str::to_ascii_lowercase)
-        .as_deref()
-    {
-        Some("csv") => Ok(FileFormat::Csv),
-        Some("parquet") => Ok(FileFormat::Parquet),
-        _ => bail!("{}: the name must end in .csv or .parquet", path.display()),
+impl ImportOptions {
+    /// The form of a file of this name.
+    pub(crate) fn form_of(&self, path: &Path) -> FileForm {
+        let mut form = self.form.or_by_name(path);
+        match form.format {
+            FileFormat::Csv => {}
+            // Whoever says how the CSV is written says that it is CSV.
+            FileFormat::Unspecified if !self.null_values.is_empty() => {}
+            _ => return form,
+        }
+        let null_values = null_values(&self.null_values);
+        form.csv.get_or_insert_default().null_values = null_values;
+        form
     }
 }
 
@@ -66,7 +72,8 @@ fn null_values(besides_empty: &[String]) -> Vec<String> {
 }
 
 impl Client {
-    /// Imports one file: creates the job, uploads with resumption, follows it to its end.
+    /// Imports one file: creates the job, uploads with resumption, follows it to its end. An import that
+    /// does not come to its end is cancelled: it would count among the tenant's open ones.
     pub async fn import_file(
         &self,
         table_id: &str,
@@ -75,68 +82,61 @@ impl Client {
         on_upload: OnProgress<'_>,
         on_import: OnProgress<'_>,
     ) -> anyhow::Result<ImportJob> {
-        let never = std::future::pending();
-        self.import_file_until(never, table_id, path, options, on_upload, on_import)
-            .await
-    }
-
-    /// The same, unless `interrupted` comes first. An import that does not come to its end is cancelled:
-    /// it would count among the tenant's open ones.
-    pub async fn import_file_until(
-        &self,
-        interrupted: impl Future<Output = ()>,
-        table_id: &str,
-        path: &Path,
-        options: &ImportOptions,
-        on_upload: OnProgress<'_>,
-        on_import: OnProgress<'_>,
-    ) -> anyhow::Result<ImportJob> {
-        let format = file_format(path)?;
-        let total = tokio::fs::metadata(path)
-            .await
-            .with_context(|| format!("cannot read {}", path.display()))?
-            .len();
-        let csv = CsvOptions {
-            null_values: null_values(&options.null_values),
-            ..CsvOptions::default()
-        };
-        let job = self
-            .imports()
-            .create_import_job(CreateImportJobRequest {
-                table_id: table_id.to_owned(),
-                source: Some(create_import_job_request::Source::Upload(UploadSource {})),
-                format: format.into(),
-                mode: options.mode.into(),
-                max_bad_records: options.max_bad_records.into(),
-                csv: (format == FileFormat::Csv).then_some(csv),
-                request_id: uuid::Uuid::now_v7().to_string(),
-                ..CreateImportJobRequest::default()
-            })
-            .await?
-            .into_inner();
-        let to_its_end = async {
-            self.upload_file(&job.id, path, total, on_upload).await?;
-            self.follow_import(&job.id, on_import).await
-        };
-        let ended = tokio::select! {
-            ended = to_its_end => ended,
-            () = interrupted => Err(anyhow::anyhow!("interrupted; the import is cancelled")),
-        };
-        let job = match ended {
-            Ok(job) => job,
-            Err(error) => {
-                self.cancel_import(job.id).await;
-                return Err(error);
-            }
-        };
+        let job = self.create_import(table_id, path, options).await?;
+        let ended = self.finish_import(&job.id, path, on_upload, on_import).await;
+        if ended.is_err() {
+            self.cancel_import(job.id).await;
+        }
+        let job = ended?;
         if job.state() == JobState::Failed {
             bail!("the import failed: {}", error_text(job.error.as_ref()));
         }
         Ok(job)
     }
 
+    /// Creates the import of one file, which is to be uploaded.
+    pub async fn create_import(
+        &self,
+        table_id: &str,
+        path: &Path,
+        options: &ImportOptions,
+    ) -> anyhow::Result<ImportJob> {
+        let form = options.form_of(path);
+        let job = self
+            .imports()
+            .create_import_job(CreateImportJobRequest {
+                table_id: table_id.to_owned(),
+                source: Some(create_import_job_request::Source::Upload(UploadSource {})),
+                format: form.format.into(),
+                compression: form.compression.into(),
+                mode: options.mode.into(),
+                max_bad_records: options.max_bad_records.into(),
+                csv: form.csv,
+                request_id: uuid::Uuid::now_v7().to_string(),
+                ..CreateImportJobRequest::default()
+            })
+            .await?;
+        Ok(job.into_inner())
+    }
+
+    /// Uploads what an import does not have yet of a file, and follows it to its end, however that is.
+    pub async fn finish_import(
+        &self,
+        job_id: &str,
+        path: &Path,
+        on_upload: OnProgress<'_>,
+        on_import: OnProgress<'_>,
+    ) -> anyhow::Result<ImportJob> {
+        let total = tokio::fs::metadata(path)
+            .await
+            .with_context(|| format!("cannot read {}", path.display()))?
+            .len();
+        self.upload_file(job_id, path, total, on_upload).await?;
+        self.follow_import(job_id, on_import).await
+    }
+
     /// What cannot be cancelled expires by itself.
-    async fn cancel_import(&self, id: String) {
+    pub async fn cancel_import(&self, id: String) {
         let request = CancelImportJobRequest {
             id,
             ..CancelImportJobRequest::default()
@@ -279,7 +279,7 @@ impl Client {
     }
 }
 
-pub(super) fn error_text(error: Option<&datacovey_proto::transfer::v1::JobError>) -> String {
+pub fn error_text(error: Option<&datacovey_proto::transfer::v1::JobError>) -> String {
     error.map_or_else(
         || "no reason was given".to_owned(),
         |error| {

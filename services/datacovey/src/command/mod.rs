@@ -1,9 +1,11 @@
 //! One module a command: what it does between its arguments and its last line.
 
+mod create;
 mod export;
 mod import;
 mod migrate;
 mod query;
+mod source;
 mod token;
 mod up;
 

@@ -6,6 +6,7 @@ mod away;
 mod backup;
 mod commands;
 mod demo;
+mod files;
 mod kill;
 mod load;
 mod process;
