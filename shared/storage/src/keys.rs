@@ -6,12 +6,16 @@
 
 use std::fmt;
 
-use arrow::array::{Array as _, ArrayRef, AsArray as _, Int64Array};
+use arrow::array::{Array as _, ArrayRef, AsArray as _, FixedSizeBinaryArray, Int64Array};
+use arrow::buffer::Buffer;
 use arrow::datatypes::Int64Type;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use siphasher::sip::SipHasher24;
 use zeroize::Zeroizing;
+
+/// Bytes of a pseudonym.
+pub const PSEUDONYM_BYTES: usize = 32;
 
 /// The secret of a project. It is never printed, and wiped when it goes.
 #[derive(Clone)]
@@ -38,6 +42,7 @@ impl ProjectSecret {
         let fingerprint = &self.derive("fingerprint")[..8];
         ProjectKeys {
             ids: SipHasher24::new_with_key(&ids),
+            pseudonyms: keyed(&self.derive("pseudonyms")),
             fingerprint: fingerprint.iter().map(|byte| format!("{byte:02x}")).collect(),
         }
     }
@@ -66,6 +71,8 @@ fn keyed(key: &[u8; 32]) -> Hmac<Sha256> {
 #[derive(Clone)]
 pub struct ProjectKeys {
     ids: SipHasher24,
+    /// Has taken its key in already: a value costs no more than itself.
+    pseudonyms: Hmac<Sha256>,
     fingerprint: String,
 }
 
@@ -105,6 +112,31 @@ impl ProjectKeys {
         };
         Some(Int64Array::new(ids.into(), values.nulls().cloned()))
     }
+
+    /// The pseudonyms of values: HMAC-SHA-256 of the bytes that ids are of. No value has no pseudonym. None for
+    /// columns of other types than texts and whole numbers.
+    #[must_use]
+    pub fn pseudonyms(&self, values: &ArrayRef) -> Option<FixedSizeBinaryArray> {
+        let mut bytes = Vec::with_capacity(values.len() * PSEUDONYM_BYTES);
+        let mut add = |row: usize, value: &[u8]| {
+            if values.is_null(row) {
+                bytes.extend_from_slice(&[0; PSEUDONYM_BYTES]);
+                return;
+            }
+            let mut mac = self.pseudonyms.clone();
+            mac.update(value);
+            bytes.extend_from_slice(&mac.finalize().into_bytes());
+        };
+        if let Some(texts) = values.as_string_opt::<i32>() {
+            (0..values.len()).for_each(|row| add(row, texts.value(row).as_bytes()));
+        } else if let Some(wholes) = values.as_primitive_opt::<Int64Type>() {
+            (0..values.len()).for_each(|row| add(row, &wholes.value(row).to_le_bytes()));
+        } else {
+            return None;
+        }
+        let width = i32::try_from(PSEUDONYM_BYTES).ok()?;
+        FixedSizeBinaryArray::try_new(width, Buffer::from_vec(bytes), values.nulls().cloned()).ok()
+    }
 }
 
 #[cfg(test)]
@@ -141,6 +173,28 @@ mod tests {
     }
 
     #[test]
+    fn pseudonyms_are_hmacs_of_the_values() {
+        let texts: ArrayRef = Arc::new(StringArray::from(vec![
+            Some("\u{1}\0\0\0\0\0\0\0"),
+            None,
+            Some("b"),
+        ]));
+        let wholes: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None]));
+        let of_texts = keys(1).pseudonyms(&texts).unwrap();
+        assert_eq!(of_texts.value(0), keys(1).pseudonyms(&wholes).unwrap().value(0));
+        assert!(of_texts.is_null(1));
+        assert_ne!(of_texts.value(0), of_texts.value(2));
+        assert_ne!(of_texts.value(0), keys(2).pseudonyms(&texts).unwrap().value(0));
+        let secret = ProjectSecret::new(Zeroizing::new([1; 32]));
+        let mut mac = keyed(&secret.derive("pseudonyms"));
+        mac.update(b"b");
+        assert_eq!(of_texts.value(2), mac.finalize().into_bytes().as_slice());
+        let pseudonyms: ArrayRef = Arc::new(of_texts);
+        assert!(keys(1).pseudonyms(&pseudonyms).is_none());
+        assert!(keys(1).ids(&pseudonyms).unwrap().is_null(1));
+    }
+
+    #[test]
     fn ids_stay_what_they_are() {
         // What other versions of this program wrote is compared with.
         let texts: ArrayRef = Arc::new(StringArray::from(vec!["ann@example.com"]));
@@ -149,6 +203,16 @@ mod tests {
         assert_eq!(
             (id, keys.fingerprint()),
             (-3_983_450_093_177_869_478, "e6579d34737b8352")
+        );
+        let pseudonyms = keys.pseudonyms(&texts).unwrap();
+        let hex: String = pseudonyms
+            .value(0)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(
+            hex,
+            "4e8accb463d66783f8c8cff0c9f20ff066c2d89c17970c8ebc38f0a3171ca85b"
         );
     }
 

@@ -80,9 +80,10 @@ impl Import<'_> {
         };
         job.progress.report(report(&progress)?);
         let mut rejections = Rejections::start(database, job, options.max_bad_records).await?;
-        let keys = match schema.identities().next() {
-            Some(_) => Some(project_keys(transfer, &job.ctx, job.parent_id).await?),
-            None => None,
+        let keys = if schema.needs_keys() {
+            Some(project_keys(transfer, &job.ctx, job.parent_id).await?)
+        } else {
+            None
         };
         let folder = layout::table_attempt(
             job.ctx.tenant_id(),
@@ -90,7 +91,7 @@ impl Import<'_> {
             job.lease.job_id,
             job.lease.attempt,
         );
-        let mut batches = read_import(source, options.read(), schema.clone());
+        let mut batches = read_import(source, options.read(), schema);
         let mut writer = TableWriter::start(
             transfer.store.clone(),
             folder,

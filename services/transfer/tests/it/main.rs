@@ -8,6 +8,7 @@ mod export;
 mod identity;
 mod import;
 mod job;
+mod pseudonym;
 mod suite;
 mod upload;
 mod version;

@@ -10,6 +10,7 @@ mod failure;
 mod functions;
 mod presence;
 mod provider;
+mod pseudonym;
 mod source;
 
 use std::sync::Arc;
@@ -52,6 +53,7 @@ pub(crate) fn plan(query: Query, catalog: &Catalog, limits: &Limits) -> Result<L
         .sql_statement_to_plan(Statement::Query(Box::new(query)))
         .map_err(failed)?;
     bounded(&plan, limits)?;
+    pseudonym::check(&plan)?;
     let config = Arc::new(ConfigOptions::default());
     let plan = Analyzer::new()
         .execute_and_check(plan, &config, |_, _| {})

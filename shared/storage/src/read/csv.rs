@@ -11,7 +11,7 @@ use super::assemble::{Decoded, check};
 use super::source::SequentialReader;
 use super::tokenize::{Record, Tokenizer};
 use super::{BATCH_BYTES, BATCH_ROWS, CheckedBatch, CsvFormat, ReadError, Rejected, quoted, value};
-use crate::schema::{ColumnType, TableSchema, UTC};
+use crate::schema::{ColumnType, HIDDEN, TableSchema, UTC};
 
 /// Faults of a file's columns that are told at most.
 const MAX_LISTED: usize = 20;
@@ -105,7 +105,8 @@ impl<R: Read> CsvDecoder<R> {
         let mut rejected = Rejected::new(record.line);
         if record.len() != self.columns.len() {
             let reason = format!("has {} fields instead of {}", record.len(), self.columns.len());
-            rejected.add(None, reason, &String::from_utf8_lossy(record.field(0).0));
+            let first = String::from_utf8_lossy(record.field(0).0);
+            rejected.add(None, reason, if self.schema.hides() { HIDDEN } else { &first });
             builders.iter_mut().for_each(Builder::append_null);
             return Some(rejected);
         }
@@ -125,8 +126,12 @@ impl<R: Read> CsvDecoder<R> {
             };
             if let Some(reason) = fault {
                 builder.append_null();
-                let name = &self.schema.columns()[column].name;
-                rejected.add(Some(name), reason, &String::from_utf8_lossy(bytes));
+                let column = &self.schema.columns()[column];
+                rejected.add(
+                    Some(&column.name),
+                    reason,
+                    column.told(&String::from_utf8_lossy(bytes)),
+                );
             }
         }
         for &column in &self.absent {
@@ -158,11 +163,15 @@ pub(super) fn match_columns(names: &[String], schema: &TableSchema) -> Result<Ve
     let mut faults = Vec::new();
     let mut seen = HashMap::new();
     let mut columns = Vec::new();
-    for name in names {
+    for (at, name) in names.iter().enumerate() {
         let first = seen.insert(name.as_str(), ()).is_none();
         match schema.index_of(name) {
             Some(_) if !first => faults.push(format!("the column {} occurs twice", quoted(name))),
             Some(column) => columns.push(column),
+            // In a file without a line of names this is the first record, values that nobody shall know.
+            None if schema.hides() => {
+                faults.push(format!("the table has no column of the name at place {}", at + 1));
+            }
             None => faults.push(format!("the table has no column {}", quoted(name))),
         }
     }
@@ -203,7 +212,8 @@ enum Builder {
 impl Builder {
     fn new(column_type: ColumnType) -> Self {
         match column_type {
-            ColumnType::Text => Self::Text(StringBuilder::new()),
+            // What is sent is no pseudonym yet: such a column is read as what is sent.
+            ColumnType::Text | ColumnType::Pseudonym => Self::Text(StringBuilder::new()),
             ColumnType::Date => Self::Date(Date32Builder::new()),
             ColumnType::DateTime => Self::DateTime(TimestampMicrosecondBuilder::new().with_timezone(UTC)),
             ColumnType::Integer => Self::Integer(Int64Builder::new()),

@@ -168,7 +168,11 @@ impl ParquetDecoder {
                     let record = rejected
                         .entry(row)
                         .or_insert_with(|| Rejected::new(first + row as u64 + 1));
-                    record.add(Some(&column.name), misfit(column.column_type), &value);
+                    record.add(
+                        Some(&column.name),
+                        misfit(column.column_type),
+                        column.told(&value),
+                    );
                 }
             }
             columns.push(taken);
@@ -292,6 +296,7 @@ fn fits(given: &DataType, column_type: ColumnType) -> bool {
         ColumnType::Integer => given.is_integer(),
         ColumnType::Number => given.is_integer() || given.is_floating(),
         ColumnType::Boolean => matches!(given, DataType::Boolean),
+        ColumnType::Pseudonym => *given == column_type.arrow(),
     }
 }
 
@@ -302,7 +307,7 @@ fn misfit(column_type: ColumnType) -> &'static str {
         ColumnType::Date | ColumnType::DateTime => {
             "is not between the years 1 and 9999, or finer than a microsecond"
         }
-        ColumnType::Text | ColumnType::Boolean => "cannot be taken",
+        ColumnType::Text | ColumnType::Boolean | ColumnType::Pseudonym => "cannot be taken",
     }
 }
 
@@ -319,7 +324,9 @@ fn convert(given: &ArrayRef, column_type: ColumnType) -> Result<ArrayRef, ArrowE
         )
     };
     match column_type {
-        ColumnType::Text | ColumnType::Integer | ColumnType::Boolean => cast(&column_type.arrow()),
+        ColumnType::Text | ColumnType::Integer | ColumnType::Boolean | ColumnType::Pseudonym => {
+            cast(&column_type.arrow())
+        }
         ColumnType::Date => {
             let days = cast(&DataType::Date32)?;
             Ok(Arc::new(

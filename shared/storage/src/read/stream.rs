@@ -49,9 +49,10 @@ impl BatchStream {
 }
 
 /// Reads a file that was sent for the table: rows that pass every check, and what is wrong with
-/// the others.
+/// the others. The values are those that were sent, normalized.
 #[must_use]
-pub fn read_import(source: ByteSource, format: ImportFormat, schema: TableSchema) -> BatchStream {
+pub fn read_import(source: ByteSource, format: ImportFormat, schema: &TableSchema) -> BatchStream {
+    let schema = schema.as_given();
     let source = source.blocking(Handle::current());
     BatchStream::spawn(move |send| {
         match format {

@@ -287,7 +287,7 @@ fn listed(
     texts.sort_unstable();
     wholes.sort_unstable();
     Some(match column_type {
-        ColumnType::Text => Listed::Text(texts),
+        ColumnType::Text | ColumnType::Pseudonym => Listed::Text(texts),
         ColumnType::Date | ColumnType::DateTime | ColumnType::Integer => Listed::Whole(wholes),
         ColumnType::Number => Listed::Number(numbers),
         ColumnType::Boolean => Listed::Boolean(booleans),

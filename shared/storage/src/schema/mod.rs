@@ -2,6 +2,7 @@
 //! be imported, as Arrow columns with checks.
 
 mod checks;
+mod normalize;
 mod parse;
 mod path;
 
@@ -10,6 +11,10 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 pub use checks::Checks;
+pub use normalize::Normalization;
+pub(crate) use normalize::normalize;
+
+use crate::keys::PSEUDONYM_BYTES;
 
 /// The time zone of every instant: it is stored in UTC, whatever offset it came with.
 pub const UTC: &str = "+00:00";
@@ -44,6 +49,8 @@ pub enum ColumnType {
     Number,
     /// `boolean`.
     Boolean,
+    /// In place of a value of another type, its keyed hash (`x-pseudonymize`).
+    Pseudonym,
 }
 
 impl ColumnType {
@@ -57,6 +64,7 @@ impl ColumnType {
             Self::Integer => DataType::Int64,
             Self::Number => DataType::Float64,
             Self::Boolean => DataType::Boolean,
+            Self::Pseudonym => DataType::FixedSizeBinary(PSEUDONYM_BYTES as i32),
         }
     }
 
@@ -70,6 +78,7 @@ impl ColumnType {
             Self::Integer => "integer",
             Self::Number => "number",
             Self::Boolean => "boolean",
+            Self::Pseudonym => "pseudonym",
         }
     }
 }
@@ -78,14 +87,36 @@ impl ColumnType {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Column {
     pub name: String,
+    /// The type of the values as they are stored.
     pub column_type: ColumnType,
+    /// The type of the values as they are sent: another one where they are pseudonymized.
+    pub given_type: ColumnType,
     /// Whether a row may have no value here: the property is not required, or may be null.
     pub nullable: bool,
     /// The identity domain that the values belong to (`x-identity`); the import proves per
     /// version whether they are unique.
     pub identity: Option<String>,
+    /// What is made of a text before it is checked (`x-normalize`).
+    pub normalize: Vec<Normalization>,
+    /// Of the values as they are sent, normalized.
     pub checks: Checks,
 }
+
+impl Column {
+    /// Whether the values themselves are never stored, nor told (`x-pseudonymize`).
+    #[must_use]
+    pub fn is_pseudonymized(&self) -> bool {
+        self.column_type == ColumnType::Pseudonym || self.given_type != self.column_type
+    }
+
+    /// A value as it may be told.
+    pub(crate) fn told<'v>(&self, value: &'v str) -> &'v str {
+        if self.is_pseudonymized() { HIDDEN } else { value }
+    }
+}
+
+/// What is told instead of a value that nobody shall know.
+pub(crate) const HIDDEN: &str = "(hidden)";
 
 /// A table's columns, read from its JSON Schema.
 #[derive(Clone, Debug)]
@@ -156,9 +187,31 @@ impl TableSchema {
     #[must_use]
     pub(crate) fn without_checks(mut self) -> Self {
         for column in &mut self.columns {
+            column.normalize.clear();
             column.checks = Checks::default();
         }
         self
+    }
+
+    /// The same columns with the values as they are sent.
+    #[must_use]
+    pub fn as_given(&self) -> Self {
+        let mut columns = self.columns.clone();
+        for column in &mut columns {
+            std::mem::swap(&mut column.column_type, &mut column.given_type);
+        }
+        Self::new(columns)
+    }
+
+    /// Whether a file's values are not to be told: those of some column are pseudonymized.
+    pub(crate) fn hides(&self) -> bool {
+        self.columns.iter().any(Column::is_pseudonymized)
+    }
+
+    /// Whether an import needs the keys of the project.
+    #[must_use]
+    pub fn needs_keys(&self) -> bool {
+        self.hides() || self.identities().next().is_some()
     }
 
     /// The places of the columns that have an identity.

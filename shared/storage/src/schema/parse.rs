@@ -3,6 +3,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use super::checks::Checks;
+use super::normalize::Normalization;
 use super::{Column, ColumnType, SchemaViolation, path};
 
 /// Tables wider than this are refused.
@@ -137,9 +138,14 @@ fn column(
     };
     let (column_type, null_allowed) = column_type(keywords, at, violations)?;
     let identity = identity(keywords, column_type, at, violations);
+    let normalize = Normalization::parse(keywords, column_type, at, violations);
+    let pseudonymize = pseudonymize(keywords, column_type, at, violations);
     let (checks, null_listed) = Checks::parse(keywords, column_type, at, violations);
     for keyword in keywords.keys() {
-        let known = matches!(keyword.as_str(), "type" | "format" | "x-identity")
+        let known = matches!(
+            keyword.as_str(),
+            "type" | "format" | "x-identity" | "x-pseudonymize"
+        ) || Normalization::KEYWORDS.contains(&keyword.as_str())
             || Checks::KEYWORDS.contains(&keyword.as_str())
             || ANNOTATIONS.contains(&keyword.as_str());
         if !known {
@@ -150,11 +156,41 @@ fn column(
     let nullable = !required || (null_allowed && null_listed);
     Some(Column {
         name: name.to_owned(),
-        column_type,
+        column_type: if pseudonymize {
+            ColumnType::Pseudonym
+        } else {
+            column_type
+        },
+        given_type: column_type,
         nullable,
         identity,
+        normalize,
         checks,
     })
+}
+
+fn pseudonymize(
+    keywords: &Map<String, Value>,
+    column_type: ColumnType,
+    at: &str,
+    violations: &mut Violations,
+) -> bool {
+    let at = || path::member(at, "x-pseudonymize");
+    match keywords.get("x-pseudonymize") {
+        None | Some(Value::Bool(false)) => false,
+        Some(Value::Bool(true)) if matches!(column_type, ColumnType::Text | ColumnType::Integer) => true,
+        Some(Value::Bool(true)) => {
+            violations.push(
+                at(),
+                "only a column of the type string or integer, without a format, is pseudonymized",
+            );
+            false
+        }
+        Some(_) => {
+            violations.push(at(), "must be true or false");
+            false
+        }
+    }
 }
 
 /// The column's type, and whether it includes null.
@@ -309,7 +345,9 @@ mod tests {
                 "e": true,
                 "f": { "type": "number", "x-identity": "weight" },
                 "g": { "type": "string", "x-identity": "" },
-                "h": { "type": "string", "x-pseudonymize": true },
+                "h": { "type": "number", "x-pseudonymize": true },
+                "j": { "type": "string", "x-pseudonymize": "yes" },
+                "k": { "type": "string", "x-sampled": true },
                 "__i": { "type": "string" },
             },
         }));
@@ -327,9 +365,40 @@ mod tests {
                 "$.properties.f.x-identity",
                 "$.properties.g.x-identity",
                 "$.properties.h.x-pseudonymize",
+                "$.properties.j.x-pseudonymize",
+                "$.properties.k.x-sampled",
                 "$.properties.__i",
             ]
         );
+    }
+
+    #[test]
+    fn a_pseudonymized_column_is_sent_as_one_type_and_stored_as_another() {
+        let schema = TableSchema::parse(&json!({ "type": "object", "properties": {
+            "a": { "type": "string", "x-identity": "email", "x-normalize": "email", "x-pseudonymize": true },
+            "b": { "type": "integer", "x-pseudonymize": true, "minimum": 1 },
+            "c": { "type": "string", "x-pseudonymize": false },
+        } }))
+        .unwrap();
+        let types = |schema: &TableSchema| {
+            let fields = schema.arrow().fields().clone();
+            fields
+                .iter()
+                .map(|it| it.data_type().to_string())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            types(&schema),
+            ["FixedSizeBinary(32)", "FixedSizeBinary(32)", "Utf8"]
+        );
+        assert_eq!(types(&schema.as_given()), ["Utf8", "Int64", "Utf8"]);
+        let hidden = |schema: &TableSchema| {
+            let columns = schema.columns().iter();
+            columns.map(|it| it.is_pseudonymized()).collect::<Vec<_>>()
+        };
+        assert_eq!(hidden(&schema), [true, true, false]);
+        assert_eq!(hidden(&schema.as_given()), [true, true, false]);
+        assert!(schema.needs_keys());
     }
 
     #[test]

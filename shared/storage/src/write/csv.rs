@@ -116,6 +116,10 @@ fn render(text: &mut String, values: &dyn Array, row: usize, column_type: Column
         // The shortest digits that read back as the same double.
         ColumnType::Number => write!(text, "{:?}", values.as_primitive::<Float64Type>().value(row)),
         ColumnType::Boolean => write!(text, "{}", values.as_boolean().value(row)),
+        ColumnType::Pseudonym => {
+            let pseudonym = values.as_fixed_size_binary().value(row);
+            pseudonym.iter().try_for_each(|byte| write!(text, "{byte:02x}"))
+        }
         ColumnType::Date => {
             let days = values.as_primitive::<Date32Type>().value(row);
             let epoch = NaiveDate::default().checked_add_signed(chrono::Duration::days(i64::from(days)));

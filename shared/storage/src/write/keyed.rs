@@ -8,9 +8,14 @@ use super::WriteError;
 use crate::keys::ProjectKeys;
 use crate::schema::{TableSchema, id_column};
 
-/// Puts the hidden columns of ids behind those of the table.
+/// Makes of values as they were sent what is stored: pseudonyms, and the hidden columns of ids behind those of
+/// the table.
 pub(super) struct Keyed {
     keys: Option<ProjectKeys>,
+    /// The columns that are pseudonymized, by place.
+    pseudonymized: Vec<usize>,
+    /// The schema without what is hidden.
+    visible: SchemaRef,
     /// The columns that have ids, by place.
     identities: Vec<usize>,
     arrow: SchemaRef,
@@ -29,8 +34,12 @@ impl Keyed {
         });
         let visible = schema.arrow();
         let fields: Vec<_> = visible.fields().iter().cloned().chain(hidden).collect();
+        let columns = schema.columns().iter().enumerate();
+        let pseudonymized = columns.filter(|(_, column)| column.is_pseudonymized());
         Self {
             keys,
+            pseudonymized: pseudonymized.map(|(at, _)| at).collect(),
+            visible,
             identities,
             arrow: Arc::new(Schema::new(fields)),
         }
@@ -54,6 +63,23 @@ impl Keyed {
         self.keys.as_ref().map(ProjectKeys::fingerprint)
     }
 
+    /// The batch with pseudonyms in place of values.
+    pub(super) fn stored(&self, batch: &RecordBatch) -> Result<RecordBatch, WriteError> {
+        if self.pseudonymized.is_empty() {
+            return Ok(batch.clone());
+        }
+        let mut columns = batch.columns().to_vec();
+        for at in &self.pseudonymized {
+            let pseudonyms = self.keys.as_ref().and_then(|keys| keys.pseudonyms(&columns[*at]));
+            let pseudonyms = pseudonyms
+                .ok_or_else(|| WriteError::Encode("a column cannot be pseudonymized without keys".into()))?;
+            columns[*at] = Arc::new(pseudonyms);
+        }
+        RecordBatch::try_new(Arc::clone(&self.visible), columns)
+            .map_err(|error| WriteError::Encode(error.into()))
+    }
+
+    /// What is stored, with ids beside it.
     pub(super) fn add(&self, batch: &RecordBatch) -> Result<RecordBatch, WriteError> {
         let mut columns = batch.columns().to_vec();
         if let Some(keys) = &self.keys {

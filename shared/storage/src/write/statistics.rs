@@ -30,6 +30,10 @@ pub(super) fn of(
         if let (true, Some(fingerprint)) = (is_identity, fingerprint) {
             known["id"] = json!(fingerprint);
         }
+        let pseudonymized = |it: &crate::schema::Column| it.name == name && it.is_pseudonymized();
+        if schema.columns().iter().any(pseudonymized) {
+            known["pseudonym"] = json!(fingerprint);
+        }
         columns.insert(name.to_owned(), known);
     }
     for (name, count) in distinct.told() {

@@ -40,7 +40,7 @@ pub struct WrittenFile {
     pub sha256: String,
     /// By column: `nulls`, of texts and whole numbers `distinct`, which is the least number of different values, and
     /// of numbers and times that are no identity `min` and `max`; of an identity `id`, the fingerprint of the keys
-    /// of the ids in the hidden column beside it.
+    /// of the ids in the hidden column beside it; of a pseudonymized column `pseudonym`, the same of its values.
     pub statistics: Value,
 }
 
@@ -60,7 +60,8 @@ pub struct TableWriter(EncoderThread<Written>);
 
 impl TableWriter {
     /// Begins; nothing is written until there are rows. With `keys`, the identities of the table get
-    /// hidden columns of ids beside them.
+    /// hidden columns of ids beside them, and pseudonymized ones their pseudonyms: batches hold the values as
+    /// they were sent.
     #[must_use]
     pub fn start(
         store: Store,
@@ -181,6 +182,7 @@ impl Encode for TableEncoder {
             return Ok(());
         }
         let rows = batch.num_rows() as u64;
+        let batch = &self.keyed.stored(batch)?;
         self.unique.add(batch)?;
         self.rows += rows;
         let keyed = self.keyed.add(batch)?;
