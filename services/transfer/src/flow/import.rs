@@ -4,6 +4,7 @@ use datacovey_auth::authorize;
 use datacovey_error::{Error, Kind, Result};
 use datacovey_jobs::{Job, JobFailure, Work};
 use datacovey_persistence::{ImportCommit, JobKind, NewFile, TableFileRow};
+use datacovey_storage::keys::ProjectKeys;
 use datacovey_storage::known::KnownValues;
 use datacovey_storage::read::{Piece, read_import};
 use datacovey_storage::schema::TableSchema;
@@ -57,12 +58,18 @@ impl Work for ImportWork {
             .table_get(&job.ctx, job.parent_id)
             .await?;
         let schema = TableSchema::parse(&table.schema).map_err(|violations| of_schema(&violations))?;
+        let keys = if schema.needs_keys() {
+            Some(project_keys(transfer, &job.ctx, job.parent_id).await?)
+        } else {
+            None
+        };
         let import = Import {
             transfer,
             known,
             job: &job,
             options,
             schema,
+            keys,
         };
         let (written, progress) = import.write().await?;
         import.commit(table.schema, written, progress).await
@@ -75,6 +82,8 @@ struct Import<'a> {
     job: &'a Job,
     options: ImportOptions,
     schema: TableSchema,
+    /// None where nothing of the table is keyed.
+    keys: Option<ProjectKeys>,
 }
 
 impl Import<'_> {
@@ -85,6 +94,7 @@ impl Import<'_> {
             job,
             options,
             schema,
+            keys,
             ..
         } = self;
         let database = &transfer.worker_database;
@@ -95,10 +105,6 @@ impl Import<'_> {
         };
         job.progress.report(report(&progress)?);
         let mut rejections = Rejections::start(database, job, options.max_bad_records).await?;
-        let keys = match schema.identities().next() {
-            Some(_) => Some(project_keys(transfer, &job.ctx, job.parent_id).await?),
-            None => None,
-        };
         let folder = layout::table_attempt(
             job.ctx.tenant_id(),
             job.parent_id,
@@ -109,12 +115,12 @@ impl Import<'_> {
             transfer.store.clone(),
             folder,
             schema.clone(),
-            keys,
+            keys.clone(),
             transfer.limits.write.clone(),
         );
         for file in input.files() {
             let before = progress.bytes_done;
-            let mut batches = read_import(file.bytes.clone(), options.read(), schema.clone());
+            let mut batches = read_import(file.bytes.clone(), options.read(), schema.clone(), keys.clone());
             while let Some(batch) = batches.next().await {
                 let batch = batch.map_err(|error| file.failed(error))?;
                 rejections.add(file.uri.as_deref(), batch.rejected).await?;
@@ -256,6 +262,7 @@ impl Import<'_> {
             job,
             options,
             schema,
+            keys,
             ..
         } = self;
         let input = Input::open(transfer, job, options).await?;
@@ -267,7 +274,7 @@ impl Import<'_> {
         let mut places = BTreeMap::new();
         let mut first = 0;
         for file in input.files() {
-            let mut batches = read_import(file.bytes.clone(), options.read(), schema.clone());
+            let mut batches = read_import(file.bytes.clone(), options.read(), schema.clone(), keys.clone());
             while let Some(batch) = batches.next().await {
                 let lines = batch.map_err(|error| file.failed(error))?.lines;
                 let end = first + lines.len() as u64;

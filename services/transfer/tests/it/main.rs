@@ -10,6 +10,7 @@ mod export;
 mod identity;
 mod import;
 mod job;
+mod pseudonym;
 mod restore;
 mod s3;
 mod suite;

@@ -8,6 +8,7 @@ mod csv;
 mod csv_format;
 mod names;
 mod parquet;
+mod pseudonymize;
 mod source;
 mod stream;
 mod thrift;

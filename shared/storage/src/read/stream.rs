@@ -4,8 +4,10 @@ use tokio::task::JoinHandle;
 
 use super::csv::CsvDecoder;
 use super::parquet::ParquetDecoder;
-use super::source::{ByteSource, Piece};
+use super::pseudonymize::Pseudonymizer;
+use super::source::{BlockingSource, ByteSource, Piece};
 use super::{CheckedBatch, ImportFormat, ReadError};
+use crate::keys::ProjectKeys;
 use crate::schema::TableSchema;
 use crate::{Store, StoreError};
 
@@ -49,31 +51,58 @@ impl BatchStream {
 }
 
 /// Reads a file that was sent for the table: rows that pass every check, and what is wrong with
-/// the others.
+/// the others. Of pseudonymized columns come pseudonyms alone, by `keys`, which a table that has such
+/// columns needs.
 #[must_use]
-pub fn read_import(source: ByteSource, format: ImportFormat, schema: TableSchema) -> BatchStream {
+pub fn read_import(
+    source: ByteSource,
+    format: ImportFormat,
+    schema: TableSchema,
+    keys: Option<ProjectKeys>,
+) -> BatchStream {
     let source = source.blocking(Handle::current());
     BatchStream::spawn(move |send| {
-        match format {
-            ImportFormat::Csv(format) => {
-                let mut decoder = CsvDecoder::open(source.whole(), &format, schema)?;
-                while let Some(batch) = decoder.next()? {
-                    if !send(batch) {
-                        break;
-                    }
+        let pseudonymizer = Pseudonymizer::new(&schema, keys)?;
+        let mut failed = Ok(());
+        decode(source, &format, schema.as_given(), &mut |batch| {
+            match pseudonymizer.apply(batch) {
+                Ok(batch) => send(batch),
+                Err(error) => {
+                    failed = Err(error);
+                    false
                 }
             }
-            ImportFormat::Parquet => {
-                let mut decoder = ParquetDecoder::open(source, schema)?;
-                while let Some(batch) = decoder.next()? {
-                    if !send(batch) {
-                        break;
-                    }
+        })?;
+        failed
+    })
+}
+
+/// Sends on what the file holds until it ends, or nobody wants more.
+fn decode(
+    source: BlockingSource,
+    format: &ImportFormat,
+    schema: TableSchema,
+    send: &mut dyn FnMut(CheckedBatch) -> bool,
+) -> Result<(), ReadError> {
+    match format {
+        ImportFormat::Csv(format) => {
+            let mut decoder = CsvDecoder::open(source.whole(), format, schema)?;
+            while let Some(batch) = decoder.next()? {
+                if !send(batch) {
+                    break;
                 }
             }
         }
-        Ok(())
-    })
+        ImportFormat::Parquet => {
+            let mut decoder = ParquetDecoder::open(source, schema)?;
+            while let Some(batch) = decoder.next()? {
+                if !send(batch) {
+                    break;
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Reads the columns of `schema` from files of the table, one after the other. A column that a

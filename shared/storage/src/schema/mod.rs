@@ -26,8 +26,10 @@ pub(crate) mod exact;
 mod infer;
 #[cfg(test)]
 mod oracle;
+mod normalize;
 mod parse;
 mod path;
+mod pseudonym;
 mod types;
 mod unique;
 mod walk;
@@ -39,6 +41,8 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 pub use checks::Checks;
 pub use column_type::{ColumnType, ObjectType, UTC};
 pub use infer::{Sample, infer};
+pub use normalize::Normalization;
+pub(crate) use walk::Finding;
 
 /// The column of a table file that holds the ids of the column of that name, beside it and never shown.
 #[must_use]
@@ -67,7 +71,12 @@ pub struct Column {
     /// The identity domain that the values belong to (`x-identity`); the import proves per
     /// version whether they are unique.
     pub identity: Option<String>,
+    /// What is made of a value before it is checked (`x-normalize`).
+    pub normalization: Normalization,
+    /// What values must satisfy as they are sent, normalized.
     pub checks: Checks,
+    /// Whether a value can name an individual (`x-identity`, `x-pseudonymize`).
+    sensitive: bool,
 }
 
 impl Column {
@@ -80,12 +89,19 @@ impl Column {
     /// Whether a value can name an individual and is not to be quoted anywhere.
     #[must_use]
     pub const fn is_sensitive(&self) -> bool {
-        self.identity.is_some()
+        self.sensitive
+    }
+
+    /// Whether pseudonyms are stored in place of the values (`x-pseudonymize`).
+    #[must_use]
+    pub const fn is_pseudonymized(&self) -> bool {
+        matches!(self.column_type, ColumnType::Pseudonym(_))
     }
 
     pub(crate) fn without_checks(&self) -> Self {
         Self {
             column_type: self.column_type.without_checks(),
+            normalization: Normalization::default(),
             checks: Checks::default(),
             ..self.clone()
         }

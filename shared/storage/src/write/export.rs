@@ -63,8 +63,8 @@ impl ExportWriter {
                 Body::Csv(Box::new(CsvEncoder::new(object, format, header, schema)))
             }
             ExportFormat::Parquet => {
-                let writer =
-                    ArrowWriter::try_new(object, schema.arrow(), Some(parquet_properties([].into_iter())))?;
+                let properties = parquet_properties(&schema, std::iter::empty());
+                let writer = ArrowWriter::try_new(object, schema.arrow(), Some(properties))?;
                 Body::Parquet(Box::new(writer))
             }
         };

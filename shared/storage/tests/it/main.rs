@@ -3,6 +3,7 @@
 mod bad_parquet;
 mod kit;
 mod merge;
+mod pseudonyms;
 mod round_trip;
 mod table_files;
 mod types;

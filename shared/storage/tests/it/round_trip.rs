@@ -49,7 +49,7 @@ async fn round_trip(rows: &[Row], export: ExportFormat, import: ImportFormat) {
     let exported = writer.finish().await.unwrap();
     assert_eq!(exported.rows, rows.len() as u64);
     let content = store.get_range(&path, 0..exported.size_bytes).await.unwrap();
-    let stream = read_import(source(&store, &content).await, import, schema());
+    let stream = read_import(source(&store, &content).await, import, schema(), None);
     let (read, rejected) = read_all(stream, &schema()).await.unwrap();
     assert_eq!(rejected, []);
     assert_eq!(read, batch(rows));
@@ -84,7 +84,7 @@ proptest! {
             let (_folder, store) = store();
             let content = [b"id,text\n", content.as_slice()].concat();
             let import = ImportFormat::Csv(CsvFormat::default());
-            let read = read_all(read_import(source(&store, &content).await, import, schema()), &schema()).await;
+            let read = read_all(read_import(source(&store, &content).await, import, schema(), None), &schema()).await;
             if let Err(error) = read {
                 assert!(error.to_string().contains("never closed"), "{error}");
             }

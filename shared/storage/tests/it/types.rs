@@ -36,7 +36,7 @@ fn schema() -> TableSchema {
 async fn import(content: &[u8], format: ImportFormat) -> Result<(RecordBatch, Vec<Rejected>), ReadError> {
     let (_folder, store) = store();
     read_all(
-        read_import(source(&store, content).await, format, schema()),
+        read_import(source(&store, content).await, format, schema(), None),
         &schema(),
     )
     .await
@@ -175,7 +175,7 @@ async fn long_texts_that_rows_share_within_lists_are_read_a_part_at_a_time() {
         "words": { "type": "array", "items": { "type": "string" } },
     } }))
     .unwrap();
-    let mut stream = read_import(source(&store, &content).await, ImportFormat::Parquet, words);
+    let mut stream = read_import(source(&store, &content).await, ImportFormat::Parquet, words, None);
     let mut rows = 0;
     while let Some(batch) = stream.next().await {
         let batch = batch.unwrap().batch;

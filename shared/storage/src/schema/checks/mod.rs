@@ -11,6 +11,7 @@ use arrow::array::{Array, AsArray as _};
 use arrow::buffer::BooleanBuffer;
 use serde_json::{Map, Value};
 
+pub(super) use self::format::is_host_name;
 use self::format::TextFormat;
 use self::items::Items;
 use self::listed::Listed;
