@@ -145,10 +145,7 @@ mod tests {
 
     impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Passed {
         fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
-            self.0
-                .lock()
-                .unwrap()
-                .push(event.metadata().target().to_owned());
+            self.0.lock().unwrap().push(event.metadata().target().to_owned());
         }
     }
 

@@ -30,7 +30,12 @@ async fn read(store: &Store, property: &Value, path: &ObjectPath) -> Duration {
         };
         let source = ByteSource::new(store.clone(), [piece]);
         let begin = Instant::now();
-        let mut batches = read_import(source, ImportFormat::Csv(CsvFormat::default()), schema.clone(), Some(keys.clone()));
+        let mut batches = read_import(
+            source,
+            ImportFormat::Csv(CsvFormat::default()),
+            schema.clone(),
+            Some(keys.clone()),
+        );
         let mut rows = 0;
         while let Some(batch) = batches.next().await {
             rows += batch.unwrap().batch.num_rows() as u64;
@@ -103,9 +108,24 @@ async fn main() {
             tenths,
             number,
         ),
-        ("x-normalize email", &text, string("x-normalize", json!("email")), email),
-        ("x-normalize phone", &text, string("x-normalize", json!("phone")), phone),
-        ("x-pseudonymize", &text, string("x-pseudonymize", json!(true)), email),
+        (
+            "x-normalize email",
+            &text,
+            string("x-normalize", json!("email")),
+            email,
+        ),
+        (
+            "x-normalize phone",
+            &text,
+            string("x-normalize", json!("phone")),
+            phone,
+        ),
+        (
+            "x-pseudonymize",
+            &text,
+            string("x-pseudonymize", json!(true)),
+            email,
+        ),
         ("both", &text, both, email),
         ("x-pseudonymize integer", &integer, hidden, |n| n.to_string()),
         ("uniqueItems", &list(false), list(true), |n| {

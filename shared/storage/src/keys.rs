@@ -139,12 +139,7 @@ impl ProjectKeys {
         } else {
             return None;
         }
-        FixedSizeBinaryArray::try_new(
-            PSEUDONYM_BYTES,
-            Buffer::from_vec(bytes),
-            values.nulls().cloned(),
-        )
-        .ok()
+        FixedSizeBinaryArray::try_new(PSEUDONYM_BYTES, Buffer::from_vec(bytes), values.nulls().cloned()).ok()
     }
 }
 
@@ -183,11 +178,7 @@ mod tests {
 
     #[test]
     fn pseudonyms_are_hmacs_of_the_values() {
-        let texts: ArrayRef = Arc::new(StringArray::from(vec![
-            Some("-17"),
-            None,
-            Some("b"),
-        ]));
+        let texts: ArrayRef = Arc::new(StringArray::from(vec![Some("-17"), None, Some("b")]));
         let wholes: ArrayRef = Arc::new(Int64Array::from(vec![Some(-17), None]));
         let of_texts = keys(1).pseudonyms(&texts).unwrap();
         assert_eq!(of_texts.value(0), keys(1).pseudonyms(&wholes).unwrap().value(0));

@@ -34,6 +34,12 @@ async fn export(caller: &mut Caller, table: &str) -> String {
     String::from_utf8(caller.download(&job.id, 0).await.unwrap()).unwrap()
 }
 
+async fn holds(suite: &Suite, object: &ObjectPath, text: &[u8]) -> bool {
+    let size = suite.transfer.store.size_bytes(object).await.unwrap();
+    let bytes = suite.transfer.store.get_range(object, 0..size).await.unwrap();
+    bytes.windows(text.len()).any(|part| part == text)
+}
+
 /// The fields of a CSV file without quotes.
 fn records(text: &str) -> Vec<Vec<&str>> {
     text.lines().map(|line| line.split(',').collect()).collect()
@@ -86,10 +92,8 @@ async fn equal_people_have_equal_pseudonyms_however_each_tenant_writes_them() {
     assert_eq!(objects.len(), 3);
     for object in objects {
         let object = object.unwrap();
-        let size = suite.transfer.store.size_bytes(&object).await.unwrap();
-        let bytes = suite.transfer.store.get_range(&object, 0..size).await.unwrap();
-        let holds = |text: &[u8]| bytes.windows(text.len()).any(|part| part == text);
-        assert!(holds(b"+16502530000") && !holds(b"example.com"));
+        assert!(holds(&suite, &object, b"+16502530000").await);
+        assert!(!holds(&suite, &object, b"example.com").await);
     }
     let known = "SELECT statistics ->> 'email' FROM table_file";
     for statistics in suite.sql.column(known).await.unwrap() {
@@ -191,7 +195,9 @@ async fn what_was_sent_is_gone_however_the_import_ends() {
     };
     editor.imports.cancel_import_job(request).await.unwrap();
     let age = format!(
-        "UPDATE import_run SET created_at = created_at - interval '2 days' WHERE job_id = '{}'",
+        "SET session_replication_role = replica;
+         UPDATE import_run SET created_at = created_at - interval '2 days' WHERE job_id = '{}';
+         SET session_replication_role = origin",
         expired.id
     );
     suite.sql.run(&age).await.unwrap();
@@ -204,6 +210,10 @@ async fn what_was_sent_is_gone_however_the_import_ends() {
     tokio::time::timeout(PATIENCE, swept).await.unwrap();
     let expired = editor.ended(&expired.id).await;
     assert!(expired.error.unwrap().message.contains("not finished in time"));
+    // All that is left is the table's one file, which holds none of it.
+    let left: Vec<_> = suite.transfer.store.list(&ObjectPath::default()).collect().await;
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert!(!holds(&suite, left[0].as_ref().unwrap(), b"example.com").await);
 }
 
 #[tokio::test]
@@ -262,7 +272,10 @@ async fn a_pseudonymized_column_is_unique_where_it_has_to_be() {
     let table = suite.table_of(suite.ours, "people", &schema).await;
     let mut editor = suite.as_editor();
     let job = editor
-        .import(csv_import(&table), b"email\nann@example.com\nbob@example.com\n\n\n")
+        .import(
+            csv_import(&table),
+            b"email\nann@example.com\nbob@example.com\n\n\n",
+        )
         .await;
     assert_eq!(job.rows_imported, 4, "null is no value: {job:?}");
     let job = editor
@@ -272,7 +285,10 @@ async fn a_pseudonymized_column_is_unique_where_it_has_to_be() {
         )
         .await;
     let error = job.error.unwrap();
-    assert!(error.message.contains("field \"email\": must be unique"), "{error:?}");
+    assert!(
+        error.message.contains("field \"email\": must be unique"),
+        "{error:?}"
+    );
     let rows = suite
         .sql
         .rows("SELECT line, reason, value FROM rejected_row ORDER BY line")
@@ -296,7 +312,11 @@ async fn keywords_that_do_not_fit_are_named_when_an_import_is_created() {
         "c": { "type": "string", "x-normalize": "phone", "x-region": "Mars" },
     } });
     let table = suite.table_of(suite.ours, "people", &schema).await;
-    let status = suite.as_editor().imports.create_import_job(csv_import(&table)).await;
+    let status = suite
+        .as_editor()
+        .imports
+        .create_import_job(csv_import(&table))
+        .await;
     let details = status.unwrap_err().get_error_details();
     let violations = details.bad_request().unwrap().field_violations.clone();
     let fields: Vec<_> = violations.into_iter().map(|it| it.field).collect();

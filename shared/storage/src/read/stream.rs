@@ -64,15 +64,18 @@ pub fn read_import(
     BatchStream::spawn(move |send| {
         let pseudonymizer = Pseudonymizer::new(&schema, keys)?;
         let mut failed = Ok(());
-        decode(source, &format, schema.as_given(), &mut |batch| {
-            match pseudonymizer.apply(batch) {
+        decode(
+            source,
+            &format,
+            schema.as_given(),
+            &mut |batch| match pseudonymizer.apply(batch) {
                 Ok(batch) => send(batch),
                 Err(error) => {
                     failed = Err(error);
                     false
                 }
-            }
-        })?;
+            },
+        )?;
         failed
     })
 }

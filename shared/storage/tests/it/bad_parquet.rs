@@ -19,7 +19,12 @@ fn parquet(batch: &RecordBatch) -> Vec<u8> {
 
 async fn read(content: &[u8]) -> Result<(RecordBatch, Vec<Rejected>), ReadError> {
     let (_folder, store) = store();
-    let stream = read_import(source(&store, content).await, ImportFormat::Parquet, schema(), None);
+    let stream = read_import(
+        source(&store, content).await,
+        ImportFormat::Parquet,
+        schema(),
+        None,
+    );
     read_all(stream, &schema()).await
 }
 
@@ -160,7 +165,12 @@ async fn texts_that_rows_share_in_the_file_are_read_a_part_at_a_time() {
     assert!(content.len() < 1 << 20, "{} bytes", content.len());
 
     let (_folder, store) = store();
-    let mut stream = read_import(source(&store, &content).await, ImportFormat::Parquet, schema(), None);
+    let mut stream = read_import(
+        source(&store, &content).await,
+        ImportFormat::Parquet,
+        schema(),
+        None,
+    );
     let mut rows = 0;
     while let Some(batch) = stream.next().await {
         let batch = batch.unwrap().batch;

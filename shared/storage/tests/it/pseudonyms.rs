@@ -85,14 +85,23 @@ async fn rows_come_as_they_are_stored_whatever_the_format() {
     let numbers = by_csv["number"].as_fixed_size_binary();
     assert_eq!(numbers.value(0), pseudonyms(&["7"]).value(0));
     assert!(numbers.is_null(1));
-    assert_eq!(by_csv["city"].as_string::<i32>(), texts(&["ely", "york"]).as_string());
+    assert_eq!(
+        by_csv["city"].as_string::<i32>(),
+        texts(&["ely", "york"]).as_string()
+    );
     assert_eq!(by_csv["phone"].as_string::<i32>().value(0), "+16502530000");
 
     let file = parquet(vec![
         ("email", texts(&["ANN@example.com", "bob@EXAMPLE.com"])),
-        ("number", Arc::new(arrow::array::Int16Array::from(vec![Some(7), None]))),
+        (
+            "number",
+            Arc::new(arrow::array::Int16Array::from(vec![Some(7), None])),
+        ),
         ("city", texts(&["ely", "york"])),
-        ("phone", Arc::new(StringArray::from(vec![Some("6502530000"), None]))),
+        (
+            "phone",
+            Arc::new(StringArray::from(vec![Some("6502530000"), None])),
+        ),
     ]);
     let (by_parquet, rejected) = read(&file, ImportFormat::Parquet).await.unwrap();
     assert_eq!((by_parquet, rejected), (by_csv, vec![]));
@@ -112,13 +121,13 @@ async fn what_was_sent_is_checked_and_values_that_name_somebody_are_not_told() {
         told(&rejected),
         [
             (2, "email", "", "is not an e-mail address as in name@example.com"),
-            (2, "number", "", "is less than 1"),
-            (2, "city", "rome", "is not one of the values that the schema lists"),
+            (2, "number", "", "must be at least 1"),
+            (2, "city", "rome", "is not one of the allowed values"),
             (2, "phone", "+999 1", "is not a phone number"),
             (3, "email", "", "has 31 characters, may have at most 20"),
-            (3, "number", "", "is less than 1"),
-            (4, "email", "", "does not match the pattern ^[a-z]+@"),
+            (3, "number", "", "must be at least 1"),
             (4, "number", "", "is not an integer"),
+            (4, "email", "", "does not match the pattern ^[a-z]+@"),
             (5, "email", "", "is required and has no value"),
             (6, "", "", "has 2 fields instead of 4"),
         ]
@@ -128,8 +137,14 @@ async fn what_was_sent_is_checked_and_values_that_name_somebody_are_not_told() {
     let (_, rejected) = read(long.as_bytes(), csv()).await.unwrap();
     assert_eq!(rejected[0].faults[0].value.chars().count(), 200);
     // A file without a line of names has values where names should be.
-    let error = read(b"secret@example.com,1,ely,\n", csv()).await.unwrap_err().to_string();
-    assert!(error.contains("none of the 4 names") && !error.contains("secret"), "{error}");
+    let error = read(b"secret@example.com,1,ely,\n", csv())
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("none of the 4 names") && !error.contains("secret"),
+        "{error}"
+    );
     let error = read(b"email,phon\n", csv()).await;
     assert!(error.is_ok(), "a name that is none of the table's is passed over");
 }
@@ -139,7 +154,10 @@ async fn pseudonyms_are_no_values_and_without_keys_nothing_is_read() {
     let pseudonyms = keys(1).pseudonyms(&texts(&["ann@example.com"])).unwrap();
     let file = parquet(vec![("email", Arc::new(pseudonyms))]);
     let error = read(&file, ImportFormat::Parquet).await.unwrap_err().to_string();
-    assert!(error.contains("FixedSizeBinary(32), which does not become string"), "{error}");
+    assert!(
+        error.contains("FixedSizeBinary(32), which does not become string"),
+        "{error}"
+    );
     let (_folder, store) = store();
     let sent = source(&store, b"email\nann@example.com\n").await;
     let mut stream = read_import(sent, csv(), people(), None);
@@ -156,7 +174,12 @@ async fn write(store: &Store, folder: &str, content: &str) -> (RecordBatch, Writ
         WriteOptions::default(),
     );
     let mut batches = Vec::new();
-    let mut stream = read_import(source(store, content.as_bytes()).await, csv(), people(), Some(keys(1)));
+    let mut stream = read_import(
+        source(store, content.as_bytes()).await,
+        csv(),
+        people(),
+        Some(keys(1)),
+    );
     while let Some(checked) = stream.next().await {
         let CheckedBatch { batch, rejected, .. } = checked.unwrap();
         assert_eq!(rejected, []);
@@ -188,7 +211,12 @@ fn mergeable(written: &Written) -> Vec<Mergeable> {
 #[tokio::test]
 async fn files_hold_pseudonyms_with_ids_beside_them_and_no_value() {
     let (folder, store) = store();
-    let (first, one) = write(&store, "t/1", "email,number,city\nann@example.com,7,ely\nbob@example.com,8,\n").await;
+    let (first, one) = write(
+        &store,
+        "t/1",
+        "email,number,city\nann@example.com,7,ely\nbob@example.com,8,\n",
+    )
+    .await;
     let (_, two) = write(&store, "t/2", "email,number,city\nann@example.com,7,york\n").await;
     let fingerprint = keys(1).fingerprint().to_owned();
     let statistics = &one.files[0].statistics;
@@ -201,11 +229,20 @@ async fn files_hold_pseudonyms_with_ids_beside_them_and_no_value() {
     // Files of other keys are never merged into these.
     let [mut all, others] = [mergeable(&one), mergeable(&two)];
     all.extend(others);
-    let merged = merge_files(store.clone(), ObjectPath::from("t/3"), all.clone(), people(), u64::MAX)
-        .await
-        .unwrap();
+    let merged = merge_files(
+        store.clone(),
+        ObjectPath::from("t/3"),
+        all.clone(),
+        people(),
+        u64::MAX,
+    )
+    .await
+    .unwrap();
     assert_eq!((merged.merged.len(), merged.files.len()), (2, 1));
-    assert_eq!(merged.files[0].statistics["email"]["pseudonym"], json!(fingerprint));
+    assert_eq!(
+        merged.files[0].statistics["email"]["pseudonym"],
+        json!(fingerprint)
+    );
     all[1].statistics["email"]["pseudonym"] = json!("another");
     let apart = merge_files(store.clone(), ObjectPath::from("t/4"), all, people(), u64::MAX)
         .await
@@ -218,12 +255,9 @@ async fn files_hold_pseudonyms_with_ids_beside_them_and_no_value() {
         path: file.path.clone(),
         size_bytes: file.size_bytes,
     };
-    let (read, _) = read_all(
-        read_table_files(store.clone(), vec![piece], people()),
-        &people(),
-    )
-    .await
-    .unwrap();
+    let (read, _) = read_all(read_table_files(store.clone(), vec![piece], people()), &people())
+        .await
+        .unwrap();
     assert_eq!(read.slice(0, 2), first);
     let tables = folder.path().join("t");
     let mut seen = 0;
@@ -239,7 +273,9 @@ async fn files_hold_pseudonyms_with_ids_beside_them_and_no_value() {
 }
 
 fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
-    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let entries = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     entries
         .flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] })
         .collect()
@@ -252,7 +288,10 @@ async fn repeated_values_are_found_by_their_pseudonyms() {
     let (_, two) = write(&store, "t/2", "email\nBOB@example.com\n").await;
     let kept = pieces(&one);
     let proof = |written: Written| async {
-        let proof = written.unique.add_kept_files(&store, kept.clone(), &people()).await;
+        let proof = written
+            .unique
+            .add_kept_files(&store, kept.clone(), &people())
+            .await;
         proof.unwrap().finish().await.unwrap().unique().to_vec()
     };
     assert!(proof(two).await.is_empty());
@@ -266,7 +305,9 @@ async fn repeated_values_are_found_by_their_pseudonyms() {
 async fn an_export_has_hexadecimal_digits_in_csv_and_bytes_in_parquet() {
     let (_folder, store) = store();
     let (batch, _) = write(&store, "t", "email\nann@example.com\n").await;
-    let narrow = people().select(&["email".to_owned(), "number".to_owned()]).unwrap();
+    let narrow = people()
+        .select(&["email".to_owned(), "number".to_owned()])
+        .unwrap();
     let batch = batch.project(&[0, 1]).unwrap();
     let export = |format: ExportFormat, name: &str| {
         let path = ObjectPath::from(name);
