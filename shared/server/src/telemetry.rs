@@ -7,7 +7,7 @@ use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_otlp::WithExportConfig as _;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing::Level;
+use tracing::{Level, Metadata};
 use tracing_subscriber::filter::{FilterExt as _, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -15,6 +15,9 @@ use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt as log};
 
 use crate::config::{LogFormat, TelemetryConfig};
 use crate::reply::panic_text;
+
+/// A library that tells, at its finest level, of the phone numbers that it reads.
+const TELLS_VALUES: &str = "rlibphonenumber";
 
 /// The bounds of the buckets of all durations, in seconds.
 const SECONDS: [f64; 14] = [
@@ -82,7 +85,7 @@ impl Telemetry {
         // request in its line, however little is logged.
         let spans = || filter_fn(|it| it.is_span() && *it.level() <= Level::INFO);
         Registry::default()
-            .with(logs.with_filter(filter.or(spans())))
+            .with(logs.with_filter(filter.or(spans()).and(filter_fn(tells_no_values))))
             .with(
                 tracing_opentelemetry::layer()
                     .with_tracer(tracer)
@@ -113,6 +116,11 @@ impl fmt::Debug for Telemetry {
     }
 }
 
+/// Values of people's files are not logged, whatever is asked for.
+fn tells_no_values(event: &Metadata<'_>) -> bool {
+    !event.target().starts_with(TELLS_VALUES)
+}
+
 /// Panics go where all else is logged, as one line, with the request they belong to.
 fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
@@ -121,4 +129,38 @@ fn log_panics() {
         let backtrace = std::backtrace::Backtrace::capture();
         tracing::error!(place, said, %backtrace, "panic");
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tracing_subscriber::layer::Context;
+
+    use super::*;
+
+    /// The targets of the events that pass.
+    #[derive(Clone, Default)]
+    struct Passed(Arc<Mutex<Vec<String>>>);
+
+    impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Passed {
+        fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+            self.0.lock().unwrap().push(event.metadata().target().to_owned());
+        }
+    }
+
+    #[test]
+    fn what_would_log_values_is_silent_whatever_is_asked_for() {
+        for asked in ["trace", "rlibphonenumber=trace,rlibphonenumber::parse=trace,info"] {
+            let passed = Passed::default();
+            let filter = EnvFilter::builder().parse(asked).unwrap();
+            let layer = passed.clone().with_filter(filter.and(filter_fn(tells_no_values)));
+            tracing::subscriber::with_default(Registry::default().with(layer), || {
+                tracing::trace!(target: "rlibphonenumber::parse", "+1 650 253 0000");
+                tracing::error!(target: "rlibphonenumber", "+1 650 253 0000");
+                tracing::info!(target: "transfer", "an import");
+            });
+            assert_eq!(*passed.0.lock().unwrap(), ["transfer"], "{asked}");
+        }
+    }
 }

@@ -6,10 +6,14 @@
 
 use std::time::{Duration, Instant};
 
+use datacovey_storage::keys::ProjectSecret;
 use datacovey_storage::read::{ByteSource, Piece, ReadLimits, read_import};
 use datacovey_storage::schema::TableSchema;
 use datacovey_storage::{Format, ObjectPath, Store};
 use serde_json::{Value, json};
+
+/// What pseudonyms are keyed with.
+const SECRET: [u8; 32] = [7; 32];
 
 const ROWS: u64 = 1_000_000;
 
@@ -17,6 +21,7 @@ async fn read(store: &Store, property: &Value, path: &ObjectPath) -> Duration {
     let document = json!({ "type": "object", "properties": { "a": property } });
     let schema = TableSchema::parse(&document).unwrap();
     let size_bytes = store.size_bytes(path).await.unwrap();
+    let keys = ProjectSecret::new(SECRET.into()).keys();
     let mut best = Duration::MAX;
     for _ in 0..5 {
         let piece = Piece {
@@ -25,7 +30,13 @@ async fn read(store: &Store, property: &Value, path: &ObjectPath) -> Duration {
         };
         let source = ByteSource::new(store.clone(), [piece]);
         let begin = Instant::now();
-        let mut batches = read_import(source, Format::Csv, ReadLimits::default(), schema.clone());
+        let mut batches = read_import(
+            source,
+            Format::Csv,
+            ReadLimits::default(),
+            schema.clone(),
+            Some(keys.clone()),
+        );
         let mut rows = 0;
         while let Some(batch) = batches.next().await {
             rows += batch.unwrap().batch.num_rows() as u64;
@@ -47,6 +58,9 @@ async fn main() {
     let store = Store::open(folder.path().to_str().unwrap()).unwrap();
     let words: Vec<String> = (0..1_000).map(|n| format!("w{n:04}")).collect();
     let email: Cell = |n| format!("user{n}@example.com");
+    let phone: Cell = |n| format!("+1650{:07}", 2_530_000 + n % 7_000_000);
+    let both = json!({ "type": "string", "x-normalize": "email", "x-pseudonymize": true });
+    let hidden = json!({ "type": "integer", "x-pseudonymize": true });
     let number: Cell = |n| format!("{}.{}", n % 1_000, n % 10);
     let decimal = json!({ "type": "string", "format": "decimal", "x-precision": 12, "x-scale": 2 });
     let list =
@@ -56,7 +70,7 @@ async fn main() {
     let range = json!({ "type": "integer", "minimum": 0, "maximum": 9_999_999 });
     let even = json!({ "type": "integer", "multipleOf": 2 });
     let tenths = json!({ "type": "number", "multipleOf": 0.1 });
-    let cases: [(&str, &Value, Value, Cell); 15] = [
+    let cases: [(&str, &Value, Value, Cell); 20] = [
         ("date", &text, string("format", json!("date")), |n| {
             format!("20{:02}-{:02}-{:02}", n % 100, n % 12 + 1, n % 28 + 1)
         }),
@@ -95,11 +109,32 @@ async fn main() {
             tenths,
             number,
         ),
+        (
+            "x-normalize email",
+            &text,
+            string("x-normalize", json!("email")),
+            email,
+        ),
+        (
+            "x-normalize phone",
+            &text,
+            string("x-normalize", json!("phone")),
+            phone,
+        ),
+        (
+            "x-pseudonymize",
+            &text,
+            string("x-pseudonymize", json!(true)),
+            email,
+        ),
+        ("both", &text, both, email),
+        ("x-pseudonymize integer", &integer, hidden, |n| n.to_string()),
         ("uniqueItems", &list(false), list(true), |n| {
             format!("\"[{n},1000001]\"")
         }),
     ];
-    for (name, plain, checked, cell) in cases {
+    let only = std::env::args().nth(1).unwrap_or_default();
+    for (name, plain, checked, cell) in cases.into_iter().filter(|it| it.0.contains(&only)) {
         let content: String = (0..ROWS).map(|n| cell(n) + "\n").collect();
         let path = ObjectPath::from("values");
         store.put(&path, format!("a\n{content}").into()).await.unwrap();

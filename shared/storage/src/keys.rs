@@ -4,14 +4,18 @@
 //! From the project's one secret come keys of independent uses: whoever learns one of them learns neither
 //! the others nor the secret.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
-use arrow::array::{Array as _, ArrayRef, AsArray as _, Int64Array};
+use arrow::array::{Array as _, ArrayRef, AsArray as _, FixedSizeBinaryArray, Int64Array};
+use arrow::buffer::Buffer;
 use arrow::datatypes::Int64Type;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use siphasher::sip::SipHasher24;
 use zeroize::Zeroizing;
+
+/// Bytes of a pseudonym, as Arrow counts them.
+pub const PSEUDONYM_BYTES: i32 = 32;
 
 /// The secret of a project. It is never printed, and wiped when it goes.
 #[derive(Clone)]
@@ -38,6 +42,7 @@ impl ProjectSecret {
         let fingerprint = &self.derive("fingerprint")[..8];
         ProjectKeys {
             ids: SipHasher24::new_with_key(&ids),
+            pseudonyms: keyed(&self.derive("pseudonyms")),
             fingerprint: fingerprint.iter().map(|byte| format!("{byte:02x}")).collect(),
         }
     }
@@ -66,6 +71,8 @@ fn keyed(key: &[u8; 32]) -> Hmac<Sha256> {
 #[derive(Clone)]
 pub struct ProjectKeys {
     ids: SipHasher24,
+    /// Has taken its key in already: a value costs no more than itself.
+    pseudonyms: Hmac<Sha256>,
     fingerprint: String,
 }
 
@@ -105,6 +112,35 @@ impl ProjectKeys {
         };
         Some(Int64Array::new(ids.into(), values.nulls().cloned()))
     }
+
+    /// The pseudonyms of values: HMAC-SHA-256 of a text's UTF-8, or of a whole number's decimal digits, so that
+    /// it is of no matter as which of them an identity is kept. No value has no pseudonym. None for columns of
+    /// other types.
+    #[must_use]
+    pub fn pseudonyms(&self, values: &ArrayRef) -> Option<FixedSizeBinaryArray> {
+        let mut bytes = Vec::with_capacity(values.len() * PSEUDONYM_BYTES as usize);
+        let mut add = |value: Option<&[u8]>| match value {
+            Some(value) => {
+                let mut mac = self.pseudonyms.clone();
+                mac.update(value);
+                bytes.extend_from_slice(&mac.finalize().into_bytes());
+            }
+            None => bytes.extend_from_slice(&[0; PSEUDONYM_BYTES as usize]),
+        };
+        if let Some(texts) = values.as_string_opt::<i32>() {
+            texts.iter().for_each(|text| add(text.map(str::as_bytes)));
+        } else if let Some(wholes) = values.as_primitive_opt::<Int64Type>() {
+            let mut digits = String::new();
+            for whole in wholes {
+                digits.clear();
+                let written = whole.map(|whole| write!(digits, "{whole}"));
+                add(written.map(|_| digits.as_bytes()));
+            }
+        } else {
+            return None;
+        }
+        FixedSizeBinaryArray::try_new(PSEUDONYM_BYTES, Buffer::from_vec(bytes), values.nulls().cloned()).ok()
+    }
 }
 
 #[cfg(test)]
@@ -141,6 +177,24 @@ mod tests {
     }
 
     #[test]
+    fn pseudonyms_are_hmacs_of_the_values() {
+        let texts: ArrayRef = Arc::new(StringArray::from(vec![Some("-17"), None, Some("b")]));
+        let wholes: ArrayRef = Arc::new(Int64Array::from(vec![Some(-17), None]));
+        let of_texts = keys(1).pseudonyms(&texts).unwrap();
+        assert_eq!(of_texts.value(0), keys(1).pseudonyms(&wholes).unwrap().value(0));
+        assert!(of_texts.is_null(1));
+        assert_ne!(of_texts.value(0), of_texts.value(2));
+        assert_ne!(of_texts.value(0), keys(2).pseudonyms(&texts).unwrap().value(0));
+        let secret = ProjectSecret::new(Zeroizing::new([1; 32]));
+        let mut mac = keyed(&secret.derive("pseudonyms"));
+        mac.update(b"b");
+        assert_eq!(of_texts.value(2), mac.finalize().into_bytes().as_slice());
+        let pseudonyms: ArrayRef = Arc::new(of_texts);
+        assert!(keys(1).pseudonyms(&pseudonyms).is_none());
+        assert!(keys(1).ids(&pseudonyms).unwrap().is_null(1));
+    }
+
+    #[test]
     fn ids_stay_what_they_are() {
         // What other versions of this program wrote is compared with.
         let texts: ArrayRef = Arc::new(StringArray::from(vec!["ann@example.com"]));
@@ -149,6 +203,16 @@ mod tests {
         assert_eq!(
             (id, keys.fingerprint()),
             (-3_983_450_093_177_869_478, "e6579d34737b8352")
+        );
+        let pseudonyms = keys.pseudonyms(&texts).unwrap();
+        let hex: String = pseudonyms
+            .value(0)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(
+            hex,
+            "4e8accb463d66783f8c8cff0c9f20ff066c2d89c17970c8ebc38f0a3171ca85b"
         );
     }
 

@@ -357,6 +357,7 @@ async fn flights(sql: &Sql, store: &Store, owner: Tenant, analyst: Tenant, proje
         content_version: 1,
         files: vec![write(store, "flights.parquet", &batch).await],
         unique: vec![],
+        identity_columns: vec![],
     }
 }
 
@@ -400,6 +401,7 @@ async fn planes(sql: &Sql, store: &Store, owner: Tenant, project_id: Uuid) -> Ta
         content_version: 1,
         files: vec![write(store, "planes.parquet", &batch).await],
         unique: vec!["tailnum"],
+        identity_columns: vec![],
     }
 }
 

@@ -17,6 +17,7 @@ mod fixture;
 mod jobs;
 mod lifecycle;
 mod peers;
+mod pseudonyms;
 mod queries;
 mod results;
 mod types;

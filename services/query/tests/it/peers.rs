@@ -16,7 +16,7 @@ use datacovey_proto::internal::transfer::v1::version_resolver_service_server::{
     VersionResolverService, VersionResolverServiceServer,
 };
 use datacovey_proto::internal::transfer::v1::{
-    ColumnSet, ResolveVersionsRequest, ResolveVersionsResponse, ResolvedVersion, TableFile,
+    ColumnSet, IdentityColumn, ResolveVersionsRequest, ResolveVersionsResponse, ResolvedVersion, TableFile,
 };
 use datacovey_types::Principal;
 use tokio::net::TcpListener;
@@ -38,6 +38,8 @@ pub(crate) struct Table {
     pub content_version: i64,
     pub files: Vec<TableFile>,
     pub unique: Vec<&'static str>,
+    /// Columns with ids beside them in every file.
+    pub identity_columns: Vec<IdentityColumn>,
 }
 
 /// What both peers know.
@@ -119,7 +121,7 @@ impl VersionResolverService for Peer {
                 rows: table.files.iter().map(|file| file.rows).sum(),
                 size_bytes: table.files.iter().map(|file| file.size_bytes).sum(),
                 files: table.files.clone(),
-                identity_columns: Vec::new(),
+                identity_columns: table.identity_columns.clone(),
                 unique_columns: table
                     .unique
                     .iter()

@@ -74,6 +74,7 @@ async fn add_readings(bench: &Bench) {
         content_version: 1,
         files: vec![write(&bench.store(), "readings.parquet", &rows).await],
         unique: vec![],
+        identity_columns: vec![],
     };
     bench.world.tables.lock().unwrap().push(table);
 }

@@ -4,6 +4,7 @@ use datacovey_auth::authorize;
 use datacovey_error::{Error, Kind, Result};
 use datacovey_jobs::{Job, JobFailure, Work};
 use datacovey_persistence::{ImportCommit, JobKind, NewFile, TableFileRow};
+use datacovey_storage::keys::ProjectKeys;
 use datacovey_storage::known::KnownValues;
 use datacovey_storage::read::{BatchStream, Piece};
 use datacovey_storage::schema::TableSchema;
@@ -59,12 +60,18 @@ impl Work for ImportWork {
             .table_get(&job.ctx, job.parent_id)
             .await?;
         let schema = TableSchema::parse(&table.schema).map_err(|violations| of_schema(&violations))?;
+        let keys = if schema.needs_keys() {
+            Some(project_keys(transfer, &job.ctx, job.parent_id).await?)
+        } else {
+            None
+        };
         let import = Import {
             transfer,
             known,
             job: &job,
             options,
             schema,
+            keys,
         };
         let (written, progress) = import.write().await?;
         import.commit(table.schema, written, progress).await
@@ -77,6 +84,8 @@ struct Import<'a> {
     job: &'a Job,
     options: ImportOptions,
     schema: TableSchema,
+    /// None where nothing of the table is keyed.
+    keys: Option<ProjectKeys>,
 }
 
 impl Import<'_> {
@@ -87,6 +96,7 @@ impl Import<'_> {
             job,
             options,
             schema,
+            keys,
             ..
         } = self;
         let database = &transfer.worker_database;
@@ -97,10 +107,6 @@ impl Import<'_> {
         };
         job.progress.report(report(&progress)?);
         let mut rejections = Rejections::start(database, job, options.max_bad_records).await?;
-        let keys = match schema.identities().next() {
-            Some(_) => Some(project_keys(transfer, &job.ctx, job.parent_id).await?),
-            None => None,
-        };
         let folder = layout::table_attempt(
             job.ctx.tenant_id(),
             job.parent_id,
@@ -111,7 +117,7 @@ impl Import<'_> {
             transfer.store.clone(),
             folder,
             schema.clone(),
-            keys,
+            keys.clone(),
             transfer.limits.write.clone(),
         );
         for file in input.files() {
@@ -119,7 +125,7 @@ impl Import<'_> {
             let found = file.find_out(options).await?;
             progress.found.get_or_insert(found);
             job.progress.report(report(&progress)?);
-            let mut batches = file.read(transfer, options, found, schema);
+            let mut batches = file.read(transfer, options, found, schema, keys.as_ref());
             while let Some(batch) = batches.next().await {
                 let batch = batch.map_err(|error| file.failed(error))?;
                 rejections.add(file.uri.as_deref(), batch.rejected).await?;
@@ -261,6 +267,7 @@ impl Import<'_> {
             job,
             options,
             schema,
+            keys,
             ..
         } = self;
         let input = Input::open(transfer, job, options).await?;
@@ -273,7 +280,7 @@ impl Import<'_> {
         let mut first = 0;
         for file in input.files() {
             let found = file.find_out(options).await?;
-            let batches = file.read(transfer, options, found, schema);
+            let batches = file.read(transfer, options, found, schema, keys.as_ref());
             first = places_of(&rows, first, &file, batches, &mut places).await?;
         }
         let rejected = repeated(&repeats, &places);

@@ -3,6 +3,7 @@ use std::time::Duration;
 use datacovey_error::{Error, Result};
 use datacovey_jobs::{Job, JobFailure};
 use datacovey_storage::external::{ExternalError, Source};
+use datacovey_storage::keys::ProjectKeys;
 use datacovey_storage::read::{
     BatchStream, ByteSource, Detected, ReadError, ReadLimits, detect, read_import,
 };
@@ -93,12 +94,19 @@ impl InputFile {
         options: &ImportOptions,
         found: Detected,
         schema: &TableSchema,
+        keys: Option<&ProjectKeys>,
     ) -> BatchStream {
         let limits = ReadLimits {
             unpacked_bytes: transfer.limits.max_upload_bytes,
             line_bytes: transfer.limits.max_line_bytes,
         };
-        read_import(self.bytes.clone(), options.form(found), limits, schema.clone())
+        read_import(
+            self.bytes.clone(),
+            options.form(found),
+            limits,
+            schema.clone(),
+            keys.cloned(),
+        )
     }
 
     /// What stopped the reading of this file.

@@ -11,6 +11,7 @@ mod formats;
 mod identity;
 mod import;
 mod job;
+mod pseudonym;
 mod restore;
 mod s3;
 mod suite;

@@ -66,7 +66,12 @@ fn invalid(message: &str) -> Violation {
 
 /// What the planner's text is about, by words that its messages have.
 fn known(text: &str) -> &'static str {
-    const KNOWN: [(&[&str], &str); 10] = [
+    const KNOWN: [(&[&str], &str); 11] = [
+        (
+            &["FixedSizeBinary"],
+            "A column that holds pseudonyms can only be compared or united with another one that does: no value itself \
+             equals a pseudonym. Import the tables of both with x-pseudonymize, or both without.",
+        ),
         (
             &["orrelated"],
             "A subquery that depends on the row around it must aggregate to one value, or stand in WHERE as IN or EXISTS.",

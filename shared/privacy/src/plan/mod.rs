@@ -11,6 +11,7 @@ mod functions;
 mod instant;
 mod presence;
 mod provider;
+mod pseudonym;
 mod source;
 
 use std::sync::Arc;
@@ -53,6 +54,7 @@ pub(crate) fn plan(query: Query, catalog: &Catalog, limits: &Limits) -> Result<L
         .sql_statement_to_plan(Statement::Query(Box::new(query)))
         .map_err(failed)?;
     bounded(&plan, limits)?;
+    pseudonym::check(&plan)?;
     let plan = instant::bind(plan, catalog.now).map_err(failed)?;
     let config = Arc::new(ConfigOptions::default());
     let plan = Analyzer::new()

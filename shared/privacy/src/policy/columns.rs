@@ -154,11 +154,17 @@ pub(crate) fn is_key_type(data_type: &DataType) -> bool {
                 | DataType::Date32
                 | DataType::Decimal128(_, _)
         )
+        || is_pseudonym_type(data_type)
+}
+
+/// The type of pseudonymized columns: a keyed hash, which is joined by and says nothing else.
+pub(crate) fn is_pseudonym_type(data_type: &DataType) -> bool {
+    *data_type == DataType::FixedSizeBinary(32)
 }
 
 /// Types that can be grouped by and filtered.
 pub(crate) fn is_dimension_type(data_type: &DataType) -> bool {
-    is_key_type(data_type)
+    (is_key_type(data_type) && !is_pseudonym_type(data_type))
         || data_type.is_floating()
         || matches!(
             data_type,

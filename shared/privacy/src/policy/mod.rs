@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-pub(crate) use columns::{MAX_SCALE, is_dimension_type, is_key_type, is_measure_type};
+pub(crate) use columns::{MAX_SCALE, is_dimension_type, is_key_type, is_measure_type, is_pseudonym_type};
 pub use noise::{AccessBudget, DifferentialPrivacy, EpsilonBudget, Window};
 pub use validate::PolicyViolation;
 

@@ -11,6 +11,7 @@ mod loyalty;
 mod neighbours;
 mod parameters;
 mod people;
+mod pseudonyms;
 mod random;
 mod sets;
 mod suite;

@@ -9,7 +9,7 @@ use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 
 use super::column::Misfit;
 use super::{CheckedBatch, ReadError, Rejected};
-use crate::schema::TableSchema;
+use crate::schema::{Finding, TableSchema};
 
 /// Rows as decoded: every column has a value or none for every row, and what was found wrong
 /// already is noted by row.
@@ -21,7 +21,7 @@ pub(super) struct Decoded {
     pub(super) bytes_read: u64,
 }
 
-/// Runs the checks of the schema over the columns and keeps the rows that pass. `line` says where
+/// Normalizes the columns, runs the checks of the schema over them and keeps the rows that pass. `line` says where
 /// a row came from.
 pub(super) fn check(
     schema: &TableSchema,
@@ -29,19 +29,19 @@ pub(super) fn check(
     line: impl Fn(usize) -> u64,
 ) -> Result<CheckedBatch, ReadError> {
     let Decoded {
-        columns,
+        mut columns,
         mut rejected,
         ignored,
         bytes_read,
     } = decoded;
-    for (column, values) in schema.columns().iter().zip(&columns) {
+    for (column, values) in schema.columns().iter().zip(&mut columns) {
         // What has no value because it was wrong is told already; of each value one fault is enough.
         let mut told: HashSet<usize> = rejected
             .iter()
             .filter(|(_, record)| record.faults.iter().any(|it| it.is_of(column)))
             .map(|(row, _)| *row)
             .collect();
-        column.check(values, &mut |found| {
+        let mut tell = |found: Finding| {
             if !told.insert(found.row) {
                 return;
             }
@@ -53,7 +53,9 @@ pub(super) fn check(
                 reason: found.reason.into(),
             };
             record.add_misfit(column, misfit, &found.value);
-        });
+        };
+        *values = column.normalization.apply(Arc::clone(values), &mut tell);
+        column.check(values, &mut tell);
     }
     let rows = columns.first().map_or(0, |column| column.len());
     let lines = (0..rows)

@@ -98,6 +98,8 @@ impl ColumnBuilder {
                 Self::Decimal(builder, *precision, *scale)
             }
             ColumnType::Boolean => Self::Boolean(BooleanBuilder::new()),
+            // A file that is sent holds the values themselves.
+            ColumnType::Pseudonym(given) => Self::new(given),
             ColumnType::List(item) => Self::List(Box::new(Lists {
                 item: Self::new(&item.column_type),
                 item_type: item.column_type.arrow(),

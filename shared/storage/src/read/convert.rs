@@ -106,6 +106,7 @@ fn fits(given: &DataType, column_type: &ColumnType) -> bool {
         ColumnType::Number => given.is_integer() || given.is_floating(),
         ColumnType::Decimal { .. } => given.is_integer() || given.is_decimal(),
         ColumnType::Boolean => matches!(given, DataType::Boolean),
+        ColumnType::Pseudonym(_) => *given == column_type.arrow(),
         ColumnType::List(_) | ColumnType::Object(_) => false,
     }
 }

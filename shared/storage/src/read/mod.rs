@@ -14,6 +14,7 @@ mod lines;
 mod names;
 mod ndjson;
 mod parquet;
+mod pseudonymize;
 mod sample;
 mod source;
 mod stream;

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{MAX_NAME, ReadError, quoted, shorten};
-use crate::schema::TableSchema;
+use crate::schema::{Column, TableSchema};
 
 /// Faults and names of a file's columns that are told at most.
 const MAX_LISTED: usize = 20;
@@ -47,8 +47,16 @@ pub(super) fn match_columns(names: &[String], schema: &TableSchema) -> Result<Ma
             faults.push(format!("the required column {} is missing", quoted(&column.name)));
         }
     }
+    // Where none is a column, what was read may be no names at all but the first record of a file without them.
+    let is_header = columns.iter().any(Option::is_some);
+    if !is_header && schema.columns().iter().any(Column::is_sensitive) {
+        unknown = vec![format!(
+            "none of the {} names in the file is a column of the table",
+            names.len()
+        )];
+    }
     // Names that are not the table's may be why others are missing.
-    if schema.is_closed() || !faults.is_empty() || columns.iter().all(Option::is_none) {
+    if schema.is_closed() || !faults.is_empty() || !is_header {
         faults.splice(0..0, unknown);
     }
     if faults.is_empty() {

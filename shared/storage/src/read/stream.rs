@@ -9,10 +9,12 @@ use tokio::task::JoinHandle;
 use super::arrow_ipc::ArrowDecoder;
 use super::csv::CsvDecoder;
 use super::parquet::ParquetDecoder;
+use super::pseudonymize::Pseudonymizer;
 use super::source::{BlockingSource, ByteSource, Piece};
 use super::transcode::Transcoded;
 use super::unpack::Unpacked;
 use super::{CheckedBatch, ReadError, ReadLimits, ndjson};
+use crate::keys::ProjectKeys;
 use crate::schema::TableSchema;
 use crate::{Compression, FileForm, Format, Store, StoreError};
 
@@ -56,17 +58,47 @@ impl BatchStream {
 }
 
 /// Reads a file that was sent for the table: rows that pass every check, and what is wrong with
-/// the others.
+/// the others. Of pseudonymized columns come pseudonyms alone, by `keys`, which a table that has such
+/// columns needs.
 #[must_use]
 pub fn read_import(
     source: ByteSource,
     form: impl Into<FileForm>,
     limits: ReadLimits,
     schema: TableSchema,
+    keys: Option<ProjectKeys>,
 ) -> BatchStream {
     let source = source.blocking(Handle::current());
     let form = form.into();
-    BatchStream::spawn(move |send| match form.format {
+    BatchStream::spawn(move |send| {
+        let pseudonymizer = Pseudonymizer::new(&schema, keys)?;
+        let mut failed = Ok(());
+        decode(
+            source,
+            &form,
+            limits,
+            schema.as_given(),
+            &mut |batch| match pseudonymizer.apply(batch) {
+                Ok(batch) => send(batch),
+                Err(error) => {
+                    failed = Err(error);
+                    false
+                }
+            },
+        )?;
+        failed
+    })
+}
+
+/// Sends on what the file holds until it ends, or nobody wants more.
+fn decode(
+    source: BlockingSource,
+    form: &FileForm,
+    limits: ReadLimits,
+    schema: TableSchema,
+    send: &mut dyn FnMut(CheckedBatch) -> bool,
+) -> Result<(), ReadError> {
+    match form.format {
         Format::Parquet => {
             if form.compression != Compression::None {
                 return Err(ReadError::content(format!(
@@ -82,8 +114,8 @@ pub fn read_import(
             }
             Ok(())
         }
-        _ => read_plain(&source, &form, limits, schema, send),
-    })
+        _ => read_plain(&source, form, limits, schema, send),
+    }
 }
 
 /// Reads formats that are read from the beginning to the end.

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, TimeUnit};
 
 use super::Column;
+use crate::keys::PSEUDONYM_BYTES;
 
 /// The time zone of every instant: it is stored in UTC, whatever offset it came with.
 pub const UTC: &str = "+00:00";
@@ -41,6 +42,8 @@ pub enum ColumnType {
     List(Arc<Column>),
     /// `object`.
     Object(Arc<ObjectType>),
+    /// In place of a value of that type its pseudonym (`x-pseudonymize`).
+    Pseudonym(Box<Self>),
 }
 
 /// The members of an object.
@@ -67,6 +70,7 @@ impl ColumnType {
             Self::Number => DataType::Float64,
             Self::Decimal { precision, scale } => DataType::Decimal128(*precision, scale.cast_signed()),
             Self::Boolean => DataType::Boolean,
+            Self::Pseudonym(_) => DataType::FixedSizeBinary(PSEUDONYM_BYTES),
             // Within lists and objects anything may be null for Arrow: the checks know better, and rows
             // that have yet to be rejected must have a place.
             Self::List(item) => {
@@ -95,6 +99,7 @@ impl ColumnType {
             Self::Boolean => "boolean",
             Self::List(_) => "array",
             Self::Object(_) => "object",
+            Self::Pseudonym(_) => "pseudonym",
         }
     }
 

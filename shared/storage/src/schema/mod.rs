@@ -25,10 +25,12 @@ mod column_type;
 pub(crate) mod exact;
 mod infer;
 mod infer_arrow;
+mod normalize;
 #[cfg(test)]
 mod oracle;
 mod parse;
 mod path;
+mod pseudonym;
 mod types;
 mod unique;
 mod walk;
@@ -41,6 +43,8 @@ pub use checks::Checks;
 pub use column_type::{ColumnType, ObjectType, UTC};
 pub use infer::{Sample, infer};
 pub use infer_arrow::infer_arrow;
+pub use normalize::Normalization;
+pub(crate) use walk::Finding;
 
 /// The column of a table file that holds the ids of the column of that name, beside it and never shown.
 #[must_use]
@@ -69,7 +73,12 @@ pub struct Column {
     /// The identity domain that the values belong to (`x-identity`); the import proves per
     /// version whether they are unique.
     pub identity: Option<String>,
+    /// What is made of a value before it is checked (`x-normalize`).
+    pub normalization: Normalization,
+    /// What values must satisfy as they are sent, normalized.
     pub checks: Checks,
+    /// Whether a value can name an individual (`x-identity`, `x-pseudonymize`).
+    sensitive: bool,
 }
 
 impl Column {
@@ -82,12 +91,19 @@ impl Column {
     /// Whether a value can name an individual and is not to be quoted anywhere.
     #[must_use]
     pub const fn is_sensitive(&self) -> bool {
-        self.identity.is_some()
+        self.sensitive
+    }
+
+    /// Whether pseudonyms are stored in place of the values (`x-pseudonymize`).
+    #[must_use]
+    pub const fn is_pseudonymized(&self) -> bool {
+        matches!(self.column_type, ColumnType::Pseudonym(_))
     }
 
     pub(crate) fn without_checks(&self) -> Self {
         Self {
             column_type: self.column_type.without_checks(),
+            normalization: Normalization::default(),
             checks: Checks::default(),
             ..self.clone()
         }

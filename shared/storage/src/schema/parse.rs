@@ -3,7 +3,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use super::checks::Checks;
-use super::{Column, ColumnType, ObjectType, SchemaViolation, path, types, unique};
+use super::{Column, ColumnType, Normalization, ObjectType, SchemaViolation, path, pseudonym, types, unique};
 
 /// Tables wider than this are refused.
 const MAX_COLUMNS: usize = 1_000;
@@ -175,9 +175,12 @@ pub(super) fn column(
     let (column_type, null_allowed) = types::column_type(keywords, at, depth, violations)?;
     let identity = identity(keywords, &column_type, at, depth, violations);
     let unique = unique::parse(keywords, &column_type, at, depth, violations);
+    let normalization = Normalization::parse(keywords, &column_type, at, depth, violations);
+    let pseudonymize = pseudonym::parse(keywords, &column_type, at, depth, violations);
     let (checks, null_listed) = Checks::parse(keywords, &column_type, at, violations);
     for keyword in keywords.keys() {
-        let known = matches!(keyword.as_str(), "x-identity" | "x-unique")
+        let known = matches!(keyword.as_str(), "x-identity" | "x-unique" | "x-pseudonymize")
+            || Normalization::KEYWORDS.contains(&keyword.as_str())
             || types::KEYWORDS.contains(&keyword.as_str())
             || Checks::KEYWORDS.contains(&keyword.as_str())
             || ANNOTATIONS.contains(&keyword.as_str());
@@ -189,10 +192,16 @@ pub(super) fn column(
     let nullable = !required || (null_allowed && null_listed);
     Some(Column {
         name: name.to_owned(),
-        column_type,
+        column_type: if pseudonymize {
+            ColumnType::Pseudonym(Box::new(column_type))
+        } else {
+            column_type
+        },
         nullable,
         unique,
+        sensitive: pseudonymize || identity.is_some(),
         identity,
+        normalization,
         checks,
     })
 }
@@ -305,7 +314,10 @@ mod tests {
                 "e": true,
                 "f": { "type": "number", "x-identity": "weight" },
                 "g": { "type": "string", "x-identity": "" },
-                "h": { "type": "string", "x-pseudonymize": true },
+                "h": { "type": "number", "x-pseudonymize": true },
+                "j": { "type": "string", "x-pseudonymize": "yes" },
+                "k": { "type": "array", "items": { "type": "string", "x-pseudonymize": true } },
+                "l": { "type": "string", "x-sampled": true },
                 "__i": { "type": "string" },
             },
         }));
@@ -323,6 +335,9 @@ mod tests {
                 "$.properties.f.x-identity",
                 "$.properties.g.x-identity",
                 "$.properties.h.x-pseudonymize",
+                "$.properties.j.x-pseudonymize",
+                "$.properties.k.items.x-pseudonymize",
+                "$.properties.l.x-sampled",
                 "$.properties.__i",
             ]
         );

@@ -23,6 +23,15 @@ pub(super) fn keys(values: &ArrayRef, first_row: u64) -> Option<Box<dyn Iterator
         Box::new(rows.map(move |row| entry(row, whole(instants.value(row)))))
     } else if let Some(decimals) = values.as_primitive_opt::<Decimal128Type>() {
         Box::new(rows.map(move |row| entry(row, decimals.value(row).cast_unsigned())))
+    } else if let Some(pseudonyms) = values.as_fixed_size_binary_opt() {
+        // They are hashes already.
+        let half = move |row: usize| {
+            pseudonyms
+                .value(row)
+                .first_chunk()
+                .map(|it| u128::from_le_bytes(*it))
+        };
+        Box::new(rows.filter_map(move |row| Some(entry(row, half(row)?))))
     } else {
         return None;
     })

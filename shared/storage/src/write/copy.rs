@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 
 use super::export::Exported;
 use super::object::BlockingObject;
-use super::{WriteError, object_of, parquet_properties};
+use super::{WriteError, common_properties, object_of};
 use crate::read::{ByteSource, Piece, ReadError};
 use crate::{Store, StoreError};
 
@@ -116,7 +116,7 @@ impl Copying {
         if count > 1 && rows / count < MIN_GROUP_ROWS {
             return Ok(None);
         }
-        let mut properties = parquet_properties([].into_iter());
+        let mut properties = common_properties().build();
         add_encoded_arrow_schema_to_metadata(schema, &mut properties);
         let mut writer = SerializedFileWriter::new(object, target.root_schema_ptr(), Arc::new(properties))
             .map_err(WriteError::from)?;

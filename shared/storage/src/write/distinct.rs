@@ -18,7 +18,7 @@ const MOST_VALUES: usize = 1_024;
 /// Rows of a file that are looked at.
 const MOST_ROWS: usize = 65_536;
 
-/// Counts the values of the columns that can name individuals: texts and whole numbers.
+/// Counts the values of the columns that can name individuals: texts, whole numbers and pseudonyms.
 #[derive(Debug)]
 pub(super) struct DistinctValues {
     columns: Vec<(String, HashSet<u64>)>,
@@ -62,6 +62,8 @@ fn count(values: &ArrayRef, seen: &mut HashSet<u64>, hashes: &RandomState) {
         fill(seen, texts.iter().flatten().map(|text| hashes.hash_one(text)));
     } else if let Some(wholes) = values.as_primitive_opt::<Int64Type>() {
         fill(seen, wholes.iter().flatten().map(|whole| hashes.hash_one(whole)));
+    } else if let Some(pseudonyms) = values.as_fixed_size_binary_opt() {
+        fill(seen, pseudonyms.iter().flatten().map(|it| hashes.hash_one(it)));
     }
 }
 

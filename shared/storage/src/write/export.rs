@@ -68,8 +68,8 @@ impl ExportWriter {
                 Body::Ndjson(Box::new(NdjsonEncoder::new(packed, schema)?))
             }
             Format::Parquet => {
-                let writer =
-                    ArrowWriter::try_new(object, schema.arrow(), Some(parquet_properties([].into_iter())))?;
+                let properties = parquet_properties(&schema, std::iter::empty());
+                let writer = ArrowWriter::try_new(object, schema.arrow(), Some(properties))?;
                 Body::Parquet(Box::new(writer))
             }
             Format::Arrow => {

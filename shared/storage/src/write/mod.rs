@@ -22,10 +22,11 @@ use arrow::error::ArrowError;
 pub(crate) use object::BlockingObject;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 
 use crate::StoreError;
+use crate::schema::TableSchema;
 
 /// Why writing ended early.
 #[derive(Debug, thiserror::Error)]
@@ -68,23 +69,37 @@ impl From<ArrowError> for WriteError {
 const GROUP_ROWS: usize = 128 << 10;
 const GROUP_BYTES: usize = 64 << 20;
 
-/// `random`: columns whose values are. Nothing makes those smaller, and no range of them skips anything.
-pub(crate) fn parquet_properties<'a>(random: impl Iterator<Item = &'a str>) -> WriterProperties {
-    let builder = WriterProperties::builder()
+/// What all files have in common.
+pub(crate) fn common_properties() -> WriterPropertiesBuilder {
+    WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(Some(GROUP_ROWS))
         .set_max_row_group_bytes(Some(GROUP_BYTES))
         .set_statistics_enabled(EnabledStatistics::Page)
-        .set_created_by("datacovey".to_owned());
-    random
-        .fold(builder, |builder, name| {
-            let path = || ColumnPath::new(vec![name.to_owned()]);
-            builder
-                .set_column_dictionary_enabled(path(), false)
-                .set_column_compression(path(), Compression::UNCOMPRESSED)
-                .set_column_statistics_enabled(path(), EnabledStatistics::Chunk)
-        })
+        .set_created_by("datacovey".to_owned())
+}
+
+/// `ids`: hidden columns beside those of the schema. Nothing makes ids smaller, nor pseudonyms that do not repeat,
+/// and no range of them skips anything.
+pub(crate) fn parquet_properties<'a>(
+    schema: &'a TableSchema,
+    ids: impl Iterator<Item = &'a str>,
+) -> WriterProperties {
+    let path = |name: &str| ColumnPath::new(vec![name.to_owned()]);
+    let builder = ids.fold(common_properties(), |builder, name| {
+        random(builder, path(name)).set_column_dictionary_enabled(path(name), false)
+    });
+    schema
+        .pseudonymized()
+        .map(|at| path(&schema.columns()[at].name))
+        .fold(builder, random)
         .build()
+}
+
+fn random(builder: WriterPropertiesBuilder, column: ColumnPath) -> WriterPropertiesBuilder {
+    builder
+        .set_column_compression(column.clone(), Compression::UNCOMPRESSED)
+        .set_column_statistics_enabled(column, EnabledStatistics::Chunk)
 }
 
 /// What a Parquet writer gave back after its footer. What can fail by then is the object store alone.

@@ -48,6 +48,10 @@ pub(super) fn text(text: &mut String, values: &dyn Array, row: usize, column_typ
             text.push('Z');
             Ok(())
         }
+        ColumnType::Pseudonym(_) => {
+            let pseudonym = values.as_fixed_size_binary().value(row);
+            pseudonym.iter().try_for_each(|byte| write!(text, "{byte:02x}"))
+        }
         ColumnType::List(_) | ColumnType::Object(_) => json(text, values, row, column_type),
     }
 }

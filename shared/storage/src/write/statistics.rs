@@ -7,7 +7,7 @@ use crate::schema::{ColumnType, TableSchema};
 
 /// What is known of a file's columns: how many values are missing, how many different ones there are at least and, of
 /// numbers and times, the least and the greatest. Texts and identities are left out: the database shall hold nobody's data.
-/// Of an identity that has ids beside it, `fingerprint` says what they are keyed with.
+/// Of pseudonyms, and of an identity that has ids beside it, `fingerprint` says what they are keyed with.
 pub(super) fn of(
     groups: &[RowGroupMetaData],
     schema: &TableSchema,
@@ -26,15 +26,19 @@ pub(super) fn of(
             continue;
         };
         let chunks = groups.iter().filter_map(|group| group.column(index).statistics());
-        let Some(at) = schema.columns().iter().position(|it| it.name == *name) else {
+        let Some(column) = schema.columns().iter().find(|it| it.name == *name) else {
             continue;
         };
-        let column = &schema.columns()[at];
         // A decimal is a number of units in the file, which nobody would know.
         let is_decimal = matches!(column.column_type, ColumnType::Decimal { .. });
         let mut known = merge(chunks, !column.is_sensitive() && !is_decimal);
-        if let Some(fingerprint) = fingerprint.filter(|_| schema.identities().any(|it| it == at)) {
-            known["id"] = json!(fingerprint);
+        if let Some(fingerprint) = fingerprint {
+            if column.identity.is_some() {
+                known["id"] = json!(fingerprint);
+            }
+            if column.is_pseudonymized() {
+                known["pseudonym"] = json!(fingerprint);
+            }
         }
         columns.insert(name.clone(), known);
     }

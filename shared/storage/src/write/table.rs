@@ -40,7 +40,7 @@ pub struct WrittenFile {
     pub sha256: String,
     /// By column: `nulls`, of texts and whole numbers `distinct`, which is the least number of different values, and
     /// of numbers and times that are no identity `min` and `max`; of an identity `id`, the fingerprint of the keys
-    /// of the ids in the hidden column beside it.
+    /// of the ids in the hidden column beside it; of a pseudonymized column `pseudonym`, the same of its values.
     pub statistics: Value,
 }
 
@@ -131,7 +131,7 @@ impl TableEncoder {
             None => {
                 let path = layout::table_file(&self.folder, self.files.len());
                 let object = BlockingObject::new(self.store.writer(path.clone()), self.runtime.clone());
-                let properties = parquet_properties(self.keyed.hidden());
+                let properties = parquet_properties(&self.schema, self.keyed.hidden());
                 let writer = ArrowWriter::try_new(object, self.keyed.arrow(), Some(properties))?;
                 Current {
                     path,

@@ -35,6 +35,7 @@ async fn read(content: &[u8]) -> Result<(RecordBatch, Vec<Rejected>), String> {
         Format::Arrow,
         ReadLimits::default(),
         schema(),
+        None,
     );
     read_all(stream, &schema()).await.map_err(|error| match error {
         ReadError::Content { reason, .. } => reason,

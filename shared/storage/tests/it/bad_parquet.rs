@@ -25,6 +25,7 @@ async fn read(content: &[u8]) -> Result<(RecordBatch, Vec<Rejected>), ReadError>
         Format::Parquet,
         ReadLimits::default(),
         schema(),
+        None,
     );
     read_all(stream, &schema()).await
 }
@@ -171,6 +172,7 @@ async fn texts_that_rows_share_in_the_file_are_read_a_part_at_a_time() {
         Format::Parquet,
         ReadLimits::default(),
         schema(),
+        None,
     );
     let mut rows = 0;
     while let Some(batch) = stream.next().await {

@@ -18,6 +18,7 @@ async fn read_into(
         form,
         ReadLimits::default(),
         table.clone(),
+        None,
     );
     match read_all(stream, table).await {
         Ok((batch, rejected)) => Ok((batch.num_rows(), rejected)),

@@ -7,6 +7,7 @@ mod copy;
 mod kit;
 mod merge;
 mod packed;
+mod pseudonyms;
 mod round_trip;
 mod table_files;
 mod types;

@@ -42,7 +42,7 @@ async fn read(content: &[u8], form: FileForm) -> Result<usize, String> {
 
 async fn read_within(limits: ReadLimits, content: &[u8], form: FileForm) -> Result<usize, String> {
     let (_folder, store) = store();
-    let stream = read_import(source(&store, content).await, form, limits, schema());
+    let stream = read_import(source(&store, content).await, form, limits, schema(), None);
     match read_all(stream, &schema()).await {
         Ok((batch, rejected)) => {
             assert_eq!(rejected, []);
@@ -76,6 +76,7 @@ async fn progress_is_of_the_bytes_that_were_sent() {
         form,
         ReadLimits::default(),
         schema(),
+        None,
     );
     let mut bytes = Vec::new();
     while let Some(batch) = stream.next().await {

@@ -71,6 +71,7 @@ async fn round_trip(rows: &[Row], form: impl Into<FileForm>) {
         form,
         ReadLimits::default(),
         schema(),
+        None,
     );
     let (read, rejected) = read_all(stream, &schema()).await.unwrap();
     assert_eq!(rejected, []);
@@ -105,7 +106,7 @@ proptest! {
         block_on(async {
             let (_folder, store) = store();
             let content = [b"id,text\n", content.as_slice()].concat();
-            let read = read_all(read_import(source(&store, &content).await, Format::Csv, ReadLimits::default(), schema()), &schema()).await;
+            let read = read_all(read_import(source(&store, &content).await, Format::Csv, ReadLimits::default(), schema(), None), &schema()).await;
             if let Err(error) = read {
                 assert!(error.to_string().contains("never closed"), "{error}");
             }

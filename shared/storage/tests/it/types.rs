@@ -46,6 +46,7 @@ async fn import(
             form,
             ReadLimits::default(),
             schema(),
+            None,
         ),
         &schema(),
     )
@@ -233,6 +234,7 @@ async fn long_texts_that_rows_share_within_lists_are_read_a_part_at_a_time() {
         Format::Parquet,
         ReadLimits::default(),
         words,
+        None,
     );
     let mut rows = 0;
     while let Some(batch) = stream.next().await {

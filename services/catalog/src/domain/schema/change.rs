@@ -193,6 +193,8 @@ mod tests {
             ("a", "pattern", json!("^y")),
             ("a", "format", json!("date")),
             ("a", "x-identity", json!("phone")),
+            ("a", "x-pseudonymize", json!(true)),
+            ("a", "x-normalize", json!("email")),
             ("b", "type", json!("number")),
             ("b", "minimum", json!(1)),
             ("b", "exclusiveMinimum", json!(-1)),

@@ -95,7 +95,7 @@ fn is_mail_domain(domain: &str) -> bool {
 }
 
 /// Labels of letters, digits and hyphens. What an internationalized label (`xn--`) decodes to is not asked.
-fn is_host_name(name: &[u8]) -> bool {
+pub(in crate::schema) fn is_host_name(name: &[u8]) -> bool {
     let is_label = |label: &[u8]| {
         (1..=63).contains(&label.len())
             && label

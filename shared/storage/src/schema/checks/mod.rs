@@ -12,6 +12,7 @@ use arrow::buffer::BooleanBuffer;
 use serde_json::{Map, Value};
 
 use self::format::TextFormat;
+pub(super) use self::format::is_host_name;
 use self::items::Items;
 use self::listed::Listed;
 use self::multiple::Multiple;
