@@ -114,8 +114,8 @@ fn compared(sides: (Option<Side>, Option<Side>), code: ViolationCode, found: &mu
     } else {
         "join"
     };
-    let violation = Violation::new(code, rule, message).at(pseudonyms.at.min(values.at).or(values.at));
-    found.push(violation.rewrite(REWRITE));
+    let at = [pseudonyms.at, values.at].into_iter().flatten().min();
+    found.push(Violation::new(code, rule, message).at(at).rewrite(REWRITE));
 }
 
 /// Columns of one place in the branches of a union.

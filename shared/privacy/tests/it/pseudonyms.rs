@@ -40,6 +40,7 @@ fn catalog() -> Catalog {
     };
     Catalog {
         analyst: US,
+        now: 0,
         tables: vec![
             table(1, "hidden", THEM, &pseudonym),
             table(2, "raw", THEM, &DataType::Utf8),
