@@ -159,7 +159,9 @@ impl Asked {
         if text.trim_start().starts_with('{') {
             return Self::of_command(json::object(ticket, "ticket")?, "ticket");
         }
-        let named = text.split_once('/').and_then(|(kind, name)| Self::named(kind, name));
+        let named = text
+            .split_once('/')
+            .and_then(|(kind, name)| Self::named(kind, name));
         named.ok_or_else(wrong)
     }
 
@@ -316,7 +318,10 @@ mod tests {
             assert_eq!(Asked::of_descriptor(&command(&as_json)).unwrap(), expected);
             let ticket = as_path.join("/");
             assert_eq!(Asked::of_ticket(ticket.as_bytes()).unwrap(), expected);
-            assert_eq!(Asked::of_ticket(as_json.to_string().as_bytes()).unwrap(), expected);
+            assert_eq!(
+                Asked::of_ticket(as_json.to_string().as_bytes()).unwrap(),
+                expected
+            );
         }
         let whole = json!({"table": "t", "version": 4, "columns": ["b", "a"]});
         assert_eq!(

@@ -287,8 +287,9 @@ impl FromFlight {
             // A message may carry metadata alone.
             Field::Header if value.is_empty() => {}
             Field::Header => {
-                let head = Head::read(&value)
-                    .ok_or_else(|| self.fault("its header is no message of Arrow IPC with rows or their schema"))?;
+                let head = Head::read(&value).ok_or_else(|| {
+                    self.fault("its header is no message of Arrow IPC with rows or their schema")
+                })?;
                 match (head.kind, self.has_schema) {
                     (Kind::Schema, false) => self.has_schema = true,
                     (Kind::Schema, true) => return Err(self.fault("it is a second schema")),
@@ -320,7 +321,9 @@ impl FromFlight {
     ) -> Result<(), Fault> {
         if head.body_bytes != body_bytes {
             let said = head.body_bytes;
-            return Err(self.fault(&format!("its body has {body_bytes} bytes, and its header says {said}")));
+            return Err(self.fault(&format!(
+                "its body has {body_bytes} bytes, and its header says {said}"
+            )));
         }
         encapsulated(header, to).ok_or_else(|| self.fault("its header is too long"))
     }

@@ -9,8 +9,8 @@ use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt as _};
 use http::{Request, Response};
 use http_body::Frame;
-use tonic::codec::Codec as _;
 use tonic::body::Body;
+use tonic::codec::Codec as _;
 use tonic::{Status, Streaming};
 use tonic_prost::ProstCodec;
 

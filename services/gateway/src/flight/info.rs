@@ -1,5 +1,7 @@
 //! What is told of rows that can be had: GetFlightInfo, GetSchema, ListFlights.
 
+use std::time::SystemTime;
+
 use arrow_flight::{Criteria, FlightDescriptor, FlightEndpoint, FlightInfo, Ticket};
 use bytes::{Bytes, BytesMut};
 use datacovey_error::{Error, Result};
@@ -12,19 +14,17 @@ use datacovey_types::Ctx;
 use futures::stream::{self, Stream};
 use futures::{StreamExt as _, TryStreamExt as _};
 use http::{Request, Response};
-use prost_types::Timestamp;
-use std::time::SystemTime;
+use tonic::Status;
 use tonic::body::Body;
 use tonic::server::Grpc;
-use tonic::Status;
 use tonic_prost::ProstCodec;
 use tower::service_fn;
 
+use super::Flight;
 use super::asked::{Asked, Job};
 use super::head::{Kind, encapsulated};
 use super::jobs::{Done, of_query, of_transfer};
 use super::to_flight::Piece;
-use super::Flight;
 
 /// Jobs that are asked for at a time.
 const PAGE: i32 = 100;
@@ -53,7 +53,9 @@ impl Flight {
     async fn schema_of(&self, ctx: &Ctx, job: &Job) -> Result<Bytes> {
         let mut schema = BytesMut::new();
         match self.rows(ctx, job).await?.next().await? {
-            Some(Piece::Header(head, header)) if head.kind == Kind::Schema => encapsulated(&header, &mut schema),
+            Some(Piece::Header(head, header)) if head.kind == Kind::Schema => {
+                encapsulated(&header, &mut schema)
+            }
             _ => None,
         }
         .ok_or_else(|| Error::internal("an Arrow stream without a schema"))?;
@@ -145,12 +147,15 @@ fn is_kept(done: &Done) -> bool {
 
 /// ListFlights: without schemas, each of which would open a file.
 pub(super) async fn list(flight: Flight, request: Request<Body>) -> Response<Body> {
-    let mut grpc =
-        Grpc::new(ProstCodec::<FlightInfo, Criteria>::default()).max_decoding_message_size(flight.max_message_bytes);
+    let mut grpc = Grpc::new(ProstCodec::<FlightInfo, Criteria>::default())
+        .max_decoding_message_size(flight.max_message_bytes);
     let handle = service_fn(|request: tonic::Request<Criteria>| {
         let listed = datacovey_server::ctx(&request).and_then(|ctx| {
             if !request.get_ref().expression.is_empty() {
-                return Err(Error::invalid_field("expression", "must be empty: all that can be read is listed"));
+                return Err(Error::invalid_field(
+                    "expression",
+                    "must be empty: all that can be read is listed",
+                ));
             }
             let exports = flight.clone().exports(ctx.clone());
             Ok(reply_stream(exports.chain(flight.clone().results(ctx))))

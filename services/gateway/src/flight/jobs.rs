@@ -177,7 +177,12 @@ pub(super) fn failed(kind: &'static str, id: &str, error: transfer::JobError) ->
         ErrorReason::Unspecified => ErrorReason::TransferFailed,
         reason => reason,
     };
-    let told = of_reason(kind, id, reason, format!("the {kind} {id} failed: {}", error.message));
+    let told = of_reason(
+        kind,
+        id,
+        reason,
+        format!("the {kind} {id} failed: {}", error.message),
+    );
     let told = match error.line {
         Some(line) => told.with("line", line),
         None => told,
@@ -227,21 +232,51 @@ mod tests {
     #[test]
     fn the_error_of_a_job_names_the_job_and_the_place() {
         for (reason, kind, told) in [
-            (ErrorReason::TransferFailed, ErrorKind::FailedPrecondition, ErrorReason::TransferFailed),
-            (ErrorReason::Unspecified, ErrorKind::FailedPrecondition, ErrorReason::TransferFailed),
-            (ErrorReason::TooLarge, ErrorKind::ResourceExhausted, ErrorReason::TooLarge),
-            (ErrorReason::InvalidSchema, ErrorKind::InvalidArgument, ErrorReason::InvalidSchema),
-            (ErrorReason::Cancelled, ErrorKind::Cancelled, ErrorReason::Cancelled),
-            (ErrorReason::Archived, ErrorKind::FailedPrecondition, ErrorReason::Archived),
+            (
+                ErrorReason::TransferFailed,
+                ErrorKind::FailedPrecondition,
+                ErrorReason::TransferFailed,
+            ),
+            (
+                ErrorReason::Unspecified,
+                ErrorKind::FailedPrecondition,
+                ErrorReason::TransferFailed,
+            ),
+            (
+                ErrorReason::TooLarge,
+                ErrorKind::ResourceExhausted,
+                ErrorReason::TooLarge,
+            ),
+            (
+                ErrorReason::InvalidSchema,
+                ErrorKind::InvalidArgument,
+                ErrorReason::InvalidSchema,
+            ),
+            (
+                ErrorReason::Cancelled,
+                ErrorKind::Cancelled,
+                ErrorReason::Cancelled,
+            ),
+            (
+                ErrorReason::Archived,
+                ErrorKind::FailedPrecondition,
+                ErrorReason::Archived,
+            ),
         ] {
             let error = failed("import_job", "7", job_error(reason));
             assert_eq!((error.kind(), error.reason()), (kind, told));
             assert_eq!(error.message(), "the import_job 7 failed: line 3 is odd");
             assert_eq!(error.metadata()["import_job"], "7");
-            assert_eq!((&*error.metadata()["line"], &*error.metadata()["field"]), ("3", "age"));
+            assert_eq!(
+                (&*error.metadata()["line"], &*error.metadata()["field"]),
+                ("3", "age")
+            );
         }
         let fault = failed("import_job", "7", job_error(ErrorReason::Internal));
-        assert_eq!((fault.kind(), fault.message()), (ErrorKind::Internal, "internal error"));
+        assert_eq!(
+            (fault.kind(), fault.message()),
+            (ErrorKind::Internal, "internal error")
+        );
     }
 
     #[test]
@@ -249,7 +284,10 @@ mod tests {
         let text = |text: &str| Value {
             kind: Some(Kind::StringValue(text.to_owned())),
         };
-        let fields = [("reason", text("WORLD_CHANGED")), ("message", text("run it again"))];
+        let fields = [
+            ("reason", text("WORLD_CHANGED")),
+            ("message", text("run it again")),
+        ];
         let job = query::QueryJob {
             error_result: Some(Value {
                 kind: Some(Kind::StructValue(Struct {
@@ -261,9 +299,16 @@ mod tests {
         let error = query_failed(job);
         assert_eq!(
             (error.kind(), error.reason(), error.message()),
-            (ErrorKind::FailedPrecondition, ErrorReason::WorldChanged, "run it again")
+            (
+                ErrorKind::FailedPrecondition,
+                ErrorReason::WorldChanged,
+                "run it again"
+            )
         );
-        assert_eq!(query_failed(query::QueryJob::default()).reason(), ErrorReason::QueryFailed);
+        assert_eq!(
+            query_failed(query::QueryJob::default()).reason(),
+            ErrorReason::QueryFailed
+        );
     }
 
     #[test]

@@ -23,9 +23,9 @@ use std::task::{Context, Poll};
 
 use arrow_flight::{ActionType, FlightDescriptor, SchemaResult};
 use axum::response::IntoResponse as _;
+use bytes::Bytes;
 use datacovey_error::{Error, Result};
 use datacovey_types::Ctx;
-use bytes::Bytes;
 use futures::{Stream, StreamExt as _, stream};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response};
@@ -110,7 +110,8 @@ impl Flight {
         H: FnMut(Self, Ctx, Q) -> F + Send,
         F: Future<Output = Result<A>> + Send,
     {
-        let mut grpc = Grpc::new(ProstCodec::<A, Q>::default()).max_decoding_message_size(self.max_message_bytes);
+        let mut grpc =
+            Grpc::new(ProstCodec::<A, Q>::default()).max_decoding_message_size(self.max_message_bytes);
         let handle = service_fn(|request: tonic::Request<Q>| {
             let ctx = datacovey_server::ctx(&request);
             let answer = ctx.map(|ctx| handler(self.clone(), ctx, request.into_inner()));

@@ -27,7 +27,10 @@ impl Flight {
             None => (None, named),
         };
         if !dataset.into_iter().chain([name]).all(is_name) {
-            return Err(Error::invalid_field("table", "must be an id, a name, or dataset.name"));
+            return Err(Error::invalid_field(
+                "table",
+                "must be an id, a name, or dataset.name",
+            ));
         }
         let mut tables = self.tables(ctx, name).await?;
         if let Some(dataset) = dataset {

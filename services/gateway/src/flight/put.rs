@@ -279,6 +279,8 @@ fn broken(status: Status) -> Status {
     match status.code() {
         // Of gRPC-Web, whose body was no base64.
         Code::InvalidArgument => status,
-        _ => Error::cancelled("the stream was broken off").caused_by(status).into(),
+        _ => Error::cancelled("the stream was broken off")
+            .caused_by(status)
+            .into(),
     }
 }

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, DictionaryArray, Int64Array, ListArray, RecordBatch, StringArray};
+use arrow::compute::concat_batches;
 use arrow::datatypes::{Int32Type, Int64Type};
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
-use arrow_flight::utils::batches_to_flight_data;
+use arrow_flight::encode::{DictionaryHandling, FlightDataEncoderBuilder};
 use arrow_flight::{FlightData, FlightDescriptor};
 use bytes::{BufMut as _, Bytes, BytesMut};
+use futures::executor::block_on;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use proptest::prelude::*;
 use prost::Message as _;
 
@@ -25,8 +28,19 @@ fn batch(numbers: &[Option<i64>]) -> RecordBatch {
     let columns: [(&str, ArrayRef); 4] = [
         ("number", Arc::new(Int64Array::from(numbers.to_vec()))),
         ("word", Arc::new(StringArray::from(words.clone()))),
-        ("code", Arc::new(words.iter().map(Option::as_deref).collect::<DictionaryArray<Int32Type>>())),
-        ("list", Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(lists))),
+        (
+            "code",
+            Arc::new(
+                words
+                    .iter()
+                    .map(Option::as_deref)
+                    .collect::<DictionaryArray<Int32Type>>(),
+            ),
+        ),
+        (
+            "list",
+            Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(lists)),
+        ),
     ];
     RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true))).unwrap()
 }
@@ -112,7 +126,10 @@ fn frame(message: &[u8]) -> Vec<u8> {
 }
 
 fn frames(messages: &[FlightData]) -> Vec<u8> {
-    messages.iter().flat_map(|it| frame(&it.encode_to_vec())).collect()
+    messages
+        .iter()
+        .flat_map(|it| frame(&it.encode_to_vec()))
+        .collect()
 }
 
 /// The messages that frames hold, read as Arrow's own library does.
@@ -133,9 +150,17 @@ fn descriptor() -> FlightDescriptor {
 
 /// What a caller sends of these rows.
 fn sent(batches: &[RecordBatch]) -> Vec<FlightData> {
-    let mut messages = batches_to_flight_data(&batches[0].schema(), batches.to_vec()).unwrap();
-    messages[0].flight_descriptor = Some(descriptor());
-    messages
+    let messages = FlightDataEncoderBuilder::new()
+        .with_schema(batches[0].schema())
+        .with_flight_descriptor(Some(descriptor()))
+        .with_dictionary_handling(DictionaryHandling::Resend)
+        .build(stream::iter(batches.to_vec()).map(Ok));
+    block_on(messages.try_collect()).unwrap()
+}
+
+/// All rows, however they were cut.
+fn whole(batches: &[RecordBatch]) -> RecordBatch {
+    concat_batches(&batches[0].schema(), batches).unwrap()
 }
 
 proptest! {
@@ -146,7 +171,8 @@ proptest! {
     ) {
         let (encoded, stream) = from_flight(&frames(&sent(&batches)), &sizes).unwrap();
         prop_assert_eq!(encoded.unwrap(), descriptor().encode_to_vec());
-        prop_assert_eq!(read(&stream), batches);
+        let schema = batches[0].schema();
+        prop_assert_eq!(concat_batches(&schema, &read(&stream)).unwrap(), whole(&batches));
     }
 
     #[test]
@@ -226,13 +252,31 @@ fn what_is_no_stream_of_rows_is_refused_by_what_is_wrong_with_it() {
         (frames(&[FlightData::default()]), "before its schema"),
         (vec![0, 0, 0], "ends within a message"),
         (begin[..begin.len() - 1].to_vec(), "ends within a message"),
-        (frames(&[rows.clone()]), "message 1 cannot be read: the schema must come first"),
-        (frames(&[schema.clone(), schema.clone()]), "message 2 cannot be read: it is a second schema"),
-        (after(&fields(&[(2, b"nonsense")])), "message 2 cannot be read: its header is no message"),
-        (after(&fields(&[(2, header), (1000, &longer)])), "and its header says"),
+        (
+            frames(&[rows.clone()]),
+            "message 1 cannot be read: the schema must come first",
+        ),
+        (
+            frames(&[schema.clone(), schema.clone()]),
+            "message 2 cannot be read: it is a second schema",
+        ),
+        (
+            after(&fields(&[(2, b"nonsense")])),
+            "message 2 cannot be read: its header is no message",
+        ),
+        (
+            after(&fields(&[(2, header), (1000, &longer)])),
+            "and its header says",
+        ),
         (after(&fields(&[(2, header)])), "its body has 0 bytes"),
-        (after(&fields(&[(1000, body), (2, header)])), "a body stands before its header"),
-        (after(&fields(&[(2, header), (1000, body), (1000, body)])), "two bodies"),
+        (
+            after(&fields(&[(1000, body), (2, header)])),
+            "a body stands before its header",
+        ),
+        (
+            after(&fields(&[(2, header), (1000, body), (1000, body)])),
+            "two bodies",
+        ),
         (after(&fields(&[(2, header), (2, header)])), "two headers"),
         (after(&[0x0a, 0x7f]), "longer than its message"),
         (after(&[0x12]), "longer than its message"),
@@ -275,13 +319,16 @@ fn what_is_of_no_interest_is_passed_over() {
     let mut others = Vec::new();
     for message in sent(&rows) {
         // Metadata with and without data, a field that nobody knows, and numbers of all widths.
-        others.extend_from_slice(&frame(&[
-            &message.encode_to_vec()[..],
-            &fields(&[(3, b"metadata"), (77, b"what"), (4, b"")]),
-            &[0xa0, 0x06, 0xff, 0x01],
-            &[0xa1, 0x06, 1, 2, 3, 4, 5, 6, 7, 8],
-            &[0xa5, 0x06, 1, 2, 3, 4],
-        ].concat()));
+        others.extend_from_slice(&frame(
+            &[
+                &message.encode_to_vec()[..],
+                &fields(&[(3, b"metadata"), (77, b"what"), (4, b"")]),
+                &[0xa0, 0x06, 0xff, 0x01],
+                &[0xa1, 0x06, 1, 2, 3, 4, 5, 6, 7, 8],
+                &[0xa5, 0x06, 1, 2, 3, 4],
+            ]
+            .concat(),
+        ));
         others.extend_from_slice(&frame(&fields(&[(3, b"progress"), (2, b""), (1000, b"")])));
         others.extend_from_slice(&frame(&fields(&[(1, b"a descriptor that is late")])));
     }
@@ -305,7 +352,11 @@ fn a_stream_that_is_none_is_broken() {
     let stream = stream_of(&[batch(&[Some(1)])]);
     let cut = &stream[..stream.len() - 9];
     assert!(!to_flight(cut, &[8]).unwrap().1);
-    for bytes in [&b"PAR1PAR1"[..], b"\xff\xff\xff\xff\xff\xff\xff\xff", b"\xff\xff\xff\xff\x04\0\0\0abcd"] {
+    for bytes in [
+        &b"PAR1PAR1"[..],
+        b"\xff\xff\xff\xff\xff\xff\xff\xff",
+        b"\xff\xff\xff\xff\x04\0\0\0abcd",
+    ] {
         assert!(to_flight(bytes, &[3]).is_err(), "{bytes:?}");
     }
 }
@@ -313,7 +364,8 @@ fn a_stream_that_is_none_is_broken() {
 /// pyarrow takes rows without a body for broken.
 #[test]
 fn rows_have_a_body_even_where_it_is_empty() {
-    let nothing = RecordBatch::try_from_iter([("n", Arc::new(Int64Array::from(Vec::<i64>::new())) as ArrayRef)]);
+    let nothing =
+        RecordBatch::try_from_iter([("n", Arc::new(Int64Array::from(Vec::<i64>::new())) as ArrayRef)]);
     let (frames, _) = to_flight(&stream_of(&[nothing.unwrap()]), &[64]).unwrap();
     let [schema, rows] = &messages(&frames)[..] else {
         panic!("{frames:?}");

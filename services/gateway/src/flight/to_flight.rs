@@ -153,7 +153,11 @@ pub(super) fn framed(piece: Piece) -> Result<Bytes, Broken> {
     // Clients expect the body of rows to be there, be it empty.
     let has_body = head.kind != Kind::Schema || head.body_bytes > 0;
     let of_field = |field, length: u64| (key_len(field) + encoded_len_varint(length)) as u64 + length;
-    let of_body = if has_body { of_field(BODY, head.body_bytes) } else { 0 };
+    let of_body = if has_body {
+        of_field(BODY, head.body_bytes)
+    } else {
+        0
+    };
     let length = of_field(HEADER, header.len() as u64).saturating_add(of_body);
     let length = u32::try_from(length).map_err(|_| Broken("a batch is larger than a message can be"))?;
 
