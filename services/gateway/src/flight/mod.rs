@@ -141,8 +141,8 @@ impl Service<Request<Body>> for Flight {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let flight = self.clone();
-        Box::pin(async move { Ok(flight.answer(request).await.into_response()) })
+        let answer = Box::pin(self.clone().answer(request));
+        Box::pin(async move { Ok(answer.await.into_response()) })
     }
 }
 

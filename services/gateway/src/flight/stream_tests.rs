@@ -1,5 +1,6 @@
 //! The two ways of framing the same messages, against Arrow's own libraries and against any bytes.
 
+use std::slice;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, DictionaryArray, Int64Array, ListArray, RecordBatch, StringArray};
@@ -243,7 +244,7 @@ fn fields(fields: &[(u32, &[u8])]) -> Vec<u8> {
 fn what_is_no_stream_of_rows_is_refused_by_what_is_wrong_with_it() {
     let good = sent(&[batch(&[Some(1)])]);
     let (schema, dictionary, rows) = (&good[0], &good[1], &good[2]);
-    let (begin, header) = (frames(&[schema.clone()]), &rows.data_header[..]);
+    let (begin, header) = (frames(slice::from_ref(schema)), &rows.data_header[..]);
     let after = |message: &[u8]| [begin.clone(), frame(message)].concat();
     let body = &rows.data_body[..];
     let longer = [body, b"12345678"].concat();
@@ -253,7 +254,7 @@ fn what_is_no_stream_of_rows_is_refused_by_what_is_wrong_with_it() {
         (vec![0, 0, 0], "ends within a message"),
         (begin[..begin.len() - 1].to_vec(), "ends within a message"),
         (
-            frames(&[rows.clone()]),
+            frames(slice::from_ref(rows)),
             "message 1 cannot be read: the schema must come first",
         ),
         (
