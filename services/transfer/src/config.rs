@@ -65,12 +65,15 @@ pub struct Args {
     /// Folder that imports sort in what does not fit into memory [default: the system's temporary one]
     #[arg(long, env = "DATACOVEY_TRANSFER_SPILL_FOLDER", value_name = "FOLDER")]
     pub spill_folder: Option<PathBuf>,
-    /// Largest upload, in bytes [default: 1 TiB]
+    /// Largest upload, in bytes, and the most that compressed content may unpack to [default: 1 TiB]
     #[arg(long, env = "DATACOVEY_MAX_UPLOAD_BYTES", value_name = "BYTES")]
     pub max_upload_bytes: Option<String>,
     /// Rows of one import at most [default: 2000000000]
     #[arg(long, env = "DATACOVEY_MAX_IMPORT_ROWS", value_name = "COUNT")]
     pub max_import_rows: Option<String>,
+    /// Longest line of NDJSON and longest record of CSV, in bytes [default: 16 MiB]
+    #[arg(long, env = "DATACOVEY_MAX_LINE_BYTES", value_name = "BYTES")]
+    pub max_line_bytes: Option<String>,
     /// Imports and exports that this process works on at a time, of each kind [default: 4]
     #[arg(long, env = "DATACOVEY_TRANSFER_CONCURRENCY", value_name = "COUNT")]
     pub concurrency: Option<String>,
@@ -108,6 +111,8 @@ pub struct Limits {
     pub max_message_bytes: usize,
     pub max_upload_bytes: u64,
     pub max_import_rows: u64,
+    /// A line of NDJSON, or a record of CSV.
+    pub max_line_bytes: usize,
     /// Content gathered before it is committed.
     pub chunk_bytes: usize,
     /// An upload that is not finished by then expires.
@@ -142,6 +147,7 @@ impl Default for Limits {
             max_message_bytes: (4 << 20) + (64 << 10),
             max_upload_bytes: 1 << 40,
             max_import_rows: 2_000_000_000,
+            max_line_bytes: 16 << 20,
             chunk_bytes: 8 << 20,
             upload_lifetime: Duration::from_secs(24 * 3600),
             export_lifetime: Duration::from_secs(7 * 24 * 3600),
@@ -233,6 +239,13 @@ impl Args {
             "DATACOVEY_MAX_IMPORT_ROWS",
             u64::MAX,
             &mut limits.max_import_rows,
+            &mut violations,
+        );
+        number(
+            &self.max_line_bytes,
+            "DATACOVEY_MAX_LINE_BYTES",
+            1 << 30,
+            &mut limits.max_line_bytes,
             &mut violations,
         );
         number(
@@ -396,6 +409,7 @@ mod tests {
             spill_folder: Some("/nowhere".into()),
             max_upload_bytes: Some("much".to_owned()),
             max_import_rows: zero(),
+            max_line_bytes: zero(),
             concurrency: zero(),
             running_per_tenant: zero(),
             open_per_tenant: Some("1000001".to_owned()),
@@ -417,6 +431,7 @@ mod tests {
             "DATACOVEY_TRANSFER_SPILL_FOLDER",
             "DATACOVEY_MAX_UPLOAD_BYTES",
             "DATACOVEY_MAX_IMPORT_ROWS",
+            "DATACOVEY_MAX_LINE_BYTES",
             "DATACOVEY_TRANSFER_CONCURRENCY",
             "DATACOVEY_TRANSFER_RUNNING_PER_TENANT",
             "DATACOVEY_TRANSFER_OPEN_PER_TENANT",

@@ -6,9 +6,9 @@
 
 use std::time::{Duration, Instant};
 
-use datacovey_storage::read::{ByteSource, CsvFormat, ImportFormat, Piece, read_import};
+use datacovey_storage::read::{ByteSource, Piece, ReadLimits, read_import};
 use datacovey_storage::schema::TableSchema;
-use datacovey_storage::{ObjectPath, Store};
+use datacovey_storage::{Format, ObjectPath, Store};
 use serde_json::{Value, json};
 
 const ROWS: u64 = 1_000_000;
@@ -25,7 +25,7 @@ async fn read(store: &Store, property: &Value, path: &ObjectPath) -> Duration {
         };
         let source = ByteSource::new(store.clone(), [piece]);
         let begin = Instant::now();
-        let mut batches = read_import(source, ImportFormat::Csv(CsvFormat::default()), schema.clone());
+        let mut batches = read_import(source, Format::Csv, ReadLimits::default(), schema.clone());
         let mut rows = 0;
         while let Some(batch) = batches.next().await {
             rows += batch.unwrap().batch.num_rows() as u64;

@@ -180,7 +180,7 @@ impl Merge {
         within: Vec<Mergeable>,
     ) -> Result<(), WriteError> {
         writer.flush()?;
-        let (size_bytes, sha256) = object_of(writer)?.finish()?;
+        let (size_bytes, sha256) = object_of(writer.into_inner())?.finish()?;
         self.done.files.push(WrittenFile {
             path,
             rows: within.iter().map(|file| file.rows).sum(),

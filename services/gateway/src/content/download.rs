@@ -14,6 +14,7 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
+use super::format::Media;
 use super::offer::{Of, Offer, Opened};
 use super::range::{Asked, is_conditional, is_known, is_of_another};
 use super::{REPR_DIGEST, Services, caller, format, refuse};
@@ -120,9 +121,14 @@ fn describe(headers: &mut HeaderMap, offer: &Offer, opened: &Opened, etag: Strin
         REPR_DIGEST,
         format!("sha-256=:{}:", base64_of(&opened.sha256)),
     )?;
-    insert(headers, CONTENT_TYPE, opened.media.content_type.to_owned())?;
+    let Media {
+        content_type,
+        extension,
+        suffix,
+    } = opened.media;
+    insert(headers, CONTENT_TYPE, content_type.to_owned())?;
     // The id was good enough for the service to find the file.
-    let name = format!("{}-{}.{}", offer.stem(), offer.id, opened.media.extension);
+    let name = format!("{}-{}.{extension}{suffix}", offer.stem(), offer.id);
     insert(
         headers,
         CONTENT_DISPOSITION,

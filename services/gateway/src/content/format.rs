@@ -2,7 +2,7 @@
 
 use datacovey_error::{Error, Result};
 use datacovey_proto::query::v1::ResultFileFormat;
-use datacovey_proto::transfer::v1::FileFormat;
+use datacovey_proto::transfer::v1::{Compression, FileFormat};
 use http::HeaderMap;
 use http::header::ACCEPT;
 
@@ -11,35 +11,44 @@ use http::header::ACCEPT;
 pub(super) struct Media {
     pub(super) content_type: &'static str,
     pub(super) extension: &'static str,
+    /// What follows the extension where the file is compressed, as in `.gz`.
+    pub(super) suffix: &'static str,
 }
 
 const CSV: Media = Media {
     content_type: "text/csv; charset=utf-8",
     extension: "csv",
+    suffix: "",
 };
 const NDJSON: Media = Media {
     content_type: "application/x-ndjson",
     extension: "ndjson",
+    suffix: "",
 };
 const JSON: Media = Media {
     content_type: "application/json",
     extension: "json",
+    suffix: "",
 };
 const PARQUET: Media = Media {
     content_type: "application/vnd.apache.parquet",
     extension: "parquet",
+    suffix: "",
 };
 const ARROW_FILE: Media = Media {
     content_type: "application/vnd.apache.arrow.file",
     extension: "arrow",
+    suffix: "",
 };
 const ARROW_STREAM: Media = Media {
     content_type: "application/vnd.apache.arrow.stream",
     extension: "arrows",
+    suffix: "",
 };
 const UNKNOWN: Media = Media {
     content_type: "application/octet-stream",
     extension: "bin",
+    suffix: "",
 };
 
 /// Formats that a result can be asked for, the default first.
@@ -63,13 +72,25 @@ const OF_RESULTS: [(ResultFileFormat, Media, &[&str]); 5] = [
     ),
 ];
 
-pub(super) fn of_export(format: FileFormat) -> Media {
-    match format {
+pub(super) fn of_export(format: FileFormat, compression: Compression) -> Media {
+    let plain = match format {
         FileFormat::Csv => CSV,
         FileFormat::Ndjson => NDJSON,
         FileFormat::Parquet => PARQUET,
         FileFormat::Arrow => ARROW_FILE,
         FileFormat::Unspecified => UNKNOWN,
+    };
+    // A file that is compressed is one of its own, not a text on its way: its bytes are what is counted
+    // and checked.
+    let (content_type, suffix) = match compression {
+        Compression::Unspecified | Compression::None => return plain,
+        Compression::Gzip => ("application/gzip", ".gz"),
+        Compression::Zstd => ("application/zstd", ".zst"),
+    };
+    Media {
+        content_type,
+        suffix,
+        ..plain
     }
 }
 

@@ -84,7 +84,7 @@ impl Offer {
         let parts = exports.download(request).await.map_err(of_peer)?.into_inner();
         let part = |part: transfer::DownloadResponse| Part {
             total_bytes: part.total_bytes,
-            media: format::of_export(part.format()),
+            media: format::of_export(part.format(), part.compression()),
             sha256: part.sha256,
             data: part.data,
         };

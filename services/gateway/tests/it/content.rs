@@ -368,6 +368,31 @@ fn a_file(suite: &Suite) {
 }
 
 #[tokio::test]
+async fn a_compressed_file_is_what_its_name_says() {
+    let suite = Suite::start().await;
+    suite.transfer.answer(DOWNLOAD, |_| {
+        Box::pin(async {
+            answers(vec![pb::DownloadResponse {
+                data: Bytes::from_static(FILE),
+                total_bytes: FILE.len() as i64,
+                sha256: SHA256.to_owned(),
+                format: pb::FileFormat::Ndjson.into(),
+                compression: pb::Compression::Gzip.into(),
+                ..Default::default()
+            }])
+        })
+    });
+    let (status, headers, content) = get(&suite, "/export_job/one/content", &[]).await;
+    assert_eq!((status, &content[..]), (StatusCode::OK, FILE));
+    assert_eq!(headers["content-type"], "application/gzip");
+    assert_eq!(
+        headers["content-disposition"],
+        "attachment; filename=\"export-one.ndjson.gz\""
+    );
+    assert!(!headers.contains_key("content-encoding"));
+}
+
+#[tokio::test]
 async fn a_file_is_downloaded_whole_or_in_part() {
     let suite = Suite::start().await;
     a_file(&suite);

@@ -1,21 +1,79 @@
 //! Formats, compressions and CSV options of requests.
 
-use datacovey_error::{Error, Result, Violations};
+use datacovey_error::Violations;
 use datacovey_proto::transfer::v1 as pb;
+use datacovey_storage::{Compression, Format};
 
-use super::options::{Csv, Format};
+use super::options::Csv;
 
-/// The format of a file. NDJSON and Arrow are part of the API and not served yet.
-pub(crate) fn format(value: i32, violations: &mut Violations) -> Result<Option<Format>> {
-    match pb::FileFormat::try_from(value) {
-        Ok(pb::FileFormat::Csv) => Ok(Some(Format::Csv)),
-        Ok(pb::FileFormat::Parquet) => Ok(Some(Format::Parquet)),
-        Ok(format @ (pb::FileFormat::Ndjson | pb::FileFormat::Arrow)) => Err(Error::not_implemented(
-            format_args!("the format {}", format.as_str_name()),
-        )),
-        Ok(pb::FileFormat::Unspecified) | Err(_) => {
-            violations.add("format", "is required: FILE_FORMAT_CSV or FILE_FORMAT_PARQUET");
-            Ok(None)
+/// The format and the compression of an import; none of what the content is to tell.
+pub(crate) fn input(
+    format: i32,
+    compression: i32,
+    violations: &mut Violations,
+) -> (Option<Format>, Option<Compression>) {
+    let format = named_format(format).unwrap_or_else(|| {
+        violations.add("format", "is none of the formats");
+        None
+    });
+    let compression = named_compression(compression, violations);
+    if format == Some(Format::Parquet) && compression.is_some_and(|it| it != Compression::None) {
+        violations.add("compression", "is not for Parquet, which is compressed within");
+    }
+    (format, compression)
+}
+
+/// The format and the compression of an export, of which only text has one: the other formats are read in
+/// parts, from their end.
+pub(crate) fn output(
+    format: i32,
+    compression: i32,
+    violations: &mut Violations,
+) -> (Option<Format>, Compression) {
+    let format = named_format(format).flatten();
+    if format.is_none() {
+        violations.add(
+            "format",
+            "is required: FILE_FORMAT_CSV, FILE_FORMAT_NDJSON, FILE_FORMAT_PARQUET or FILE_FORMAT_ARROW",
+        );
+    }
+    let compression = named_compression(compression, violations).unwrap_or_default();
+    if compression != Compression::None {
+        match format {
+            Some(Format::Parquet) => violations.add(
+                "compression",
+                "is not for Parquet, whose columns are compressed within; leave it out",
+            ),
+            Some(Format::Arrow) => violations.add(
+                "compression",
+                "is not for Arrow, which could not be read in parts then; leave it out",
+            ),
+            Some(Format::Csv | Format::Ndjson) | None => {}
+        }
+    }
+    (format, compression)
+}
+
+/// The format, if one is said; none at all if it is none of the formats.
+fn named_format(value: i32) -> Option<Option<Format>> {
+    Some(match pb::FileFormat::try_from(value).ok()? {
+        pb::FileFormat::Unspecified => None,
+        pb::FileFormat::Csv => Some(Format::Csv),
+        pb::FileFormat::Ndjson => Some(Format::Ndjson),
+        pb::FileFormat::Parquet => Some(Format::Parquet),
+        pb::FileFormat::Arrow => Some(Format::Arrow),
+    })
+}
+
+fn named_compression(value: i32, violations: &mut Violations) -> Option<Compression> {
+    match pb::Compression::try_from(value) {
+        Ok(pb::Compression::Unspecified) => None,
+        Ok(pb::Compression::None) => Some(Compression::None),
+        Ok(pb::Compression::Gzip) => Some(Compression::Gzip),
+        Ok(pb::Compression::Zstd) => Some(Compression::Zstd),
+        Err(_) => {
+            violations.add("compression", "is none of the compressions");
+            None
         }
     }
 }
@@ -23,23 +81,18 @@ pub(crate) fn format(value: i32, violations: &mut Violations) -> Result<Option<F
 pub(crate) const fn file_format(format: Format) -> pb::FileFormat {
     match format {
         Format::Csv => pb::FileFormat::Csv,
+        Format::Ndjson => pb::FileFormat::Ndjson,
         Format::Parquet => pb::FileFormat::Parquet,
+        Format::Arrow => pb::FileFormat::Arrow,
     }
 }
 
-/// Files as they are. Compressed ones are part of the API and not served yet.
-pub(crate) fn compression(value: i32, violations: &mut Violations) -> Result<()> {
-    match pb::Compression::try_from(value) {
-        Ok(pb::Compression::Unspecified | pb::Compression::None) => {}
-        Ok(compression) => {
-            return Err(Error::not_implemented(format_args!(
-                "the compression {}",
-                compression.as_str_name()
-            )));
-        }
-        Err(_) => violations.add("compression", "is none of the compressions"),
+pub(crate) const fn file_compression(compression: Compression) -> pb::Compression {
+    match compression {
+        Compression::None => pb::Compression::None,
+        Compression::Gzip => pb::Compression::Gzip,
+        Compression::Zstd => pb::Compression::Zstd,
     }
-    Ok(())
 }
 
 /// Whether the file is read or written: not every option is for both.
@@ -49,14 +102,15 @@ pub(crate) enum Direction {
     Export,
 }
 
-/// The CSV options, all that is wrong with them noted; none for other formats.
+/// The CSV options, all that is wrong with them noted; none for other formats, and where the content is to
+/// tell the format.
 pub(crate) fn csv(
     given: Option<pb::CsvOptions>,
     format: Option<Format>,
     direction: Direction,
     violations: &mut Violations,
 ) -> Option<Csv> {
-    if format == Some(Format::Parquet) {
+    if format != Some(Format::Csv) {
         if given.is_some() {
             violations.add("csv", "is for the format FILE_FORMAT_CSV only");
         }
@@ -79,7 +133,21 @@ pub(crate) fn csv(
         } else {
             given.null_values
         },
+        escape: optional_character("csv.escape", given.escape.as_deref(), violations),
+        comment: optional_character("csv.comment", given.comment.as_deref(), violations),
+        encoding: given.encoding,
     };
+    if direction == Direction::Export {
+        for (field, is_given) in [
+            ("csv.escape", csv.escape.is_some()),
+            ("csv.comment", csv.comment.is_some()),
+            ("csv.encoding", csv.encoding.is_some()),
+        ] {
+            if is_given {
+                violations.add(field, "is for imports only");
+            }
+        }
+    }
     match direction {
         Direction::Import if csv.header && !csv.columns.is_empty() => {
             violations.add(
@@ -104,22 +172,24 @@ pub(crate) fn csv(
     Some(csv)
 }
 
-fn character(field: &str, given: Option<&str>, default: char, violations: &mut Violations) -> char {
-    let mut characters = given.unwrap_or_default().chars();
-    match (given, characters.next(), characters.next()) {
-        (None, _, _) => default,
-        (_, Some(character), None) if character.is_ascii() => character,
+fn optional_character(field: &str, given: Option<&str>, violations: &mut Violations) -> Option<char> {
+    let mut characters = given?.chars();
+    match (characters.next(), characters.next()) {
+        (Some(character), None) if character.is_ascii() => Some(character),
         _ => {
             violations.add(field, "must be one ASCII character");
-            default
+            None
         }
     }
+}
+
+fn character(field: &str, given: Option<&str>, default: char, violations: &mut Violations) -> char {
+    optional_character(field, given, violations).unwrap_or(default)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use datacovey_error::Kind;
 
     fn fields(given: pb::CsvOptions, direction: Direction) -> Vec<String> {
         let mut violations = Violations::new();
@@ -177,17 +247,44 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_served_yet_is_told_apart_from_nonsense() {
-        let mut violations = Violations::new();
-        let ndjson = format(pb::FileFormat::Ndjson.into(), &mut violations).unwrap_err();
-        let gzip = compression(pb::Compression::Gzip.into(), &mut violations).unwrap_err();
-        assert_eq!(
-            (ndjson.kind(), gzip.kind()),
-            (Kind::Unimplemented, Kind::Unimplemented)
-        );
-        assert_eq!(format(99, &mut violations).unwrap(), None);
-        assert_eq!(format(0, &mut violations).unwrap(), None);
-        assert!(compression(99, &mut violations).is_ok());
-        assert_eq!(violations.into_vec().len(), 3);
+    fn formats_are_told_or_said_and_compressions_fit_them() {
+        use pb::Compression::{Gzip, Zstd};
+        use pb::FileFormat::{Arrow, Ndjson, Parquet};
+        let fields = |violations: Violations| {
+            let violations = violations.into_vec().into_iter();
+            violations.map(|it| it.field).collect::<Vec<_>>()
+        };
+        for (format, compression, expected, refused) in [
+            (0, 0, (None, None), vec![]),
+            (
+                Ndjson.into(),
+                Gzip.into(),
+                (Some(Format::Ndjson), Some(Compression::Gzip)),
+                vec![],
+            ),
+            (99, 99, (None, None), vec!["format", "compression"]),
+            (
+                Parquet.into(),
+                Zstd.into(),
+                (Some(Format::Parquet), Some(Compression::Zstd)),
+                vec!["compression"],
+            ),
+        ] {
+            let mut violations = Violations::new();
+            assert_eq!(input(format, compression, &mut violations), expected);
+            assert_eq!(fields(violations), refused);
+        }
+        for (format, compression, refused) in [
+            (0, 0, vec!["format"]),
+            (99, 99, vec!["format", "compression"]),
+            (Ndjson.into(), Zstd.into(), vec![]),
+            (Parquet.into(), 0, vec![]),
+            (Parquet.into(), Zstd.into(), vec!["compression"]),
+            (Arrow.into(), Gzip.into(), vec!["compression"]),
+        ] {
+            let mut violations = Violations::new();
+            output(format, compression, &mut violations);
+            assert_eq!(fields(violations), refused);
+        }
     }
 }

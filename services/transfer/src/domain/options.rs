@@ -1,17 +1,9 @@
 //! What a job was asked to do, as its run row keeps it.
 
-use datacovey_storage::read::{CsvFormat, ImportFormat};
-use datacovey_storage::write::ExportFormat;
+use datacovey_storage::read::{CsvFormat, Detected};
+use datacovey_storage::{Compression, FileForm, Format};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-
-/// Formats that are served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Format {
-    Csv,
-    Parquet,
-}
 
 /// What an import does with the rows that the table holds; the words are those of `table_version`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +34,13 @@ pub(crate) struct Csv {
     pub(crate) columns: Vec<String>,
     /// Never empty.
     pub(crate) null_values: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) escape: Option<char>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) comment: Option<char>,
+    /// A label of the WHATWG Encoding Standard; none for UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) encoding: Option<String>,
 }
 
 impl Default for Csv {
@@ -52,6 +51,9 @@ impl Default for Csv {
             header: true,
             columns: Vec::new(),
             null_values: vec![String::new()],
+            escape: None,
+            comment: None,
+            encoding: None,
         }
     }
 }
@@ -65,6 +67,9 @@ impl Csv {
             quote: byte(self.quote),
             columns: (!self.header).then(|| self.columns.clone()),
             null_values: self.null_values.clone(),
+            escape: self.escape.map(byte),
+            comment: self.comment.map(byte),
+            encoding: self.encoding.clone(),
         }
     }
 }
@@ -72,7 +77,12 @@ impl Csv {
 /// The options of an import.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ImportOptions {
-    pub(crate) format: Format,
+    /// None if the content is to tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) format: Option<Format>,
+    /// None if the content is to tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) compression: Option<Compression>,
     pub(crate) mode: Mode,
     pub(crate) max_bad_records: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -95,11 +105,17 @@ pub(crate) struct Uploaded {
 }
 
 impl ImportOptions {
-    pub(crate) fn read(&self) -> ImportFormat {
-        match self.format {
-            Format::Csv => ImportFormat::Csv(self.csv.clone().unwrap_or_default().format()),
-            Format::Parquet => ImportFormat::Parquet,
-        }
+    /// How a file is written that was found to be this.
+    pub(crate) fn form(&self, found: Detected) -> FileForm {
+        form(found.format, found.compression, self.csv.as_ref())
+    }
+}
+
+fn form(format: Format, compression: Compression, csv: Option<&Csv>) -> FileForm {
+    FileForm {
+        format,
+        csv: csv.map(Csv::format).unwrap_or_default(),
+        compression,
     }
 }
 
@@ -107,6 +123,8 @@ impl ImportOptions {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ExportOptions {
     pub(crate) format: Format,
+    #[serde(default)]
+    pub(crate) compression: Compression,
     /// The pinned version; 0 for a table that never held data.
     pub(crate) table_version: i64,
     pub(crate) columns: Vec<String>,
@@ -121,17 +139,8 @@ pub(crate) struct ExportOptions {
 }
 
 impl ExportOptions {
-    pub(crate) fn write(&self) -> ExportFormat {
-        match self.format {
-            Format::Csv => {
-                let csv = self.csv.clone().unwrap_or_default();
-                ExportFormat::Csv {
-                    format: csv.format(),
-                    header: csv.header,
-                }
-            }
-            Format::Parquet => ExportFormat::Parquet,
-        }
+    pub(crate) fn form(&self) -> FileForm {
+        form(self.format, self.compression, self.csv.as_ref())
     }
 }
 
@@ -148,7 +157,8 @@ mod tests {
     #[test]
     fn options_are_kept_as_they_were() {
         let options = ImportOptions {
-            format: Format::Csv,
+            format: Some(Format::Csv),
+            compression: Some(Compression::Gzip),
             mode: Mode::EmptyOnly,
             max_bad_records: 3,
             csv: Some(Csv {

@@ -1,5 +1,6 @@
 //! How far a job is, and what came of it, as its run row keeps it.
 
+use datacovey_storage::read::Detected;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -16,6 +17,9 @@ pub(crate) struct Progress {
     /// Columns of an imported file that the table does not have.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) ignored_columns: Vec<String>,
+    /// What the content of an import was found to be; of several files the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) found: Option<Detected>,
     /// The file that an export made, once it is complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) result: Option<ExportResult>,
@@ -52,6 +56,7 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use datacovey_storage::{Compression, Format};
     use serde_json::json;
 
     #[test]
@@ -62,6 +67,10 @@ mod tests {
             bytes_total: Some(20),
             rows_rejected: 1,
             ignored_columns: vec!["notes".to_owned()],
+            found: Some(Detected {
+                format: Format::Ndjson,
+                compression: Compression::Zstd,
+            }),
             result: Some(ExportResult {
                 path: Some("a/b".to_owned()),
                 size_bytes: 20,

@@ -3,6 +3,7 @@ use datacovey_persistence::{ExportJob, ImportJob, NewExportJob, NewImportJob, Re
 use datacovey_server::current_traceparent;
 use datacovey_storage::external::Target;
 use datacovey_storage::schema::TableSchema;
+use datacovey_storage::{Compression, Format};
 use datacovey_types::Ctx;
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -10,7 +11,7 @@ use uuid::Uuid;
 use super::input;
 use crate::Transfer;
 use crate::domain::external::refusal;
-use crate::domain::options::{Csv, ExportOptions, Format, ImportOptions, Mode};
+use crate::domain::options::{Csv, ExportOptions, ImportOptions, Mode};
 
 /// An import as it was asked for.
 #[derive(Debug)]
@@ -28,6 +29,7 @@ pub(crate) struct WantedExport {
     /// The newest if none.
     pub(crate) version: Option<i64>,
     pub(crate) format: Format,
+    pub(crate) compression: Compression,
     /// All if empty.
     pub(crate) columns: Vec<String>,
     pub(crate) csv: Option<Csv>,
@@ -110,6 +112,7 @@ pub(crate) async fn create_export(transfer: &Transfer, ctx: &Ctx, wanted: Wanted
     };
     let options = ExportOptions {
         format: wanted.format,
+        compression: wanted.compression,
         table_version,
         columns,
         csv: wanted.csv,

@@ -8,7 +8,7 @@ use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use uuid::Uuid;
 
 use crate::Transfer;
-use crate::domain::file::file_format;
+use crate::domain::file::{file_compression, file_format};
 use crate::domain::options::{ExportOptions, stored};
 use crate::domain::progress::{ExportResult, Progress};
 
@@ -25,7 +25,9 @@ pub(crate) async fn download(
         .run
         .as_ref()
         .and_then(|run| stored::<ExportOptions>(&run.options));
-    let format = options.map_or(pb::FileFormat::Unspecified, |options| file_format(options.format));
+    let (format, compression) = options
+        .map(|it| (file_format(it.format), file_compression(it.compression)))
+        .unwrap_or_default();
     let total = result.size_bytes;
     if offset > total {
         return Err(Error::wrong_offset(offset, total));
@@ -41,15 +43,16 @@ pub(crate) async fn download(
             .boxed()
     };
     let mut at = offset;
-    let mut first = Some((result.sha256, format));
+    let mut first = Some((result.sha256, format, compression));
     Ok(parts.map_ok(move |data| {
-        let (sha256, format) = first.take().unwrap_or_default();
+        let (sha256, format, compression) = first.take().unwrap_or_default();
         let part = pb::DownloadResponse {
             offset: signed(at),
             total_bytes: signed(total),
             data: data.clone(),
             sha256,
             format: format.into(),
+            compression: compression.into(),
         };
         at += data.len() as u64;
         part

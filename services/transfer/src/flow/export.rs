@@ -3,10 +3,10 @@ use datacovey_error::{Error, Result};
 use datacovey_jobs::{Job, JobFailure, Work};
 use datacovey_persistence::JobKind;
 use datacovey_storage::external::{ExternalError, Target};
-use datacovey_storage::read::read_table_files;
+use datacovey_storage::read::{Piece, read_table_files};
 use datacovey_storage::schema::TableSchema;
-use datacovey_storage::write::{ExportWriter, Exported, WriteError};
-use datacovey_storage::{ObjectPath, Store, layout};
+use datacovey_storage::write::{CopyError, ExportWriter, Exported, WriteError};
+use datacovey_storage::{Format, ObjectPath, Store, layout};
 use datacovey_types::{Permission, TransferJobStatus};
 use serde_json::Value;
 use tokio_util::task::AbortOnDropHandle;
@@ -62,24 +62,18 @@ impl Work for ExportWork {
             ..Progress::default()
         };
         let destination = Destination::open(&self.0, &job, &options).await?;
-        let mut batches = read_table_files(store.clone(), pieces, schema.clone());
-        let mut writer = ExportWriter::start(
-            &destination.store,
-            destination.path.clone(),
-            options.write(),
-            schema,
-        )
-        .map_err(|error| destination.failed(error))?;
-        while let Some(batch) = batches.next().await {
-            let batch = batch.map_err(Error::from)?;
-            progress.rows_done += batch.batch.num_rows() as u64;
-            progress.bytes_done = batch.bytes_read;
-            writer
-                .write(batch.batch)
-                .await
-                .map_err(|error| destination.failed(error))?;
-            job.progress.report(report(&progress)?);
-        }
+        let copied = match options.format {
+            Format::Parquet => destination.copy(store, &pieces, &schema, &job, &progress).await?,
+            _ => None,
+        };
+        let writer = match copied {
+            Some(writer) => writer,
+            None => {
+                destination
+                    .encode(store, pieces, schema, &options, &job, &mut progress)
+                    .await?
+            }
+        };
         progress.bytes_done = progress.bytes_total.unwrap_or_default();
         let (transfer, is_at_uri) = (self.0.clone(), destination.target.is_some());
         let ending = tokio::spawn(destination.end(transfer, job, writer, progress));
@@ -106,11 +100,11 @@ impl Destination {
         let tenant_id = job.ctx.tenant_id();
         let attempt = (job.lease.job_id, job.lease.attempt);
         let Some(uri) = &options.uri else {
-            let extension = options.write().extension();
+            let extension = options.form().extension();
             return Ok(Self {
                 target: None,
                 store: transfer.store.clone(),
-                path: layout::result_file(tenant_id, attempt.0, attempt.1, extension),
+                path: layout::result_file(tenant_id, attempt.0, attempt.1, &extension),
             });
         };
         // What may be written may have changed since the job was created.
@@ -127,6 +121,56 @@ impl Destination {
         })
     }
 
+    /// Copies what is Parquet already; none if it has to be written anew.
+    async fn copy(
+        &self,
+        store: &Store,
+        pieces: &[Piece],
+        schema: &TableSchema,
+        job: &Job,
+        progress: &Progress,
+    ) -> Result<Option<ExportWriter>, JobFailure> {
+        let (reporter, mut progress) = (job.progress.clone(), progress.clone());
+        let tell = move |rows_done, bytes_done| {
+            (progress.rows_done, progress.bytes_done) = (rows_done, bytes_done);
+            // What cannot be told now is told with the next part.
+            if let Ok(report) = report(&progress) {
+                reporter.report(report);
+            }
+        };
+        let path = self.path.clone();
+        let copied = ExportWriter::copy(store.clone(), pieces.to_vec(), &self.store, path, schema, tell);
+        match copied.await {
+            Ok(copied) => Ok(copied),
+            Err(CopyError::Read(error)) => Err(Error::from(error).into()),
+            Err(CopyError::Write(error)) => Err(self.failed(error)),
+        }
+    }
+
+    /// Reads all rows and writes them in the format.
+    async fn encode(
+        &self,
+        store: &Store,
+        pieces: Vec<Piece>,
+        schema: TableSchema,
+        options: &ExportOptions,
+        job: &Job,
+        progress: &mut Progress,
+    ) -> Result<ExportWriter, JobFailure> {
+        let mut batches = read_table_files(store.clone(), pieces, schema.clone());
+        let mut writer = ExportWriter::start(&self.store, self.path.clone(), options.form(), schema)
+            .map_err(|error| self.failed(error))?;
+        while let Some(batch) = batches.next().await {
+            let batch = batch.map_err(Error::from)?;
+            progress.rows_done += batch.batch.num_rows() as u64;
+            progress.bytes_done = batch.bytes_read;
+            let written = writer.write(batch.batch).await;
+            written.map_err(|error| self.failed(error))?;
+            job.progress.report(report(progress)?);
+        }
+        Ok(writer)
+    }
+
     /// Makes the file appear, and the export complete.
     async fn end(
         self,
@@ -136,8 +180,11 @@ impl Destination {
         mut progress: Progress,
     ) -> Result<(), JobFailure> {
         let Exported {
-            size_bytes, sha256, ..
+            rows,
+            size_bytes,
+            sha256,
         } = writer.finish().await.map_err(|error| self.failed(error))?;
+        progress.rows_done = rows;
         progress.result = Some(ExportResult {
             path: self.target.is_none().then(|| self.path.to_string()),
             size_bytes,

@@ -5,7 +5,7 @@ use datacovey_error::{Error, Kind, Result};
 use datacovey_jobs::{Job, JobFailure, Work};
 use datacovey_persistence::{ImportCommit, JobKind, NewFile, TableFileRow};
 use datacovey_storage::known::KnownValues;
-use datacovey_storage::read::{Piece, read_import};
+use datacovey_storage::read::{BatchStream, Piece};
 use datacovey_storage::schema::TableSchema;
 use datacovey_storage::unique::{Repeat, UniqueProof};
 use datacovey_storage::write::{TableWriter, Written, WrittenFile};
@@ -13,11 +13,13 @@ use datacovey_storage::{ObjectPath, layout};
 use datacovey_types::Permission;
 use serde_json::Value;
 
-use super::input::Input;
+use super::input::{Input, InputFile};
 use super::project_keys::project_keys;
 use super::rejections::Rejections;
 use crate::Transfer;
-use crate::domain::failure::{not_unique, of_schema, repeated, too_many_rows, too_many_to_be_unique};
+use crate::domain::failure::{
+    RecordPlace, not_unique, of_schema, repeated, too_many_rows, too_many_to_be_unique,
+};
 use crate::domain::options::{ImportOptions, Mode, stored};
 use crate::domain::progress::Progress;
 
@@ -114,7 +116,10 @@ impl Import<'_> {
         );
         for file in input.files() {
             let before = progress.bytes_done;
-            let mut batches = read_import(file.bytes.clone(), options.read(), schema.clone());
+            let found = file.find_out(options).await?;
+            progress.found.get_or_insert(found);
+            job.progress.report(report(&progress)?);
+            let mut batches = file.read(transfer, options, found, schema);
             while let Some(batch) = batches.next().await {
                 let batch = batch.map_err(|error| file.failed(error))?;
                 rejections.add(file.uri.as_deref(), batch.rejected).await?;
@@ -267,16 +272,9 @@ impl Import<'_> {
         let mut places = BTreeMap::new();
         let mut first = 0;
         for file in input.files() {
-            let mut batches = read_import(file.bytes.clone(), options.read(), schema.clone());
-            while let Some(batch) = batches.next().await {
-                let lines = batch.map_err(|error| file.failed(error))?.lines;
-                let end = first + lines.len() as u64;
-                for row in rows.range(first..end) {
-                    let at = usize::try_from(row - first).map_err(Error::internal)?;
-                    places.insert(*row, (file.uri.clone(), lines[at]));
-                }
-                first = end;
-            }
+            let found = file.find_out(options).await?;
+            let batches = file.read(transfer, options, found, schema);
+            first = places_of(&rows, first, &file, batches, &mut places).await?;
         }
         let rejected = repeated(&repeats, &places);
         let failure = not_unique(&rejected);
@@ -293,6 +291,27 @@ struct Base {
     /// None if it holds no rows.
     unique_columns: Option<Vec<String>>,
     files: Vec<Piece>,
+}
+
+/// Adds where the rows come from, by the number of the row; those of the file begin at `first`. Tells
+/// where those of the next one do.
+async fn places_of(
+    rows: &BTreeSet<u64>,
+    mut first: u64,
+    file: &InputFile,
+    mut batches: BatchStream,
+    places: &mut BTreeMap<u64, RecordPlace>,
+) -> Result<u64, JobFailure> {
+    while let Some(batch) = batches.next().await {
+        let lines = batch.map_err(|error| file.failed(error))?.lines;
+        let end = first + lines.len() as u64;
+        for row in rows.range(first..end) {
+            let at = usize::try_from(row - first).map_err(Error::internal)?;
+            places.insert(*row, (file.uri.clone(), lines[at]));
+        }
+        first = end;
+    }
+    Ok(first)
 }
 
 fn report(progress: &Progress) -> Result<Value> {

@@ -3,7 +3,10 @@ use std::time::Duration;
 use datacovey_error::{Error, Result};
 use datacovey_jobs::{Job, JobFailure};
 use datacovey_storage::external::{ExternalError, Source};
-use datacovey_storage::read::{ByteSource, ReadError};
+use datacovey_storage::read::{
+    BatchStream, ByteSource, Detected, ReadError, ReadLimits, detect, read_import,
+};
+use datacovey_storage::schema::TableSchema;
 use datacovey_types::Ctx;
 use tokio::time::timeout;
 
@@ -75,6 +78,29 @@ impl Input {
 }
 
 impl InputFile {
+    /// What the file is, as was said or as its content tells.
+    pub(super) async fn find_out(&self, options: &ImportOptions) -> Result<Detected, JobFailure> {
+        let (format, compression) = (options.format, options.compression);
+        detect(self.bytes.clone(), format, compression, self.uri.as_deref())
+            .await
+            .map_err(|error| self.failed(error))
+    }
+
+    /// The batches of the file, which is what was found.
+    pub(super) fn read(
+        &self,
+        transfer: &Transfer,
+        options: &ImportOptions,
+        found: Detected,
+        schema: &TableSchema,
+    ) -> BatchStream {
+        let limits = ReadLimits {
+            unpacked_bytes: transfer.limits.max_upload_bytes,
+            line_bytes: transfer.limits.max_line_bytes,
+        };
+        read_import(self.bytes.clone(), options.form(found), limits, schema.clone())
+    }
+
     /// What stopped the reading of this file.
     pub(super) fn failed(&self, error: ReadError) -> JobFailure {
         match (error, &self.uri) {

@@ -7,6 +7,7 @@ use datacovey_persistence::{EXPORT_JOB_FIELDS, ExportJob};
 use datacovey_proto::transfer::v1 as pb;
 use datacovey_proto::transfer::v1::export_service_server::ExportService;
 use datacovey_server::{ctx, reply_stream};
+use datacovey_storage::Format;
 use datacovey_types::Permission::{Export, Read};
 use futures::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
@@ -165,16 +166,20 @@ fn parse_create(request: pb::CreateExportJobRequest) -> Result<WantedExport> {
         violations.add("overwrite", "is for exports to a URI");
     }
     let table_id = field::id("table_id", &request.table_id, &mut violations);
-    let format = file::format(request.format, &mut violations)?;
-    file::compression(request.compression, &mut violations)?;
+    let (format, compression) = file::output(request.format, request.compression, &mut violations);
     if request.table_version.is_some_and(|version| version < 0) {
         violations.add("table_version", "must not be negative");
     }
-    let csv = file::csv(request.csv, format, Direction::Export, &mut violations);
+    let csv = match format {
+        // Its options may be wrong, too.
+        None => file::csv(request.csv, Some(Format::Csv), Direction::Export, &mut violations),
+        format => file::csv(request.csv, format, Direction::Export, &mut violations),
+    };
     let wanted = table_id.zip(format).map(|(table_id, format)| WantedExport {
         table_id,
         version: request.table_version,
         format,
+        compression,
         columns: request.columns,
         csv,
         uri,

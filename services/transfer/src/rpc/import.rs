@@ -7,6 +7,7 @@ use datacovey_persistence::{IMPORT_JOB_FIELDS, ImportJob};
 use datacovey_proto::transfer::v1 as pb;
 use datacovey_proto::transfer::v1::import_service_server::ImportService;
 use datacovey_server::{ctx, reply_stream};
+use datacovey_storage::Format;
 use datacovey_types::Permission::{EditDatasets, Read};
 use futures::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
@@ -205,8 +206,7 @@ fn parse_create(request: pb::CreateImportJobRequest) -> Result<WantedImport> {
         Some(pb::create_import_job_request::Source::Upload(_)) | None => None,
     };
     let table_id = field::id("table_id", &request.table_id, &mut violations);
-    let format = file::format(request.format, &mut violations)?;
-    file::compression(request.compression, &mut violations)?;
+    let (format, compression) = file::input(request.format, request.compression, &mut violations);
     let mode = mode(request.mode, &mut violations);
     let max_bad_records = Some(request.max_bad_records)
         .filter(|count| (0..=MAX_BAD_RECORDS).contains(count))
@@ -214,11 +214,14 @@ fn parse_create(request: pb::CreateImportJobRequest) -> Result<WantedImport> {
     if max_bad_records.is_none() {
         violations.add("max_bad_records", format!("must be 0 to {MAX_BAD_RECORDS}"));
     }
+    // Who says how the CSV is written says that it is CSV.
+    let format = format.or_else(|| request.csv.is_some().then_some(Format::Csv));
     let csv = file::csv(request.csv, format, Direction::Import, &mut violations);
     let options = || {
-        let (format, mode, max_bad_records) = (format?, mode?, max_bad_records?);
+        let (mode, max_bad_records) = (mode?, max_bad_records?);
         Some(ImportOptions {
             format,
+            compression,
             mode,
             max_bad_records,
             csv,

@@ -6,6 +6,7 @@ use datacovey_error::{Error, Result};
 use datacovey_persistence::{ExportJob, ImportJob, RejectedRowRow, ResolvedVersion, SeenVersion};
 use datacovey_proto::internal::transfer::v1 as internal;
 use datacovey_proto::transfer::v1 as pb;
+use datacovey_storage::read::Detected;
 use datacovey_types::TransferJobStatus;
 use serde::Deserialize;
 use serde_json::Value;
@@ -15,7 +16,7 @@ use uuid::Uuid;
 use super::field::{signed, timestamp};
 use crate::Limits;
 use crate::domain::failure::job_error;
-use crate::domain::file::file_format;
+use crate::domain::file::{file_compression, file_format};
 use crate::domain::options::{Csv, ExportOptions, ImportOptions, Mode, stored};
 use crate::domain::progress::Progress;
 
@@ -47,7 +48,7 @@ pub(super) fn import_job(import: ImportJob, limits: &Limits) -> Result<pb::Impor
     let waits_for_content = run.ready_at.is_none() && run.ended_at.is_none();
     message.upload_expires_at = waits_for_content.then(|| timestamp(run.created_at + limits.upload_lifetime));
     if let Some(options) = stored::<ImportOptions>(&run.options) {
-        describe_import(&mut message, options);
+        describe_import(&mut message, options, progress.found);
     }
     message.progress = Some(progress_message(&progress));
     Ok(message)
@@ -61,13 +62,18 @@ pub(super) fn checked_import(table_id: String, tenant_id: String, options: Impor
         state: pb::JobState::Pending.into(),
         ..Default::default()
     };
-    describe_import(&mut message, options);
+    describe_import(&mut message, options, None);
     message
 }
 
-fn describe_import(message: &mut pb::ImportJob, options: ImportOptions) {
-    message.format = file_format(options.format).into();
-    message.compression = pb::Compression::None.into();
+/// `found` is what the content turned out to be, once that is known.
+fn describe_import(message: &mut pb::ImportJob, options: ImportOptions, found: Option<Detected>) {
+    let format = found.map(|it| it.format).or(options.format);
+    let compression = found.map(|it| it.compression).or(options.compression);
+    message.format = format.map_or(pb::FileFormat::Unspecified, file_format).into();
+    message.compression = compression
+        .map_or(pb::Compression::Unspecified, file_compression)
+        .into();
     message.mode = match options.mode {
         Mode::Append => pb::ImportMode::Append,
         Mode::Replace => pb::ImportMode::Replace,
@@ -114,7 +120,7 @@ pub(super) fn export_job(export: ExportJob, limits: &Limits) -> Result<pb::Expor
     }
     if let Some(options) = stored::<ExportOptions>(&run.options) {
         message.format = file_format(options.format).into();
-        message.compression = pb::Compression::None.into();
+        message.compression = file_compression(options.compression).into();
         message.columns = options.columns;
         message.table_version = options.table_version;
         message.target = Some(match options.uri {
@@ -263,6 +269,9 @@ fn csv_options(csv: Csv) -> pb::CsvOptions {
         header: Some(csv.header),
         columns: csv.columns,
         null_values: csv.null_values,
+        escape: csv.escape.map(String::from),
+        comment: csv.comment.map(String::from),
+        encoding: csv.encoding,
     }
 }
 

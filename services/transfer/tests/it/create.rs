@@ -47,6 +47,7 @@ async fn all_that_is_wrong_is_told_at_once() {
     let mut editor = suite.as_editor();
     let request = pb::CreateImportJobRequest {
         table_id: "x".to_owned(),
+        format: 99,
         mode: 99,
         max_bad_records: -1,
         csv: Some(pb::CsvOptions {
@@ -94,28 +95,42 @@ async fn all_that_is_wrong_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn what_is_not_served_yet_says_so() {
+async fn options_of_other_formats_are_refused() {
     let suite = Suite::start().await;
     let mut editor = suite.as_editor();
     let table = suite.table("planes").await;
-    for request in [
-        pb::CreateImportJobRequest {
-            format: pb::FileFormat::Ndjson.into(),
-            ..csv_import(&table)
-        },
-        pb::CreateImportJobRequest {
-            format: pb::FileFormat::Arrow.into(),
-            ..csv_import(&table)
-        },
-        pb::CreateImportJobRequest {
-            compression: pb::Compression::Gzip.into(),
-            ..csv_import(&table)
-        },
+    for (request, field) in [
+        (
+            pb::CreateImportJobRequest {
+                format: pb::FileFormat::Ndjson.into(),
+                csv: Some(pb::CsvOptions::default()),
+                ..csv_import(&table)
+            },
+            "csv",
+        ),
+        (
+            pb::CreateImportJobRequest {
+                format: pb::FileFormat::Parquet.into(),
+                compression: pb::Compression::Gzip.into(),
+                ..csv_import(&table)
+            },
+            "compression",
+        ),
+        (
+            pb::CreateImportJobRequest {
+                csv: Some(pb::CsvOptions {
+                    encoding: Some("klingon".to_owned()),
+                    ..Default::default()
+                }),
+                ..csv_import(&table)
+            },
+            "csv.encoding",
+        ),
     ] {
         let status = editor.imports.create_import_job(request).await.unwrap_err();
         assert_eq!(
-            (status.code(), reason(&status).as_str()),
-            (Code::Unimplemented, "NOT_IMPLEMENTED")
+            (status.code(), fields(&status)),
+            (Code::InvalidArgument, vec![field.to_owned()])
         );
     }
 }

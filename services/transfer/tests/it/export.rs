@@ -1,3 +1,4 @@
+use std::io::Read as _;
 use std::time::Duration;
 
 use datacovey_proto::transfer::v1 as pb;
@@ -109,6 +110,51 @@ async fn parquet_goes_out_and_comes_back_in() {
         lines(&editor.download(&one.id, 0).await.unwrap()),
         lines(&editor.download(&two.id, 0).await.unwrap())
     );
+}
+
+#[tokio::test]
+async fn text_is_compressed_and_the_rest_is_refused_to_be() {
+    let suite = Suite::start().await;
+    let mut editor = suite.as_editor();
+    let table = suite.table("planes").await;
+    editor.import(csv_import(&table), csv(1, 3_000).as_bytes()).await;
+    let request = |format: pb::FileFormat, compression: pb::Compression| pb::CreateExportJobRequest {
+        format: format.into(),
+        compression: compression.into(),
+        ..csv_export(&table)
+    };
+    for format in [pb::FileFormat::Csv, pb::FileFormat::Ndjson] {
+        let job = editor.export(request(format, pb::Compression::None)).await;
+        let plain = editor.download(&job.id, 0).await.unwrap();
+        let job = editor.export(request(format, pb::Compression::Gzip)).await;
+        assert_eq!(
+            (job.state(), job.format(), job.compression(), job.rows_exported),
+            (pb::JobState::Completed, format, pb::Compression::Gzip, 3_000)
+        );
+        let packed = editor.download(&job.id, 0).await.unwrap();
+        let mut unpacked = Vec::new();
+        flate2::read::GzDecoder::new(packed.as_slice())
+            .read_to_end(&mut unpacked)
+            .unwrap();
+        assert_eq!(lines(&unpacked), lines(&plain));
+        let job = editor.export(request(format, pb::Compression::Zstd)).await;
+        let packed = editor.download(&job.id, 0).await.unwrap();
+        assert!(packed.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) && packed.len() < plain.len());
+    }
+    let job = editor
+        .export(request(pb::FileFormat::Arrow, pb::Compression::None))
+        .await;
+    let file = editor.download(&job.id, 0).await.unwrap();
+    assert!(file.starts_with(b"ARROW1") && file.ends_with(b"ARROW1"));
+    for format in [pb::FileFormat::Parquet, pb::FileFormat::Arrow] {
+        let refused = request(format, pb::Compression::Gzip);
+        let status = editor.exports.create_export_job(refused).await.unwrap_err();
+        let fields: Vec<_> = status.get_details_bad_request().unwrap().field_violations;
+        assert_eq!(
+            (status.code(), fields[0].field.as_str()),
+            (Code::InvalidArgument, "compression")
+        );
+    }
 }
 
 #[tokio::test]

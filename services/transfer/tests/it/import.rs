@@ -313,6 +313,7 @@ async fn csv_as_others_write_it() {
             header: Some(false),
             columns: vec!["year".to_owned(), "tailnum".to_owned()],
             null_values: vec!["NA".to_owned(), "-".to_owned()],
+            ..Default::default()
         }),
         ..csv_import(&table)
     };

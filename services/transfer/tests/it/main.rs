@@ -7,6 +7,7 @@ mod compact;
 mod coverage;
 mod create;
 mod export;
+mod formats;
 mod identity;
 mod import;
 mod job;

@@ -11,14 +11,11 @@ use arrow::array::{
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field, Fields};
 use arrow::error::ArrowError;
-use serde_json::{Map, Number, Value};
 
-use super::{quoted, value};
+use super::json::{self, Places};
+use super::value;
 use crate::schema::exact::Exact;
 use crate::schema::{ColumnType, ObjectType, UTC};
-
-/// Digits that a number of JSON keeps on its way through a double.
-const SURE_DIGITS: u32 = 15;
 
 /// Why a value is none of the column's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +35,13 @@ impl From<&'static str> for Misfit {
 }
 
 impl Misfit {
+    pub(crate) fn of(reason: String) -> Self {
+        Self {
+            within: String::new(),
+            reason: reason.into(),
+        }
+    }
+
     pub(crate) fn inside(self, place: &str) -> Self {
         Self {
             within: format!("{place}{}", self.within),
@@ -63,18 +67,19 @@ pub(crate) enum ColumnBuilder {
 }
 
 pub(crate) struct Lists {
-    item: ColumnBuilder,
+    pub(super) item: ColumnBuilder,
     item_type: DataType,
     ends: Vec<i32>,
-    items: usize,
+    pub(super) items: usize,
     valid: BooleanBufferBuilder,
 }
 
 pub(crate) struct Objects {
-    object: Arc<ObjectType>,
-    members: Vec<ColumnBuilder>,
+    pub(super) object: Arc<ObjectType>,
+    pub(super) places: Arc<Places>,
+    pub(super) members: Vec<ColumnBuilder>,
     fields: Fields,
-    valid: BooleanBufferBuilder,
+    pub(super) valid: BooleanBufferBuilder,
 }
 
 impl ColumnBuilder {
@@ -102,6 +107,7 @@ impl ColumnBuilder {
             })),
             ColumnType::Object(object) => Self::Object(Box::new(Objects {
                 object: Arc::clone(object),
+                places: Arc::new(object.columns.iter().map(|it| it.name.as_str()).collect()),
                 members: object
                     .columns
                     .iter()
@@ -141,10 +147,7 @@ impl ColumnBuilder {
                 value::parse_decimal(text, *precision, *scale).map(|it| builder.append_value(it))
             }
             Self::Boolean(builder) => value::parse_boolean(text).map(|it| builder.append_value(it)),
-            Self::List(_) | Self::Object(_) => match serde_json::from_str::<Value>(text) {
-                Ok(value) => return self.append_json(&value),
-                Err(_) => Err("is not JSON"),
-            },
+            Self::List(_) | Self::Object(_) => return json::append(self, text),
         };
         added.map_err(|reason| {
             self.append_null();
@@ -152,70 +155,58 @@ impl ColumnBuilder {
         })
     }
 
-    /// Adds a value of JSON, which has to be of the type that the schema says.
-    pub(crate) fn append_json(&mut self, given: &Value) -> Result<(), Misfit> {
-        match (&mut *self, given) {
-            (_, Value::Null) => {
-                self.append_null();
-                Ok(())
+    /// Adds a number of JSON, by its digits.
+    pub(crate) fn append_digits(&mut self, digits: &str) -> Result<(), Misfit> {
+        let added = match self {
+            Self::Integer(builder) => whole(digits).map(|it| builder.append_value(it)),
+            Self::Number(builder) => value::parse_number(digits).map(|it| builder.append_value(it)),
+            Self::Decimal(builder, precision, scale) => {
+                value::parse_decimal(digits, *precision, *scale).map(|it| builder.append_value(it))
             }
-            (Self::List(lists), Value::Array(items)) => lists.append(items),
-            (Self::Object(objects), Value::Object(members)) => objects.append(members),
-            (Self::Boolean(builder), Value::Bool(boolean)) => {
-                builder.append_value(*boolean);
-                Ok(())
-            }
-            (Self::Integer(_) | Self::Number(_) | Self::Decimal(..), Value::Number(number)) => {
-                self.append_number(number)
-            }
-            (
-                Self::Text(_)
+            _ => return self.refuse(),
+        };
+        added.map_err(|reason| {
+            self.append_null();
+            reason.into()
+        })
+    }
+
+    /// Adds no value, and says what was expected.
+    pub(crate) fn refuse(&mut self) -> Result<(), Misfit> {
+        self.append_null();
+        Err(self.expected().into())
+    }
+
+    /// Adds a boolean if the column is of those.
+    pub(crate) fn append_boolean(&mut self, boolean: bool) -> bool {
+        let Self::Boolean(builder) = self else {
+            return false;
+        };
+        builder.append_value(boolean);
+        true
+    }
+
+    /// Whether numbers of JSON are values of the column.
+    pub(crate) const fn is_numeric(&self) -> bool {
+        matches!(self, Self::Integer(_) | Self::Number(_) | Self::Decimal(..))
+    }
+
+    pub(crate) const fn is_decimal(&self) -> bool {
+        matches!(self, Self::Decimal(..))
+    }
+
+    /// Whether strings of JSON are values of the column.
+    pub(crate) const fn takes_text(&self) -> bool {
+        matches!(
+            self,
+            Self::Text(_)
                 | Self::Date(_)
                 | Self::DateTime(_)
                 | Self::Time(_)
                 | Self::Uuid(_)
                 | Self::Bytes(..)
-                | Self::Decimal(..),
-                Value::String(text),
-            ) => self.append_text(text),
-            _ => {
-                let reason = self.expected();
-                self.append_null();
-                Err(reason.into())
-            }
-        }
-    }
-
-    fn append_number(&mut self, number: &Number) -> Result<(), Misfit> {
-        let exact = Exact::of(number);
-        let added = match self {
-            Self::Integer(builder) => match exact {
-                Some(exact) if exact.fits_scale(0) => exact
-                    .exact_units(0)
-                    .and_then(|it| i64::try_from(it).ok())
-                    .map(|it| builder.append_value(it))
-                    .ok_or("is out of the range of a 64-bit integer"),
-                _ => Err("is not an integer"),
-            },
-            Self::Number(builder) => match number.as_f64() {
-                Some(double) => {
-                    builder.append_value(double);
-                    Ok(())
-                }
-                None => Err("is out of the range of a double"),
-            },
-            Self::Decimal(..) => match exact {
-                Some(exact) if number.is_f64() && exact.digit_count() > SURE_DIGITS => {
-                    Err("has more digits than a number of JSON is sure to keep; write it as a string")
-                }
-                _ => return self.append_text(&number.to_string()),
-            },
-            _ => Err("is a number"),
-        };
-        added.map_err(|reason| {
-            self.append_null();
-            reason.into()
-        })
+                | Self::Decimal(..)
+        )
     }
 
     const fn expected(&self) -> &'static str {
@@ -294,50 +285,29 @@ impl ColumnBuilder {
     }
 }
 
-impl Lists {
-    fn append(&mut self, items: &[Value]) -> Result<(), Misfit> {
-        let mut first = Ok(());
-        for (index, item) in items.iter().enumerate() {
-            let added = self.item.append_json(item);
-            first = first.and(added.map_err(|misfit| misfit.inside(&format!("[{index}]"))));
-        }
-        self.items += items.len();
-        self.end(true);
-        first
+/// A whole number of 64 bits, however it is written: JSON has one kind of number.
+fn whole(digits: &str) -> Result<i64, &'static str> {
+    if let Ok(whole) = digits.parse() {
+        return Ok(whole);
     }
-
-    fn end(&mut self, valid: bool) {
-        // A batch has far fewer bytes than that many items would take.
-        self.ends.push(i32::try_from(self.items).unwrap_or(i32::MAX));
-        self.valid.append(valid);
+    match Exact::parse(digits) {
+        Some(exact) if exact.fits_scale(0) => exact
+            .exact_units(0)
+            .and_then(|it| i64::try_from(it).ok())
+            .ok_or("is out of the range of a 64-bit integer"),
+        // So many digits that they are not looked at.
+        None if digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') => {
+            Err("is out of the range of a 64-bit integer")
+        }
+        _ => Err("is not an integer"),
     }
 }
 
-impl Objects {
-    fn append(&mut self, given: &Map<String, Value>) -> Result<(), Misfit> {
-        let mut first = Ok(());
-        for (column, member) in self.object.columns.iter().zip(&mut self.members) {
-            let added = match given.get(&column.name) {
-                Some(value) => member.append_json(value),
-                None => {
-                    member.append_null();
-                    Ok(())
-                }
-            };
-            first = first.and(added.map_err(|misfit| misfit.inside(&format!(".{}", column.name))));
-        }
-        self.valid.append(true);
-        if self.object.closed {
-            let columns = &self.object.columns;
-            let unknown = given.keys().find(|key| columns.iter().all(|it| it.name != **key));
-            first = first.and(unknown.map_or(Ok(()), |key| {
-                Err(Misfit {
-                    within: String::new(),
-                    reason: format!("may have no member {}", quoted(key)).into(),
-                })
-            }));
-        }
-        first
+impl Lists {
+    pub(super) fn end(&mut self, valid: bool) {
+        // A batch has far fewer bytes than that many items would take.
+        self.ends.push(i32::try_from(self.items).unwrap_or(i32::MAX));
+        self.valid.append(valid);
     }
 }
 
@@ -345,10 +315,17 @@ impl Objects {
 mod tests {
     use arrow::array::Array as _;
     use arrow::util::display::array_value_to_string;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::schema::TableSchema;
+
+    impl ColumnBuilder {
+        /// Adds a value of JSON.
+        pub(crate) fn append_json(&mut self, given: &Value) -> Result<(), Misfit> {
+            json::append(self, &given.to_string())
+        }
+    }
 
     fn builder(property: Value) -> ColumnBuilder {
         let document = json!({ "type": "object", "properties": { "a": property } });
@@ -414,17 +391,24 @@ mod tests {
 
     #[test]
     fn decimals_of_json_keep_their_digits_or_are_refused() {
-        let decimal =
-            || builder(json!({ "type": "number", "format": "decimal", "x-precision": 20, "x-scale": 2 }));
-        let mut prices = decimal();
-        for given in [json!(0.1), json!(12), json!("123456789012345678.25"), json!(1e3)] {
-            assert_eq!(prices.append_json(&given), Ok(()), "{given}");
+        let mut prices =
+            builder(json!({ "type": "number", "format": "decimal", "x-precision": 20, "x-scale": 2 }));
+        for given in [
+            "0.1",
+            "12",
+            "\"123456789012345678.25\"",
+            "1e3",
+            "123456789012345678.75",
+        ] {
+            assert_eq!(json::append(&mut prices, given), Ok(()), "{given}");
         }
-        for given in [json!(1234567890123456.5), json!(0.001), json!(true), json!(1e300)] {
-            assert!(prices.append_json(&given).is_err(), "{given}");
+        for given in ["0.001", "true", "1e300", "\"1,5\"", "1 2"] {
+            assert!(json::append(&mut prices, given).is_err(), "{given}");
         }
         let built = prices.finish().unwrap();
-        assert_eq!(array_value_to_string(&built, 2).unwrap(), "123456789012345678.25");
-        assert_eq!((built.len(), built.null_count()), (8, 4));
+        for (row, text) in [(2, "123456789012345678.25"), (4, "123456789012345678.75")] {
+            assert_eq!(array_value_to_string(&built, row).unwrap(), text);
+        }
+        assert_eq!(built.len(), 10);
     }
 }

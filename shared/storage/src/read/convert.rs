@@ -36,6 +36,9 @@ pub(super) fn convert(
     column_type: &ColumnType,
     tell: &mut dyn FnMut(Unfit),
 ) -> Result<ArrayRef, ArrowError> {
+    if given.data_type().is_null() {
+        return Ok(new_null_array(&column_type.arrow(), given.len()));
+    }
     match column_type {
         ColumnType::List(item) => list(given, item, tell),
         ColumnType::Object(object) => members(given, object, tell),
@@ -78,7 +81,8 @@ pub(super) fn misfits_of_type(
                 }
             }
         }
-        _ if fits(given, column_type) => {}
+        // What holds no values says nothing of their type.
+        _ if given.is_null() || fits(given, column_type) => {}
         _ => faults.push(format!(
             "the column {} is of the type {}, which does not become {} without loss",
             quoted(name),

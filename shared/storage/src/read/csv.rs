@@ -4,9 +4,8 @@ use std::io::Read;
 use super::assemble::{Decoded, check};
 use super::column::ColumnBuilder;
 use super::names::match_columns;
-use super::source::SequentialReader;
 use super::tokenize::{Record, Tokenizer};
-use super::{BATCH_BYTES, BATCH_ROWS, CheckedBatch, CsvFormat, ReadError, Rejected};
+use super::{BATCH_BYTES, BATCH_ROWS, CheckedBatch, CsvFormat, ReadError, ReadLimits, Rejected};
 use crate::schema::TableSchema;
 
 /// Decodes CSV by the columns' names, in any order.
@@ -23,19 +22,14 @@ pub(super) struct CsvDecoder<R> {
     ignored: Vec<String>,
 }
 
-impl CsvDecoder<SequentialReader> {
-    pub(super) fn open(
-        source: SequentialReader,
+impl<R: Read> CsvDecoder<R> {
+    pub(super) fn new(
+        input: R,
         format: &CsvFormat,
+        limits: ReadLimits,
         schema: TableSchema,
     ) -> Result<Self, ReadError> {
-        Self::new(source, format, schema)
-    }
-}
-
-impl<R: Read> CsvDecoder<R> {
-    fn new(input: R, format: &CsvFormat, schema: TableSchema) -> Result<Self, ReadError> {
-        let mut tokenizer = Tokenizer::new(input, format);
+        let mut tokenizer = Tokenizer::new(input, format, limits.line_bytes);
         let mut record = Record::default();
         let names = match &format.columns {
             Some(names) => names.clone(),
@@ -139,7 +133,10 @@ impl<R: Read> CsvDecoder<R> {
     }
 }
 
-fn header<R: Read>(tokenizer: &mut Tokenizer<R>, record: &mut Record) -> Result<Vec<String>, ReadError> {
+pub(super) fn header<R: Read>(
+    tokenizer: &mut Tokenizer<R>,
+    record: &mut Record,
+) -> Result<Vec<String>, ReadError> {
     if !tokenizer.read(record)? {
         return Err(ReadError::content(
             "the file is empty: it has not even a line of column names",
@@ -177,7 +174,7 @@ mod tests {
     }
 
     fn read(text: &[u8], format: &CsvFormat) -> Result<Vec<CheckedBatch>, ReadError> {
-        let mut decoder = CsvDecoder::new(text, format, schema())?;
+        let mut decoder = CsvDecoder::new(text, format, ReadLimits::default(), schema())?;
         let mut batches = Vec::new();
         while let Some(batch) = decoder.next()? {
             batches.push(batch);

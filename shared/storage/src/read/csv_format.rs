@@ -1,3 +1,5 @@
+use encoding_rs::Encoding;
+
 const MAX_NULL_CHARACTERS: usize = 64;
 
 /// How a CSV file is written.
@@ -7,10 +9,21 @@ pub struct CsvFormat {
     pub delimiter: u8,
     /// Around fields: one ASCII character.
     pub quote: u8,
-    /// The names of the columns, where the first line does not hold them.
+    /// The names of the columns, where the first line does not hold them: then a file that is written
+    /// does without that line.
     pub columns: Option<Vec<String>>,
     /// Unquoted fields that mean no value.
     pub null_values: Vec<String>,
+    /// Within quotes, takes the next character as it is: one ASCII character. None if only quotes are
+    /// escaped, by doubling them.
+    #[serde(default)]
+    pub escape: Option<u8>,
+    /// Lines that begin with it are passed over: one ASCII character.
+    #[serde(default)]
+    pub comment: Option<u8>,
+    /// A label of the WHATWG Encoding Standard; none for UTF-8.
+    #[serde(default)]
+    pub encoding: Option<String>,
 }
 
 impl Default for CsvFormat {
@@ -20,6 +33,9 @@ impl Default for CsvFormat {
             quote: b'"',
             columns: None,
             null_values: vec![String::new()],
+            escape: None,
+            comment: None,
+            encoding: None,
         }
     }
 }
@@ -33,6 +49,12 @@ pub struct CsvFormatError {
 }
 
 impl CsvFormat {
+    /// The encoding that content has to be brought from; none if it is UTF-8.
+    pub(super) fn other_encoding(&self) -> Option<&'static Encoding> {
+        let label = self.encoding.as_ref()?;
+        Encoding::for_label(label.as_bytes()).filter(|it| *it != encoding_rs::UTF_8)
+    }
+
     /// Checks that the parts can be told from each other.
     ///
     /// # Errors
@@ -47,13 +69,35 @@ impl CsvFormat {
             })
         };
         let stands_alone = |byte: u8| byte.is_ascii() && !matches!(byte, b'\r' | b'\n' | 0);
-        for (field, byte) in [("delimiter", self.delimiter), ("quote", self.quote)] {
-            if !stands_alone(byte) {
+        for (field, byte) in [
+            ("delimiter", Some(self.delimiter)),
+            ("quote", Some(self.quote)),
+            ("escape", self.escape),
+            ("comment", self.comment),
+        ] {
+            if byte.is_some_and(|byte| !stands_alone(byte)) {
                 refuse(field, "must be one ASCII character that ends no line");
             }
         }
         if self.delimiter == self.quote {
             refuse("quote", "must differ from the delimiter");
+        }
+        if self.escape == Some(self.delimiter) {
+            refuse("escape", "must differ from the delimiter");
+        }
+        if self
+            .comment
+            .is_some_and(|it| it == self.delimiter || it == self.quote)
+        {
+            refuse("comment", "must differ from the delimiter and the quote");
+        }
+        if let Some(label) = &self.encoding
+            && Encoding::for_label(label.as_bytes()).is_none_or(|it| it == encoding_rs::REPLACEMENT)
+        {
+            refuse(
+                "encoding",
+                "is not known; use a name as utf-8, windows-1252 or utf-16le",
+            );
         }
         for text in &self.null_values {
             if text.chars().count() > MAX_NULL_CHARACTERS {
@@ -79,6 +123,9 @@ mod tests {
             quote: b'"',
             columns: None,
             null_values: vec!["\n".to_owned(), "é".to_owned(), "x".repeat(65)],
+            escape: Some(b'"'),
+            comment: Some(b'\n'),
+            encoding: Some("klingon".to_owned()),
         };
         let fields: Vec<&str> = format
             .check()
@@ -86,7 +133,17 @@ mod tests {
             .into_iter()
             .map(|error| error.field)
             .collect();
-        assert_eq!(fields, ["quote", "null_values", "null_values"]);
+        assert_eq!(
+            fields,
+            [
+                "comment",
+                "quote",
+                "escape",
+                "encoding",
+                "null_values",
+                "null_values"
+            ]
+        );
         assert!(CsvFormat::default().check().is_ok());
     }
 }

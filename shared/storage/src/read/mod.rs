@@ -1,22 +1,33 @@
 //! Readers of files that people send, and of the table's own: async byte sources in, checked Arrow
 //! batches out, in memory that does not grow with the file. Decoding runs on a thread of its own.
 
+mod arrow_ipc;
 mod assemble;
 pub(crate) mod column;
+mod columnar;
 mod convert;
 mod csv;
 mod csv_format;
+mod detect;
+mod json;
+mod lines;
 mod names;
+mod ndjson;
 mod parquet;
+mod sample;
 mod source;
 mod stream;
 mod thrift;
 mod tokenize;
+mod transcode;
+mod unpack;
 pub mod value;
 
 use arrow::record_batch::RecordBatch;
 
 pub use csv_format::{CsvFormat, CsvFormatError};
+pub use detect::{Detected, detect};
+pub use sample::{SampledSchema, sample_schema};
 pub(crate) use source::source_error;
 pub use source::{ByteSource, Piece};
 pub use stream::{BatchStream, read_import, read_table_files};
@@ -36,11 +47,22 @@ const MAX_QUOTED: usize = 200;
 /// A name is quoted in a reason up to this many characters.
 const MAX_NAME: usize = 64;
 
-/// The format of a file to be imported.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ImportFormat {
-    Csv(CsvFormat),
-    Parquet,
+/// How much one file may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadLimits {
+    /// What compressed content may unpack to.
+    pub unpacked_bytes: u64,
+    /// A line of NDJSON, or a record of CSV.
+    pub line_bytes: usize,
+}
+
+impl Default for ReadLimits {
+    fn default() -> Self {
+        Self {
+            unpacked_bytes: 1 << 40,
+            line_bytes: 16 << 20,
+        }
+    }
 }
 
 /// Why reading a file ended early.
@@ -60,6 +82,13 @@ impl ReadError {
             line: None,
             reason: reason.into(),
         }
+    }
+
+    /// What stopped the reading of content: its source, or the content itself.
+    pub(crate) fn of_io(error: std::io::Error) -> Self {
+        error
+            .downcast::<Self>()
+            .unwrap_or_else(|other| Self::Store(source_error(other)))
     }
 
     pub(crate) fn at(line: u64, reason: impl Into<String>) -> Self {

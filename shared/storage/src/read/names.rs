@@ -1,6 +1,6 @@
 //! Columns of a file matched with those of the table, by name.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::{MAX_NAME, ReadError, quoted, shorten};
 use crate::schema::TableSchema;
@@ -23,9 +23,15 @@ pub(super) fn match_columns(names: &[String], schema: &TableSchema) -> Result<Ma
     let (mut faults, mut unknown, mut ignored) = (Vec::new(), Vec::new(), Vec::new());
     let mut seen = HashSet::new();
     let mut columns = Vec::new();
+    let by_name: HashMap<&str, usize> = schema
+        .columns()
+        .iter()
+        .enumerate()
+        .map(|(at, column)| (column.name.as_str(), at))
+        .collect();
     for name in names {
         let first = seen.insert(name.as_str());
-        let column = schema.index_of(name);
+        let column = by_name.get(name.as_str()).copied();
         match column {
             Some(_) if !first => faults.push(format!("the column {} occurs twice", quoted(name))),
             Some(_) => {}

@@ -116,12 +116,21 @@ impl BlockingSource {
             at: start,
             step_bytes,
             buffer: Bytes::new(),
+            taken: None,
         }
     }
 
     /// Reads from the beginning to the end.
     pub(crate) fn whole(&self) -> SequentialReader {
         self.reader(0, STEP_BYTES)
+    }
+
+    /// Reads from the beginning to the end, and tells how far it is.
+    pub(crate) fn counted(&self, taken: Arc<AtomicU64>) -> SequentialReader {
+        SequentialReader {
+            taken: Some(taken),
+            ..self.whole()
+        }
     }
 
     /// Refuses a Parquet file whose metadata cannot be what they say.
@@ -258,6 +267,8 @@ pub(crate) struct SequentialReader {
     at: u64,
     step_bytes: u64,
     buffer: Bytes,
+    /// Where the bytes that were taken are counted.
+    taken: Option<Arc<AtomicU64>>,
 }
 
 impl Read for SequentialReader {
@@ -270,6 +281,9 @@ impl Read for SequentialReader {
         }
         let count = out.len().min(self.buffer.len());
         out[..count].copy_from_slice(&self.buffer.split_to(count));
+        if let Some(taken) = &self.taken {
+            taken.fetch_add(count as u64, Ordering::Relaxed);
+        }
         Ok(count)
     }
 }

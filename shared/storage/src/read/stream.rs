@@ -1,13 +1,20 @@
+use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::arrow_ipc::ArrowDecoder;
 use super::csv::CsvDecoder;
 use super::parquet::ParquetDecoder;
-use super::source::{ByteSource, Piece};
-use super::{CheckedBatch, ImportFormat, ReadError};
+use super::source::{BlockingSource, ByteSource, Piece};
+use super::transcode::Transcoded;
+use super::unpack::Unpacked;
+use super::{CheckedBatch, ReadError, ReadLimits, ndjson};
 use crate::schema::TableSchema;
-use crate::{Store, StoreError};
+use crate::{Compression, FileForm, Format, Store, StoreError};
 
 /// Batches decoded ahead of the one who asks for them.
 const AHEAD: usize = 2;
@@ -51,29 +58,89 @@ impl BatchStream {
 /// Reads a file that was sent for the table: rows that pass every check, and what is wrong with
 /// the others.
 #[must_use]
-pub fn read_import(source: ByteSource, format: ImportFormat, schema: TableSchema) -> BatchStream {
+pub fn read_import(
+    source: ByteSource,
+    form: impl Into<FileForm>,
+    limits: ReadLimits,
+    schema: TableSchema,
+) -> BatchStream {
     let source = source.blocking(Handle::current());
-    BatchStream::spawn(move |send| {
-        match format {
-            ImportFormat::Csv(format) => {
-                let mut decoder = CsvDecoder::open(source.whole(), &format, schema)?;
-                while let Some(batch) = decoder.next()? {
-                    if !send(batch) {
-                        break;
-                    }
+    let form = form.into();
+    BatchStream::spawn(move |send| match form.format {
+        Format::Parquet => {
+            if form.compression != Compression::None {
+                return Err(ReadError::content(format!(
+                    "Parquet is compressed within, and not read from {}: unpack it first",
+                    form.compression
+                )));
+            }
+            let mut decoder = ParquetDecoder::open(source, schema)?;
+            while let Some(batch) = decoder.next()? {
+                if !send(batch) {
+                    break;
                 }
             }
-            ImportFormat::Parquet => {
-                let mut decoder = ParquetDecoder::open(source, schema)?;
-                while let Some(batch) = decoder.next()? {
-                    if !send(batch) {
-                        break;
-                    }
-                }
-            }
+            Ok(())
         }
-        Ok(())
+        _ => read_plain(&source, &form, limits, schema, send),
     })
+}
+
+/// Reads formats that are read from the beginning to the end.
+fn read_plain(
+    source: &BlockingSource,
+    form: &FileForm,
+    limits: ReadLimits,
+    schema: TableSchema,
+    send: &mut dyn FnMut(CheckedBatch) -> bool,
+) -> Result<(), ReadError> {
+    let taken = Arc::new(AtomicU64::new(0));
+    let packed = source.counted(Arc::clone(&taken));
+    let is_packed = form.compression != Compression::None;
+    let encoding = match form.format {
+        Format::Csv => form.csv.other_encoding(),
+        _ => None,
+    };
+    let mut content: Box<dyn Read> = if is_packed {
+        let unpacked = Unpacked::start(packed, Arc::clone(&taken), form.compression, limits);
+        Box::new(unpacked.map_err(ReadError::of_io)?)
+    } else {
+        Box::new(packed)
+    };
+    if let Some(encoding) = encoding {
+        content = Box::new(Transcoded::new(content, encoding));
+    }
+    // Progress is of the bytes that were sent, whatever becomes of them.
+    let mut send = |mut batch: CheckedBatch| {
+        if is_packed || encoding.is_some() {
+            batch.bytes_read = taken.load(Ordering::Relaxed);
+        }
+        send(batch)
+    };
+    match form.format {
+        Format::Csv => {
+            let mut decoder = CsvDecoder::new(content, &form.csv, limits, schema)?;
+            while let Some(batch) = decoder.next()? {
+                if !send(batch) {
+                    break;
+                }
+            }
+            Ok(())
+        }
+        Format::Ndjson => ndjson::decode(content, limits, &schema, &mut send),
+        Format::Arrow => {
+            let mut decoder = ArrowDecoder::open(content, schema)?;
+            while let Some(batch) = decoder.next()? {
+                if !send(batch) {
+                    break;
+                }
+            }
+            Ok(())
+        }
+        Format::Parquet => Err(ReadError::content(
+            "Parquet is not read from its beginning to its end",
+        )),
+    }
 }
 
 /// Reads the columns of `schema` from files of the table, one after the other. A column that a

@@ -3,11 +3,8 @@
 
 use std::io::Read;
 
-use super::source::source_error;
 use super::{CsvFormat, ReadError};
 
-/// A record longer than this is more likely a quote that was never closed.
-const MAX_RECORD_BYTES: usize = 16 << 20;
 const MAX_FIELDS: usize = 16 << 10;
 const BUFFER_BYTES: usize = 64 << 10;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -46,6 +43,11 @@ impl Record {
         self.bytes.is_empty() && matches!(self.fields.as_slice(), [only] if !only.quoted)
     }
 
+    /// Whether nothing of it was read.
+    fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && self.fields.is_empty()
+    }
+
     /// The length of the record's content.
     pub(super) fn size_bytes(&self) -> usize {
         self.bytes.len()
@@ -76,6 +78,10 @@ enum State {
     Quote,
     /// After the closing quote came something else.
     Misquoted,
+    /// Within quotes, the next character is taken as it is.
+    Escaped,
+    /// A line that is passed over.
+    Comment,
 }
 
 pub(super) struct Tokenizer<R> {
@@ -85,6 +91,10 @@ pub(super) struct Tokenizer<R> {
     filled: usize,
     delimiter: u8,
     quote: u8,
+    escape: Option<u8>,
+    comment: Option<u8>,
+    /// A record longer than this is more likely a quote that was never closed.
+    max_record_bytes: usize,
     line: u64,
     /// The last byte was a carriage return that ended a line; a line feed belongs to it.
     after_return: bool,
@@ -92,7 +102,7 @@ pub(super) struct Tokenizer<R> {
 }
 
 impl<R: Read> Tokenizer<R> {
-    pub(super) fn new(input: R, format: &CsvFormat) -> Self {
+    pub(super) fn new(input: R, format: &CsvFormat, max_record_bytes: usize) -> Self {
         Self {
             input,
             buffer: vec![0; BUFFER_BYTES],
@@ -100,6 +110,10 @@ impl<R: Read> Tokenizer<R> {
             filled: 0,
             delimiter: format.delimiter,
             quote: format.quote,
+            // A quote that is doubled is what there is without any.
+            escape: format.escape.filter(|it| *it != format.quote),
+            comment: format.comment,
+            max_record_bytes,
             line: 1,
             after_return: false,
             bytes_read: 0,
@@ -132,16 +146,30 @@ impl<R: Read> Tokenizer<R> {
             match state {
                 State::Plain | State::Misquoted => self.take_plain(record),
                 State::Quoted => self.take_quoted(record),
-                State::Start | State::Quote => {}
+                State::Comment => self.pass_line(),
+                State::Start | State::Quote | State::Escaped => {}
             }
             if self.at == self.filled {
-                Self::check_size(record)?;
+                self.check_size(record)?;
                 continue;
             }
             let byte = self.buffer[self.at];
             self.at += 1;
             state = match state {
-                State::Quoted => State::Quote,
+                State::Comment => {
+                    self.line += 1;
+                    self.after_return = byte == b'\r';
+                    any = false;
+                    State::Start
+                }
+                State::Start if Some(byte) == self.comment && record.is_empty() => State::Comment,
+                State::Escaped => {
+                    self.line += u64::from(byte == b'\n');
+                    record.bytes.push(byte);
+                    State::Quoted
+                }
+                State::Quoted if byte == self.quote => State::Quote,
+                State::Quoted => State::Escaped,
                 State::Start if byte == self.quote => State::Quoted,
                 State::Quote if byte == self.quote => {
                     record.bytes.push(byte);
@@ -155,7 +183,7 @@ impl<R: Read> Tokenizer<R> {
                     self.line += 1;
                     self.after_return = byte == b'\r';
                     record.end_field(matches!(state, State::Quote | State::Misquoted));
-                    Self::check_size(record)?;
+                    self.check_size(record)?;
                     return Ok(true);
                 }
                 State::Quote => {
@@ -172,7 +200,7 @@ impl<R: Read> Tokenizer<R> {
                     }
                 }
             };
-            Self::check_size(record)?;
+            self.check_size(record)?;
         }
     }
 
@@ -190,15 +218,25 @@ impl<R: Read> Tokenizer<R> {
         let rest = &self.buffer[self.at..self.filled];
         let length = rest
             .iter()
-            .position(|byte| *byte == self.quote)
+            .position(|byte| *byte == self.quote || Some(*byte) == self.escape)
             .unwrap_or(rest.len());
         record.bytes.extend_from_slice(&rest[..length]);
         self.line += rest[..length].iter().filter(|byte| **byte == b'\n').count() as u64;
         self.at += length;
     }
 
+    /// Passes over what is left of a line.
+    fn pass_line(&mut self) {
+        let rest = &self.buffer[self.at..self.filled];
+        let ends = |byte: &u8| *byte == b'\n' || *byte == b'\r';
+        self.at += rest.iter().position(ends).unwrap_or(rest.len());
+    }
+
     fn end(&mut self, record: &mut Record, state: State, any: bool) -> Result<bool, ReadError> {
-        if state == State::Quoted {
+        if state == State::Comment {
+            return Ok(false);
+        }
+        if matches!(state, State::Quoted | State::Escaped) {
             let reason = format!(
                 "the quote opened in the record at line {} is never closed",
                 record.line
@@ -211,11 +249,11 @@ impl<R: Read> Tokenizer<R> {
         Ok(any)
     }
 
-    fn check_size(record: &Record) -> Result<(), ReadError> {
-        if record.bytes.len() > MAX_RECORD_BYTES || record.fields.len() > MAX_FIELDS {
+    fn check_size(&self, record: &Record) -> Result<(), ReadError> {
+        if record.bytes.len() > self.max_record_bytes || record.fields.len() > MAX_FIELDS {
             let reason = format!(
-                "the record at line {} has more than {MAX_RECORD_BYTES} bytes or {MAX_FIELDS} fields; is a quote not closed?",
-                record.line
+                "the record at line {} has more than {} bytes or {MAX_FIELDS} fields; is a quote not closed?",
+                record.line, self.max_record_bytes
             );
             return Err(ReadError::at(record.line, reason));
         }
@@ -232,7 +270,7 @@ impl<R: Read> Tokenizer<R> {
                 Ok(0) => break,
                 Ok(count) => self.filled += count,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(source_error(error).into()),
+                Err(error) => return Err(ReadError::of_io(error)),
             }
         }
         self.bytes_read += self.filled as u64;
@@ -262,10 +300,16 @@ mod tests {
         }
     }
 
+    const MAX_RECORD_BYTES: usize = 16 << 20;
+
     type Fields = Vec<(String, bool)>;
 
     fn read_all(text: &[u8], step: usize) -> Result<Vec<(u64, Fields)>, ReadError> {
-        let mut tokenizer = Tokenizer::new(Trickle(text, step), &CsvFormat::default());
+        read_as(text, step, &CsvFormat::default())
+    }
+
+    fn read_as(text: &[u8], step: usize, format: &CsvFormat) -> Result<Vec<(u64, Fields)>, ReadError> {
+        let mut tokenizer = Tokenizer::new(Trickle(text, step), format, MAX_RECORD_BYTES);
         let mut record = Record::default();
         let mut records = Vec::new();
         while tokenizer.read(&mut record)? {
@@ -341,10 +385,36 @@ mod tests {
 
     #[test]
     fn text_after_a_closing_quote_is_marked() {
-        let mut tokenizer = Tokenizer::new(&b"a,\"b\"c\"d,e\n"[..], &CsvFormat::default());
+        let mut tokenizer = Tokenizer::new(&b"a,\"b\"c\"d,e\n"[..], &CsvFormat::default(), 100);
         let mut record = Record::default();
         assert!(tokenizer.read(&mut record).unwrap());
         assert_eq!((record.misquoted, record.len()), (Some(1), 3));
+    }
+
+    #[test]
+    fn escapes_count_within_quotes_and_comments_are_passed_over() {
+        let format = CsvFormat {
+            escape: Some(b'\\'),
+            comment: Some(b'#'),
+            ..CsvFormat::default()
+        };
+        let text = b"#head\r\na\\,\"b\\\"\\\\c\\\n\"\"\"\n#\"x\n\n1,#2\n# end";
+        for step in [1, 2, 100] {
+            let records = read_as(text, step, &format).unwrap();
+            let first = vec![("a\\".to_owned(), false), ("b\"\\c\n\"".to_owned(), true)];
+            assert_eq!(records, [(2, first), (5, plain(&[""])), (6, plain(&["1", "#2"]))]);
+        }
+        assert!(read_as(b"\"a\\", 1, &format).is_err());
+    }
+
+    #[test]
+    fn one_huge_line_is_refused_in_bounded_memory() {
+        let endless = std::io::repeat(b'x');
+        let mut tokenizer = Tokenizer::new(endless, &CsvFormat::default(), 1 << 20);
+        let mut record = Record::default();
+        let error = tokenizer.read(&mut record).unwrap_err();
+        assert!(error.to_string().contains("more than 1048576 bytes"), "{error}");
+        assert!(record.bytes.capacity() < 4 << 20);
     }
 
     proptest! {

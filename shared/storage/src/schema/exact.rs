@@ -169,14 +169,6 @@ impl Exact {
         }
         rest == 0
     }
-
-    /// Digits written, without zeros at the end.
-    pub(crate) fn digit_count(self) -> u32 {
-        self.digits
-            .unsigned_abs()
-            .checked_ilog10()
-            .map_or(1, |log| log + 1)
-    }
 }
 
 /// The largest number of so many digits.

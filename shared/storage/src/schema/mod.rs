@@ -24,6 +24,7 @@ mod checks;
 mod column_type;
 pub(crate) mod exact;
 mod infer;
+mod infer_arrow;
 #[cfg(test)]
 mod oracle;
 mod parse;
@@ -39,6 +40,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 pub use checks::Checks;
 pub use column_type::{ColumnType, ObjectType, UTC};
 pub use infer::{Sample, infer};
+pub use infer_arrow::infer_arrow;
 
 /// The column of a table file that holds the ids of the column of that name, beside it and never shown.
 #[must_use]

@@ -12,6 +12,7 @@ use crate::schema::TableSchema;
 pub(super) struct CsvEncoder<W> {
     out: W,
     format: CsvFormat,
+    /// Whether the names of the columns are still to be written.
     header: bool,
     schema: TableSchema,
     line: Vec<u8>,
@@ -19,11 +20,11 @@ pub(super) struct CsvEncoder<W> {
 }
 
 impl<W: Write> CsvEncoder<W> {
-    pub(super) fn new(out: W, format: CsvFormat, header: bool, schema: TableSchema) -> Self {
+    pub(super) fn new(out: W, format: CsvFormat, schema: TableSchema) -> Self {
         Self {
             out,
+            header: format.columns.is_none(),
             format,
-            header,
             schema,
             line: Vec::new(),
             text: String::new(),
@@ -133,7 +134,7 @@ mod tests {
             null_values: vec!["NA".to_owned()],
             ..CsvFormat::default()
         };
-        let mut encoder = CsvEncoder::new(Vec::new(), format, true, schema);
+        let mut encoder = CsvEncoder::new(Vec::new(), format, schema);
         encoder.write(&batch).unwrap();
         let text = String::from_utf8(encoder.finish().unwrap()).unwrap();
         let expected = "\"a,b\",n,d,t\r\n\

@@ -1,21 +1,25 @@
 //! Writers: Arrow batches in, durable objects out, in memory that does not grow with them.
 //! Encoding runs on a thread of its own.
 
+mod copy;
 mod csv;
 mod distinct;
 mod export;
 mod keyed;
+mod ndjson;
 mod object;
+mod packed;
 mod render;
 mod statistics;
 mod table;
 mod thread;
 
-pub use export::{ExportFormat, ExportWriter, Exported};
+pub use copy::CopyError;
+pub use export::{ExportWriter, Exported};
 pub use table::{TableWriter, WriteOptions, Written, WrittenFile};
 
+use arrow::error::ArrowError;
 pub(crate) use object::BlockingObject;
-use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
@@ -51,6 +55,15 @@ impl From<ParquetError> for WriteError {
     }
 }
 
+impl From<ArrowError> for WriteError {
+    fn from(error: ArrowError) -> Self {
+        match error {
+            ArrowError::IoError(_, io) => io.into(),
+            other => Self::Encode(other.into()),
+        }
+    }
+}
+
 /// Row groups large enough to compress well and small enough to be read by several threads.
 const GROUP_ROWS: usize = 128 << 10;
 const GROUP_BYTES: usize = 64 << 20;
@@ -74,9 +87,9 @@ pub(crate) fn parquet_properties<'a>(random: impl Iterator<Item = &'a str>) -> W
         .build()
 }
 
-/// Writes the footer and gives back the object. What can fail by now is the object store alone.
-pub(crate) fn object_of(writer: ArrowWriter<BlockingObject>) -> Result<BlockingObject, WriteError> {
-    writer.into_inner().map_err(|error| match error {
+/// What a Parquet writer gave back after its footer. What can fail by then is the object store alone.
+pub(crate) fn object_of(written: Result<BlockingObject, ParquetError>) -> Result<BlockingObject, WriteError> {
+    written.map_err(|error| match error {
         ParquetError::General(_) => StoreError::Io(std::io::Error::other(error)).into(),
         other => other.into(),
     })

@@ -14,6 +14,13 @@ use crate::schema::ColumnType;
 
 /// Adds the value of a row that has one; of a list or an object its JSON.
 pub(super) fn text(text: &mut String, values: &dyn Array, row: usize, column_type: &ColumnType) -> Result {
+    // Pseudonyms stand in for values of any type.
+    if let Some(pseudonyms) = values.as_fixed_size_binary_opt() {
+        return pseudonyms
+            .value(row)
+            .iter()
+            .try_for_each(|byte| write!(text, "{byte:02x}"));
+    }
     match column_type {
         ColumnType::Text | ColumnType::Uuid => {
             text.push_str(values.as_string::<i32>().value(row));
@@ -49,6 +56,12 @@ pub(super) fn text(text: &mut String, values: &dyn Array, row: usize, column_typ
 pub(super) fn json(out: &mut String, values: &dyn Array, row: usize, column_type: &ColumnType) -> Result {
     if values.is_null(row) {
         out.push_str("null");
+        return Ok(());
+    }
+    if values.as_fixed_size_binary_opt().is_some() {
+        out.push('"');
+        text(out, values, row, column_type)?;
+        out.push('"');
         return Ok(());
     }
     match column_type {

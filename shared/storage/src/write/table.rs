@@ -161,7 +161,7 @@ impl TableEncoder {
             &distinct,
             self.keyed.fingerprint(),
         );
-        let (size_bytes, sha256) = object_of(writer)?.finish()?;
+        let (size_bytes, sha256) = object_of(writer.into_inner())?.finish()?;
         self.files.push(WrittenFile {
             path,
             rows,

@@ -5,7 +5,8 @@ use arrow::array::{
     TimestampNanosecondArray, UInt64Array,
 };
 use arrow::datatypes::Int32Type;
-use datacovey_storage::read::{ImportFormat, ReadError, Rejected, read_import};
+use datacovey_storage::Format;
+use datacovey_storage::read::{ReadError, ReadLimits, Rejected, read_import};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::{WriterProperties, WriterVersion};
 
@@ -19,7 +20,12 @@ fn parquet(batch: &RecordBatch) -> Vec<u8> {
 
 async fn read(content: &[u8]) -> Result<(RecordBatch, Vec<Rejected>), ReadError> {
     let (_folder, store) = store();
-    let stream = read_import(source(&store, content).await, ImportFormat::Parquet, schema());
+    let stream = read_import(
+        source(&store, content).await,
+        Format::Parquet,
+        ReadLimits::default(),
+        schema(),
+    );
     read_all(stream, &schema()).await
 }
 
@@ -160,7 +166,12 @@ async fn texts_that_rows_share_in_the_file_are_read_a_part_at_a_time() {
     assert!(content.len() < 1 << 20, "{} bytes", content.len());
 
     let (_folder, store) = store();
-    let mut stream = read_import(source(&store, &content).await, ImportFormat::Parquet, schema());
+    let mut stream = read_import(
+        source(&store, &content).await,
+        Format::Parquet,
+        ReadLimits::default(),
+        schema(),
+    );
     let mut rows = 0;
     while let Some(batch) = stream.next().await {
         let batch = batch.unwrap().batch;

@@ -1,5 +1,6 @@
 //! Columns of every type: exported and imported again, and taken from files of other types.
 
+use std::io::{Cursor, Read as _};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -8,11 +9,12 @@ use arrow::array::{
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, Fields};
+use arrow::ipc::reader::FileReader;
 use arrow::util::display::array_value_to_string;
-use datacovey_storage::ObjectPath;
-use datacovey_storage::read::{CsvFormat, ImportFormat, ReadError, Rejected, read_import};
+use datacovey_storage::read::{ReadError, ReadLimits, Rejected, read_import};
 use datacovey_storage::schema::TableSchema;
-use datacovey_storage::write::{ExportFormat, ExportWriter};
+use datacovey_storage::write::ExportWriter;
+use datacovey_storage::{Compression, FileForm, Format, ObjectPath};
 use parquet::arrow::ArrowWriter;
 use serde_json::json;
 
@@ -33,19 +35,27 @@ fn schema() -> TableSchema {
     .unwrap()
 }
 
-async fn import(content: &[u8], format: ImportFormat) -> Result<(RecordBatch, Vec<Rejected>), ReadError> {
+async fn import(
+    content: &[u8],
+    form: impl Into<FileForm>,
+) -> Result<(RecordBatch, Vec<Rejected>), ReadError> {
     let (_folder, store) = store();
     read_all(
-        read_import(source(&store, content).await, format, schema()),
+        read_import(
+            source(&store, content).await,
+            form,
+            ReadLimits::default(),
+            schema(),
+        ),
         &schema(),
     )
     .await
 }
 
-async fn export(batch: RecordBatch, format: ExportFormat) -> Vec<u8> {
+async fn export(batch: RecordBatch, form: impl Into<FileForm>) -> Vec<u8> {
     let (_folder, store) = store();
     let path = ObjectPath::from("exported");
-    let mut writer = ExportWriter::start(&store, path.clone(), format, schema()).unwrap();
+    let mut writer = ExportWriter::start(&store, path.clone(), form, schema()).unwrap();
     writer.write(batch).await.unwrap();
     let size_bytes = writer.finish().await.unwrap().size_bytes;
     store.get_range(&path, 0..size_bytes).await.unwrap().to_vec()
@@ -57,22 +67,68 @@ id,price,of_day,raw,tags,stops\r\n\
 ,,,,,\r\n\
 ,0.00,00:00:00,\"\",[],[]\r\n";
 
+const NDJSON: &str = concat!(
+    r#"{"id":"0190c6a2-7b1e-7000-8000-0123456789ab","price":"-12.50","of_day":"23:59:59.000001","raw":"AP8=","tags":["a",null,""],"stops":[{"n":1,"city":"Ely"},{"n":2}]}"#,
+    "\n",
+    r#"{"id":null,"price":null,"of_day":null,"raw":null,"tags":null,"stops":null}"#,
+    "\n",
+    r#"{"id":null,"price":"0.00","of_day":"00:00:00","raw":"","tags":[],"stops":[]}"#,
+    "\n",
+);
+
+/// The content by the tools of others.
+fn unpacked(content: &[u8], compression: Compression) -> Vec<u8> {
+    match compression {
+        Compression::None => content.to_vec(),
+        Compression::Gzip => {
+            let mut plain = Vec::new();
+            let mut decoder = flate2::read::GzDecoder::new(content);
+            decoder.read_to_end(&mut plain).unwrap();
+            plain
+        }
+        Compression::Zstd => zstd::decode_all(content).unwrap(),
+    }
+}
+
 #[tokio::test]
-async fn every_type_reads_back_from_csv_and_parquet() {
-    let csv = || ImportFormat::Csv(CsvFormat::default());
-    let (read, rejected) = import(CSV.as_bytes(), csv()).await.unwrap();
-    assert_eq!(rejected, []);
-    assert_eq!(read.num_rows(), 3);
-    let format = ExportFormat::Csv {
-        format: CsvFormat::default(),
-        header: true,
-    };
-    let exported = export(read.clone(), format).await;
-    assert_eq!(String::from_utf8(exported).unwrap(), CSV);
-    let exported = export(read.clone(), ExportFormat::Parquet).await;
-    let (again, rejected) = import(&exported, ImportFormat::Parquet).await.unwrap();
-    assert_eq!(rejected, []);
-    assert_eq!(again, read);
+async fn every_type_is_written_and_reads_back_in_every_format_and_compression() {
+    let (rows, rejected) = import(CSV.as_bytes(), Format::Csv).await.unwrap();
+    assert_eq!((rows.num_rows(), rejected), (3, vec![]));
+    for (format, text) in [
+        (Format::Csv, Some(CSV)),
+        (Format::Ndjson, Some(NDJSON)),
+        (Format::Parquet, None),
+        (Format::Arrow, None),
+    ] {
+        for compression in [Compression::None, Compression::Gzip, Compression::Zstd] {
+            if compression != Compression::None && !format.is_text() {
+                continue;
+            }
+            let form = FileForm::from(format).compressed(compression);
+            let written = export(rows.clone(), form.clone()).await;
+            if let Some(text) = text {
+                let plain = String::from_utf8(unpacked(&written, compression)).unwrap();
+                assert_eq!(plain, text, "{form:?}");
+            }
+            let (again, rejected) = import(&written, form.clone()).await.unwrap();
+            assert_eq!((again, rejected), (rows.clone(), vec![]), "{form:?}");
+        }
+    }
+    let written = export(rows.clone(), Format::Arrow).await;
+    let read: Vec<_> = FileReader::try_new(Cursor::new(written), None)
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!(read, [rows]);
+}
+
+#[tokio::test]
+async fn what_is_read_in_parts_is_not_compressed_as_a_whole() {
+    let (_folder, store) = store();
+    for format in [Format::Parquet, Format::Arrow] {
+        let form = FileForm::from(format).compressed(Compression::Zstd);
+        assert!(ExportWriter::start(&store, ObjectPath::from("exported"), form, schema()).is_err());
+    }
 }
 
 fn parquet(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
@@ -123,7 +179,7 @@ async fn files_of_other_types_are_taken_where_nothing_is_lost() {
         ("tags", Arc::new(tags)),
         ("stops", Arc::new(stops)),
     ]);
-    let (read, rejected) = import(&content, ImportFormat::Parquet).await.unwrap();
+    let (read, rejected) = import(&content, Format::Parquet).await.unwrap();
     let told: Vec<_> = rejected
         .iter()
         .flat_map(|it| {
@@ -151,10 +207,7 @@ async fn types_within_that_do_not_match_are_named() {
         ("tags", Arc::new(tags)),
         ("price", Arc::new(arrow::array::Float64Array::from(vec![0.1]))),
     ]);
-    let reason = import(&content, ImportFormat::Parquet)
-        .await
-        .unwrap_err()
-        .to_string();
+    let reason = import(&content, Format::Parquet).await.unwrap_err().to_string();
     assert!(reason.contains("\"tags[]\" is of the type Int32"), "{reason}");
     assert!(reason.contains("\"price\" is of the type Float64"), "{reason}");
 }
@@ -175,7 +228,12 @@ async fn long_texts_that_rows_share_within_lists_are_read_a_part_at_a_time() {
         "words": { "type": "array", "items": { "type": "string" } },
     } }))
     .unwrap();
-    let mut stream = read_import(source(&store, &content).await, ImportFormat::Parquet, words);
+    let mut stream = read_import(
+        source(&store, &content).await,
+        Format::Parquet,
+        ReadLimits::default(),
+        words,
+    );
     let mut rows = 0;
     while let Some(batch) = stream.next().await {
         let batch = batch.unwrap().batch;
