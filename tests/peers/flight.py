@@ -10,7 +10,9 @@ query, and is told what is wrong where something is.
 import argparse
 import datetime
 import json
+import pathlib
 import subprocess
+import sys
 import time
 import uuid
 
@@ -107,6 +109,22 @@ def refused(what, kind, words, call):
     raise AssertionError(f"{what}: not refused")
 
 
+def put_and_stay(endpoint, token, table):
+    """Sends rows, and neither ends nor leaves."""
+    flights = Flights(endpoint, token)
+    writer, _ = flights.client.do_put(path("table", table), rows(0).schema, flights.options)
+    writer.write_table(rows(ROWS), max_chunksize=10_000)
+    print("sent", flush=True)
+    time.sleep(600)
+
+
+def until(what, happened):
+    deadline = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--endpoint", default="127.0.0.1:8080")
@@ -182,27 +200,21 @@ def main():
     refused("basic authentication", flight.FlightUnauthenticatedError, "Bearer",
             lambda: flights.client.authenticate_basic_token("user", "password"))
 
-    # Who leaves half-way leaves nothing, and what was there stays.
-    writer, _ = flights.client.do_put(path("table", table), sent.schema, flights.options)
-    writer.write_table(sent, max_chunksize=10_000)
-    while not (open_jobs := [it for it in suite.call(owner, IMPORTS + "ListImportJobs", {"table_id": table})["import_jobs"]
-                             if it["state"] == "JOB_STATE_PENDING"]):
-        time.sleep(0.05)
-    leaver = Flights(arguments.endpoint, owner)
-    leaving, _ = leaver.client.do_put(path("table", table), sent.schema, leaver.options)
-    leaving.write_table(sent, max_chunksize=10_000)
-    del leaving, leaver
-    writer.write_table(sent, max_chunksize=10_000)
-    writer.done_writing()
-    writer.close()
-    deadline = time.monotonic() + 60
-    while states := [it for it in suite.call(owner, IMPORTS + "ListImportJobs", {"table_id": table})["import_jobs"]
-                     if it["state"] in ("JOB_STATE_PENDING", "JOB_STATE_RUNNING")]:
-        assert time.monotonic() < deadline, states
-        time.sleep(0.1)
+    # Who dies half-way leaves nothing, and what was there stays.
+    jobs = lambda: suite.call(owner, IMPORTS + "ListImportJobs", {"table_id": table, "page_size": 1000})["import_jobs"]
+    done = {it["id"] for it in jobs()}
+    child = subprocess.Popen(
+        [sys.executable, "-c", "import sys, flight; flight.put_and_stay(*sys.argv[1:])", arguments.endpoint, owner, table],
+        cwd=pathlib.Path(__file__).parent, stdout=subprocess.PIPE, text=True)
+    assert child.stdout.readline() == "sent\n"
+    until("an import waits for the rest", lambda: [it for it in jobs() if it["id"] not in done])
+    child.kill()
+    child.wait()
+    until("it is given up", lambda: all(it["state"] in ("JOB_STATE_COMPLETED", "JOB_STATE_FAILED") for it in jobs()))
+    [left] = [it for it in jobs() if it["id"] not in done]
     after = flights.get(path("table", table)).num_rows
-    print(f"one of two left half-way: {before} rows before, {after} after")
-    assert after == before + 2 * ROWS
+    print(f"killed half-way: {left['state']}, {left['error']['reason']}; {before} rows before, {after} after")
+    assert (left["state"], after) == ("JOB_STATE_FAILED", before), left
     print("all as expected")
 
 
