@@ -187,7 +187,10 @@ mod tests {
             ("/datacovey.transfer.v1.ImportService/Upload", Pace::Lasting),
             ("/grpc.health.v1.Health/Check", Pace::Prompt),
             ("/grpc.health.v1.Health/Watch", Pace::Lasting),
-            ("/arrow.flight.protocol.FlightService/GetFlightInfo", Pace::Lasting),
+            (
+                "/arrow.flight.protocol.FlightService/GetFlightInfo",
+                Pace::Lasting,
+            ),
             ("/arrow.flight.protocol.FlightService/Other", Pace::Prompt),
             ("/no.such/Method", Pace::Prompt),
             ("/export_job/0192/content", Pace::Lasting),
