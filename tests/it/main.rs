@@ -9,6 +9,7 @@ mod conformance;
 mod coverage;
 mod dynamic;
 mod edges;
+mod flight;
 mod manifests;
 mod programs;
 mod rolling;

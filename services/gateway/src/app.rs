@@ -7,14 +7,17 @@ use datacovey_proto::PUBLIC_DESCRIPTORS;
 use datacovey_server::{App, Authentication, Balanced, Peer, RemotePrincipals, ServerConfig};
 
 use crate::config::{Config, SERVICE};
+use crate::flight::Flight;
 use crate::proxy::Proxy;
 use crate::routes::{BadDescriptors, RouteTable, UPSTREAMS};
+use crate::services::Services;
 use crate::{content, cors, health, web};
 
 static ROUTES: LazyLock<Result<RouteTable, BadDescriptors>> =
     LazyLock::new(|| RouteTable::from_descriptors(PUBLIC_DESCRIPTORS));
 
-/// The gateway as it is configured: a proxy for all public services, of gRPC and gRPC-Web.
+/// The gateway as it is configured: a proxy for all public services, of gRPC and gRPC-Web, and what
+/// translates between them and HTTP or Arrow Flight.
 ///
 /// Fails if the configuration lacks a key or an address that [`SERVICE`] says are needed.
 pub fn app(config: &Config) -> Result<App> {
@@ -37,11 +40,13 @@ pub fn app(config: &Config) -> Result<App> {
         .ok_or_else(|| Error::internal("identity is no upstream"))?;
     let principals = RemotePrincipals::new(Peer::over(identity.clone(), signer.clone()));
     let authentication = authentication(config, principals)?;
-    let content = content::routes(&upstreams, &signer)?;
+    let services = Services::new(&upstreams, &signer)?;
+    let flight = Flight::new(services.clone(), config.limits.max_message_bytes);
     let proxy = Proxy::new(routes, &upstreams, signer);
     let names: Vec<_> = routes.services().map(|(name, _)| name).collect();
     let app = App::new(authentication)
-        .routes(content)
+        .service(flight)
+        .routes(content::routes(services))
         .proxy(proxy, &names, PUBLIC_DESCRIPTORS)
         .outside(|routes| {
             let routes = routes.layer(from_fn(web::layer));
@@ -53,6 +58,7 @@ pub fn app(config: &Config) -> Result<App> {
             .services()
             .filter(|(_, of)| *of == name)
             .map(|(name, _)| name)
+            .chain((name == "transfer").then_some(Flight::NAME))
             .collect();
         app.names_depend_on(&behind, name, health::check(upstream))
     }))

@@ -76,7 +76,7 @@ fn cancel() -> BoxError {
 }
 
 /// The status that a body's error is or comes from.
-fn status_within<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Status> {
+pub(crate) fn status_within<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Status> {
     std::iter::successors(Some(error), |error| error.source()).find_map(|it| it.downcast_ref())
 }
 
@@ -164,7 +164,7 @@ impl Body for ResponseBody {
 }
 
 /// A status as the end of an answer that has begun.
-fn trailers(status: &Status) -> HeaderMap {
+pub(crate) fn trailers(status: &Status) -> HeaderMap {
     let mut trailers = HeaderMap::new();
     if status.add_header(&mut trailers).is_err() {
         // 14 is UNAVAILABLE: all that can be said if the details are no header.

@@ -2,17 +2,20 @@
 //! by gRPC-Web, for browsers.
 //!
 //! Owns no data. The one rule: a call goes on only as the principal that its credentials name, and
-//! no message of it is decoded. Beside it, content of jobs comes and goes over plain HTTP.
+//! no message of it is decoded. Beside it, content of jobs comes and goes over plain HTTP, and as Arrow
+//! Flight.
 
 mod app;
 mod body;
 mod config;
 mod content;
 mod cors;
+mod flight;
 mod headers;
 mod health;
 mod proxy;
 mod routes;
+mod services;
 mod web;
 
 pub use app::app;

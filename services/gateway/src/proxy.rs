@@ -138,7 +138,7 @@ fn span(path: &str) -> Span {
 }
 
 /// What a request that is no gRPC is answered, in the words of HTTP.
-fn not_grpc<B>(request: &Request<B>) -> Option<Response<Body>> {
+pub(crate) fn not_grpc<B>(request: &Request<B>) -> Option<Response<Body>> {
     let status = if !is_grpc(request.headers()) {
         StatusCode::UNSUPPORTED_MEDIA_TYPE
     } else if request.method() != Method::POST {

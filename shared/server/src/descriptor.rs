@@ -32,8 +32,23 @@ static METHODS: LazyLock<HashMap<Arc<str>, Method>> = LazyLock::new(|| {
             methods.extend(service.method.iter().map(known));
         }
     }
+    methods.extend(FLIGHT_METHODS.map(|path| (path.into(), Method::of_flight())));
     methods
 });
+
+/// The methods of Arrow Flight, of which there is no descriptor here.
+const FLIGHT_METHODS: [&str; 10] = [
+    "/arrow.flight.protocol.FlightService/DoAction",
+    "/arrow.flight.protocol.FlightService/DoExchange",
+    "/arrow.flight.protocol.FlightService/DoGet",
+    "/arrow.flight.protocol.FlightService/DoPut",
+    "/arrow.flight.protocol.FlightService/GetFlightInfo",
+    "/arrow.flight.protocol.FlightService/GetSchema",
+    "/arrow.flight.protocol.FlightService/Handshake",
+    "/arrow.flight.protocol.FlightService/ListActions",
+    "/arrow.flight.protocol.FlightService/ListFlights",
+    "/arrow.flight.protocol.FlightService/PollFlightInfo",
+];
 
 impl Method {
     fn of(method: &MethodDescriptorProto) -> Self {
@@ -41,6 +56,14 @@ impl Method {
         Self {
             pace: Pace::of(method),
             only_reads: options.is_some_and(|it| it.idempotency_level() == IdempotencyLevel::NoSideEffects),
+        }
+    }
+
+    /// They stream, or wait for the job that they tell of.
+    const fn of_flight() -> Self {
+        Self {
+            pace: Pace::Lasting,
+            only_reads: false,
         }
     }
 }
@@ -164,6 +187,11 @@ mod tests {
             ("/datacovey.transfer.v1.ImportService/Upload", Pace::Lasting),
             ("/grpc.health.v1.Health/Check", Pace::Prompt),
             ("/grpc.health.v1.Health/Watch", Pace::Lasting),
+            (
+                "/arrow.flight.protocol.FlightService/GetFlightInfo",
+                Pace::Lasting,
+            ),
+            ("/arrow.flight.protocol.FlightService/Other", Pace::Prompt),
             ("/no.such/Method", Pace::Prompt),
             ("/export_job/0192/content", Pace::Lasting),
             ("/export_job/0192", Pace::Prompt),

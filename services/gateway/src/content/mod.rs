@@ -5,7 +5,7 @@
 
 mod download;
 mod format;
-mod offer;
+pub(crate) mod offer;
 mod range;
 mod rejected;
 mod sent;
@@ -15,11 +15,12 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use axum::routing::{get, put};
-use datacovey_auth::InternalSigner;
 use datacovey_error::{Error, ErrorReason, Result};
-use datacovey_server::{Balanced, Peer, http_refusal};
+use datacovey_server::http_refusal;
 use datacovey_types::Ctx;
 use http::{Extensions, HeaderName};
+
+use crate::services::Services;
 
 const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 const UPLOAD_COMPLETE: HeaderName = HeaderName::from_static("upload-complete");
@@ -48,30 +49,14 @@ pub(crate) const TOLD: [HeaderName; 7] = [
     http::header::ETAG,
 ];
 
-/// The services that have the content.
-#[derive(Clone, Debug)]
-struct Services {
-    transfer: Peer,
-    query: Peer,
-}
-
 /// The routes of content, to be served within the layers.
-pub(crate) fn routes(upstreams: &[Balanced], signer: &InternalSigner) -> Result<Router> {
-    let peer = |name: &str| {
-        let upstream = upstreams.iter().find(|it| it.peer() == name);
-        let upstream = upstream.ok_or_else(|| Error::internal(format!("{name} is no upstream")))?;
-        Ok::<_, Error>(Peer::over(upstream.clone(), signer.clone()))
-    };
-    let services = Services {
-        transfer: peer("transfer")?,
-        query: peer("query")?,
-    };
-    Ok(Router::new()
+pub(crate) fn routes(services: Services) -> Router {
+    Router::new()
         .route("/import_job/{id}/content", put(upload::put).head(upload::head))
         .route("/import_job/{id}/rejected_rows", get(rejected::get))
         .route("/export_job/{id}/content", get(download::export))
         .route("/query_job/{id}/content", get(download::query_result))
-        .with_state(services))
+        .with_state(services)
 }
 
 /// Who asks.

@@ -11,31 +11,31 @@ use datacovey_types::Ctx;
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 
-use super::Services;
 use super::format::{self, Media};
+use crate::services::Services;
 
 /// A file that is asked for.
 #[derive(Clone, Debug)]
-pub(super) struct Offer {
-    pub(super) services: Services,
-    pub(super) ctx: Ctx,
-    pub(super) id: String,
-    pub(super) of: Of,
+pub(crate) struct Offer {
+    pub(crate) services: Services,
+    pub(crate) ctx: Ctx,
+    pub(crate) id: String,
+    pub(crate) of: Of,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Of {
+pub(crate) enum Of {
     Export,
     Result(query::ResultFileFormat),
 }
 
 /// An open file.
-pub(super) struct Opened {
-    pub(super) total: u64,
+pub(crate) struct Opened {
+    pub(crate) total: u64,
     /// 64 hexadecimal digits.
-    pub(super) sha256: String,
+    pub(crate) sha256: String,
     pub(super) media: Media,
-    pub(super) data: BoxStream<'static, Result<Bytes>>,
+    pub(crate) data: BoxStream<'static, Result<Bytes>>,
 }
 
 /// A part of a file, whatever service it comes from.
@@ -48,7 +48,7 @@ struct Part {
 
 impl Offer {
     /// The name that a file of this goes by.
-    pub(super) fn stem(&self) -> &'static str {
+    pub(crate) fn stem(&self) -> &'static str {
         match self.of {
             Of::Export => "export",
             Of::Result(_) => "result",
@@ -58,7 +58,7 @@ impl Offer {
     /// Opens the file at a byte.
     ///
     /// OUT_OF_RANGE behind its end, with the length as the offset that is right.
-    pub(super) async fn open(&self, offset: u64) -> Result<Opened> {
+    pub(crate) async fn open(&self, offset: u64) -> Result<Opened> {
         let mut parts = match self.of {
             Of::Export => self.export(offset).await?,
             Of::Result(format) => self.result(offset, format).await?,

@@ -21,22 +21,22 @@ use crate::suite::{Body, Suite, UPLOAD, soon};
 
 const OFFSET: &str = "/datacovey.transfer.v1.ImportService/GetUploadOffset";
 const REJECTED: &str = "/datacovey.transfer.v1.ImportService/ListRejectedRows";
-const DOWNLOAD: &str = "/datacovey.transfer.v1.ExportService/Download";
-const RESULTS: &str = "/datacovey.query.v1.QueryJobService/DownloadResults";
+pub(crate) const DOWNLOAD: &str = "/datacovey.transfer.v1.ExportService/Download";
+pub(crate) const RESULTS: &str = "/datacovey.query.v1.QueryJobService/DownloadResults";
 
 /// What an import has.
 #[derive(Debug, Default)]
-struct Kept {
-    content: Vec<u8>,
-    finish: Option<pb::UploadFinish>,
+pub(crate) struct Kept {
+    pub(crate) content: Vec<u8>,
+    pub(crate) finish: Option<pb::UploadFinish>,
     /// Uploads that have ended, however they did.
     ended: usize,
 }
 
-type Import = Arc<Mutex<Kept>>;
+pub(crate) type Import = Arc<Mutex<Kept>>;
 
 /// An import that the fake transfer service has, as the real one would.
-fn an_import(suite: &Suite) -> Import {
+pub(crate) fn an_import(suite: &Suite) -> Import {
     let import = Import::default();
     let kept = import.clone();
     suite.transfer.answer(OFFSET, move |_| {
@@ -99,7 +99,7 @@ async fn upload(kept: &Import, mut body: Incoming) -> Answer {
 }
 
 /// Answers a stream of messages, as they are.
-fn answers(messages: Vec<impl prost::Message>) -> Answer {
+pub(crate) fn answers(messages: Vec<impl prost::Message>) -> Answer {
     let (frames, answer) = fake::streamed();
     let encoded: Vec<Bytes> = messages.iter().map(fake::frame).collect();
     tokio::spawn(async move {
