@@ -75,14 +75,14 @@ impl Flight {
                 let info = |flight: Self, ctx: Ctx, asked: FlightDescriptor| async move {
                     flight.flight_info(&ctx, asked).await
                 };
-                self.unary(request, info).await
+                Box::pin(self.unary(request, info)).await
             }
             "GetSchema" => {
                 let schema = |flight: Self, ctx: Ctx, asked: FlightDescriptor| async move {
                     let schema = flight.schema(&ctx, &asked).await?;
                     Ok(SchemaResult { schema })
                 };
-                self.unary(request, schema).await
+                Box::pin(self.unary(request, schema)).await
             }
             "ListFlights" => info::list(self, request).await,
             "ListActions" => self.no_actions(request).await,
