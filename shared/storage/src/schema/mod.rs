@@ -24,9 +24,9 @@ mod checks;
 mod column_type;
 pub(crate) mod exact;
 mod infer;
+mod normalize;
 #[cfg(test)]
 mod oracle;
-mod normalize;
 mod parse;
 mod path;
 mod pseudonym;

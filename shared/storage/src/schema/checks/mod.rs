@@ -11,8 +11,8 @@ use arrow::array::{Array, AsArray as _};
 use arrow::buffer::BooleanBuffer;
 use serde_json::{Map, Value};
 
-pub(super) use self::format::is_host_name;
 use self::format::TextFormat;
+pub(super) use self::format::is_host_name;
 use self::items::Items;
 use self::listed::Listed;
 use self::multiple::Multiple;
