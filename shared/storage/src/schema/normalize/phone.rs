@@ -35,7 +35,7 @@ pub(super) fn region(keywords: &Map<String, Value>, at: &str, violations: &mut V
 /// A phone number in E.164, as in `+14155550100`: one that is assigned to somebody, or could be.
 pub(super) fn normalize(text: &mut String, region: Option<Region>) -> Result<(), &'static str> {
     const WRONG: &str = "is not a phone number";
-    let number = PHONE_NUMBER_UTIL.parse(&*text, region).map_err(|_| match region {
+    let number = PHONE_NUMBER_UTIL.parse(text.as_str(), region).map_err(|_| match region {
         None => {
             "is not a phone number with a +, as in +14155550100; without one, the schema has to say x-region"
         }
