@@ -92,7 +92,7 @@ impl Run<'_> {
     async fn import(&self, table_id: &str, options: &ImportOptions) -> anyhow::Result<ImportJob> {
         let job = self
             .client
-            .create_import(table_id, &self.source.form_name(), options)
+            .create_import(table_id, self.source.form_name(), options)
             .await;
         self.finish(&job.with_context(|| self.source.name.clone())?.id)
             .await
