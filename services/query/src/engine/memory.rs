@@ -6,14 +6,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
 
+/// Operators of a plan that hold much at a time.
+const FEW: usize = 4;
+
 /// Divides a job's memory between operators that can spill and those that cannot.
 ///
 /// A quarter is only for those that cannot, which may also take what the others leave. The rest is divided evenly among
 /// those that can. But most operators of a large plan hold next to nothing, and an even division would have the few
 /// that need more spill early: so each may hold as much as one of [`FEW`], while half of the memory is free.
-/// Operators of a plan that hold much at a time.
-const FEW: usize = 4;
-
 #[derive(Debug)]
 pub(super) struct JobMemory {
     size_bytes: usize,
