@@ -8,11 +8,12 @@ use datacovey::client::Client;
 use datacovey::data_dir::DataDir;
 use datacovey::suite::{Settings, Suite};
 use datacovey::token::{TokenRequest, issue};
-use datacovey_proto::catalog::v1::{CreateDatasetRequest, CreateProjectRequest, Dataset, Project};
 use datacovey_proto::identity::v1::WhoAmIRequest;
 use datacovey_types::{Role, Scopes};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, Command};
+
+use crate::place::{Place, project};
 
 /// The argument that makes this program the suite.
 pub(crate) const SERVE: &str = "serve";
@@ -97,7 +98,8 @@ impl House {
             .unwrap()
             .into_inner();
         let (tenant_id, user_id) = (me.tenant.unwrap().id, me.user.unwrap().id);
-        let dataset_id = dataset(&client).await;
+        let project_id = project(&client, "Bench").await;
+        let dataset_id = Place::within(client, project_id, "bench").await.dataset_id;
         let tables = make_tables(&database, &tenant_id, &dataset_id).await;
         Self {
             child,
@@ -122,6 +124,11 @@ impl House {
     /// What may be imported from and exported to by URI.
     pub(crate) fn files(&self) -> PathBuf {
         self.folder.path().join(FILES)
+    }
+
+    /// One of [`Self::files`], as jobs name it.
+    pub(crate) fn file_uri(&self, file: &str) -> String {
+        format!("file://{}", self.files().join(file).display())
     }
 
     /// A token of an admin of this tenant, which is made if there is none.
@@ -180,40 +187,6 @@ async fn token_of(tenant: &str, place: &Path, services: &str) -> String {
 fn superuser(place: &Path) -> String {
     let urls = std::fs::read_to_string(place.join("database-url")).unwrap();
     urls.lines().next().unwrap().to_owned()
-}
-
-async fn dataset(client: &Client) -> String {
-    let project = Project {
-        name: "Bench".to_owned(),
-        ..Project::default()
-    };
-    let request = CreateProjectRequest {
-        project: Some(project),
-        ..Default::default()
-    };
-    let project_id = client
-        .projects()
-        .create_project(request)
-        .await
-        .unwrap()
-        .into_inner()
-        .id;
-    let dataset = Dataset {
-        project_id,
-        name: "bench".to_owned(),
-        ..Dataset::default()
-    };
-    let request = CreateDatasetRequest {
-        dataset: Some(dataset),
-        ..Default::default()
-    };
-    client
-        .datasets()
-        .create_dataset(request)
-        .await
-        .unwrap()
-        .into_inner()
-        .id
 }
 
 /// Too many for the API in a benchmark's time: written as they would stand there.

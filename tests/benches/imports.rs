@@ -6,16 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use datacovey::client::{Client, ImportOptions, to_struct};
-use datacovey_proto::catalog::v1::{
-    CreateDatasetRequest, CreateProjectRequest, CreateTableRequest, Dataset, Project, Table,
-};
+use datacovey::client::{Client, ImportOptions};
 use datacovey_proto::transfer::v1::ListTableVersionsRequest;
 use serde_json::json;
 
 use crate::house::House;
 use crate::load::connections;
 use crate::paging::median;
+use crate::place::Place;
 use crate::say;
 
 const IMPORTS: usize = 1_000;
@@ -26,15 +24,16 @@ const ROUNDS: usize = 15;
 const REST: Duration = Duration::from_secs(120);
 
 pub(crate) async fn run(house: &House) {
-    let owner = Client::connect(&house.gateway, &house.token_of("Importer").await)
-        .await
-        .unwrap();
-    let place = Place::make(&owner, house).await;
-    let (bit_by_bit, at_once) = (place.table("bit_by_bit").await, place.table("at_once").await);
+    let place = Place::make(house, "Importer", "d").await;
+    let dataset = Dataset {
+        place: &place,
+        folder: house.folder(),
+    };
+    let (bit_by_bit, at_once) = (dataset.table("bit_by_bit").await, dataset.table("at_once").await);
 
-    let whole = place.file("whole", 0..IMPORTS * ROWS);
+    let whole = dataset.file("whole", 0..IMPORTS * ROWS);
     let since = Instant::now();
-    import(&owner, &at_once, &whole).await;
+    import(&place.owner, &at_once, &whole).await;
     say(
         &format!("{} rows at once", IMPORTS * ROWS),
         milliseconds(since.elapsed()),
@@ -43,7 +42,7 @@ pub(crate) async fn run(house: &House) {
 
     let clients = connections(&house.gateway, &house.token_of("Importer").await, CONNECTIONS).await;
     let parts: Vec<PathBuf> = (0..IMPORTS)
-        .map(|part| place.file(&format!("part{part}"), part * ROWS..(part + 1) * ROWS))
+        .map(|part| dataset.file(&format!("part{part}"), part * ROWS..(part + 1) * ROWS))
         .collect();
     let (parts, next) = (Arc::new(parts), Arc::new(AtomicUsize::new(0)));
     let since = Instant::now();
@@ -62,10 +61,10 @@ pub(crate) async fn run(house: &House) {
     let what = format!("{IMPORTS} imports of {ROWS} rows, {CONNECTIONS} connections");
     say(&what, format!("{rate:.1} a second"), None);
 
-    let before = place.time("bit_by_bit").await;
-    let settled = place.settle(&bit_by_bit).await;
+    let before = dataset.time("bit_by_bit").await;
+    let settled = dataset.settle(&bit_by_bit).await;
     say("compacted after", format!("{:.1} s", settled.as_secs_f64()), None);
-    let one = place.time("at_once").await;
+    let one = dataset.time("at_once").await;
     say(
         "query of the rows imported at once, median",
         milliseconds(one),
@@ -73,7 +72,7 @@ pub(crate) async fn run(house: &House) {
     );
     for (what, took) in [
         ("of those imported bit by bit, just after", before),
-        ("and once compacted", place.time("bit_by_bit").await),
+        ("and once compacted", dataset.time("bit_by_bit").await),
     ] {
         say(
             what,
@@ -83,77 +82,19 @@ pub(crate) async fn run(house: &House) {
     }
 }
 
-struct Place<'a> {
-    owner: &'a Client,
-    project_id: String,
-    dataset_id: String,
+struct Dataset<'a> {
+    place: &'a Place,
     folder: PathBuf,
 }
 
-impl<'a> Place<'a> {
-    async fn make(owner: &'a Client, house: &House) -> Self {
-        let project = Project {
-            name: "Imports".to_owned(),
-            ..Project::default()
-        };
-        let request = CreateProjectRequest {
-            project: Some(project),
-            ..Default::default()
-        };
-        let project_id = owner
-            .projects()
-            .create_project(request)
-            .await
-            .unwrap()
-            .into_inner()
-            .id;
-        let dataset = Dataset {
-            project_id: project_id.clone(),
-            name: "d".to_owned(),
-            ..Dataset::default()
-        };
-        let request = CreateDatasetRequest {
-            dataset: Some(dataset),
-            ..Default::default()
-        };
-        let dataset_id = owner
-            .datasets()
-            .create_dataset(request)
-            .await
-            .unwrap()
-            .into_inner()
-            .id;
-        Self {
-            owner,
-            project_id,
-            dataset_id,
-            folder: house.folder(),
-        }
-    }
-
+impl Dataset<'_> {
     async fn table(&self, name: &str) -> String {
         let schema = json!({"type": "object", "properties": {
             "email": {"type": "string", "x-identity": "email"},
             "city": {"type": "string"},
             "spend": {"type": "number"},
         }});
-        let table = Table {
-            dataset_id: self.dataset_id.clone(),
-            name: name.to_owned(),
-            schema: Some(to_struct(schema)),
-            ..Table::default()
-        };
-        let request = CreateTableRequest {
-            table: Some(table),
-            ..Default::default()
-        };
-        self.owner
-            .tables()
-            .create_table(request)
-            .await
-            .unwrap()
-            .into_inner()
-            .id
+        self.place.table(name, schema).await
     }
 
     fn file(&self, name: &str, people: std::ops::Range<usize>) -> PathBuf {
@@ -177,7 +118,12 @@ impl<'a> Place<'a> {
                  FROM d.{table} GROUP BY city"
             );
             let since = Instant::now();
-            let answer = self.owner.run(&self.project_id, sql.as_str()).await.unwrap();
+            let answer = self
+                .place
+                .owner
+                .run(&self.place.project_id, sql.as_str())
+                .await
+                .unwrap();
             all.push(since.elapsed());
             assert_eq!(answer.cells.len(), 97);
         }
@@ -194,7 +140,13 @@ impl<'a> Place<'a> {
                 page_size: 1,
                 ..Default::default()
             };
-            let versions = self.owner.versions().list_table_versions(request).await.unwrap();
+            let versions = self
+                .place
+                .owner
+                .versions()
+                .list_table_versions(request)
+                .await
+                .unwrap();
             let version = versions.into_inner().table_versions[0].version;
             if version != newest {
                 (newest, seen) = (version, Instant::now());

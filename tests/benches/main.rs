@@ -14,6 +14,7 @@
     reason = "a benchmark that cannot run ends"
 )]
 
+mod bulk;
 mod files;
 mod gateway;
 mod get_table;
@@ -24,13 +25,14 @@ mod memory;
 mod overload;
 mod paging;
 mod peer;
+mod place;
 mod queries;
 
 use std::time::Duration;
 
 use house::House;
 
-const ALL: [&str; 8] = [
+const ALL: [&str; 9] = [
     "memory",
     "get_table",
     "paging",
@@ -38,6 +40,7 @@ const ALL: [&str; 8] = [
     "overload",
     "imports",
     "files",
+    "bulk",
     "queries",
 ];
 
@@ -71,6 +74,7 @@ async fn main() {
             "gateway" => gateway::run(&house).await,
             "overload" => overload::run(&house).await,
             "files" => files::run(&house).await,
+            "bulk" => bulk::run(&house).await,
             "imports" => imports::run(&house).await,
             _ => queries::run(&house).await,
         }

@@ -9,11 +9,10 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use datacovey::client::{Client, ImportOptions, to_struct};
+use datacovey::client::{Client, ImportOptions};
 use datacovey_proto::catalog::v1::{
-    AcceptInvitationRequest, ColumnPolicy, ColumnUse, CreateDatasetRequest, CreateProjectRequest,
-    CreateTableRequest, Dataset, InviteParticipantRequest, Policy, PrivacyUnit, Project,
-    SetTablePolicyRequest, Table, Threshold, privacy_unit,
+    AcceptInvitationRequest, ColumnPolicy, ColumnUse, InviteParticipantRequest, Policy, PrivacyUnit,
+    SetTablePolicyRequest, Threshold, privacy_unit,
 };
 use datacovey_proto::identity::v1::WhoAmIRequest;
 use serde_json::{Value, json};
@@ -21,6 +20,7 @@ use serde_json::{Value, json};
 use crate::house::House;
 use crate::paging::median;
 use crate::peer::DuckDb;
+use crate::place::{Place, project};
 use crate::say;
 
 const ROUNDS: usize = 5;
@@ -34,11 +34,17 @@ struct Question {
     duckdb: &'static str,
 }
 
-const QUESTIONS: [Question; 3] = [
+const QUESTIONS: [Question; 4] = [
     Question {
         what: "people of both owners, counted",
         ours: "SELECT COUNT(*) AS people, {round} AS round FROM
                (SELECT email FROM shop.customers INTERSECT SELECT email FROM media.impressions) AS both_have",
+        duckdb: "SELECT count(*) FROM (SELECT email FROM 'customers.parquet' INTERSECT SELECT email FROM 'impressions.parquet')",
+    },
+    Question {
+        what: "the same by pseudonyms, beside DuckDB's by plain e-mails",
+        ours: "SELECT COUNT(*) AS people, {round} AS round FROM
+               (SELECT email FROM hidden_shop.customers INTERSECT SELECT email FROM hidden_media.impressions) AS both_have",
         duckdb: "SELECT count(*) FROM (SELECT email FROM 'customers.parquet' INTERSECT SELECT email FROM 'impressions.parquet')",
     },
     Question {
@@ -166,21 +172,7 @@ impl Cast {
         let analyst = Client::connect(&house.gateway, &house.token_of("Agency").await)
             .await
             .unwrap();
-        let project = Project {
-            name: "Reach".to_owned(),
-            ..Project::default()
-        };
-        let request = CreateProjectRequest {
-            project: Some(project),
-            ..Default::default()
-        };
-        let project_id = shop
-            .projects()
-            .create_project(request)
-            .await
-            .unwrap()
-            .into_inner()
-            .id;
+        let project_id = project(&shop, "Reach").await;
         let analyst_id = tenant_id(&analyst).await;
         for guest in [&media, &analyst] {
             let request = InviteParticipantRequest {
@@ -195,42 +187,40 @@ impl Cast {
             };
             guest.projects().accept_invitation(request).await.unwrap();
         }
-        let text = json!({"type": "string"});
-        let columns = json!({
-            "email": {"type": "string", "x-identity": "email"},
-            "city": text, "age": {"type": "integer"}, "spend": {"type": "number"}
-        });
-        let uses = [
-            ("city", ColumnUse::Dimension),
-            ("age", ColumnUse::Dimension),
-            ("spend", ColumnUse::Measure),
-        ];
-        put_in(
-            &shop,
-            &project_id,
-            "shop",
-            ("customers", house),
-            columns,
-            policy(&analyst_id, &uses),
-        )
-        .await;
-        let columns = json!({"email": {"type": "string", "x-identity": "email"}, "campaign": text});
-        let uses = [("campaign", ColumnUse::Dimension)];
-        put_in(
-            &media,
-            &project_id,
-            "media",
-            ("impressions", house),
-            columns,
-            policy(&analyst_id, &uses),
-        )
-        .await;
+        for keys in ["shop", "hidden_shop"] {
+            let columns = json!({
+                "email": email(keys), "city": {"type": "string"},
+                "age": {"type": "integer"}, "spend": {"type": "number"}
+            });
+            let uses = [
+                ("city", ColumnUse::Dimension),
+                ("age", ColumnUse::Dimension),
+                ("spend", ColumnUse::Measure),
+            ];
+            let place = Place::within(shop.clone(), project_id.clone(), keys).await;
+            put_in(house, &place, "customers", columns, policy(&analyst_id, &uses)).await;
+        }
+        for keys in ["media", "hidden_media"] {
+            let columns = json!({"email": email(keys), "campaign": {"type": "string"}});
+            let uses = [("campaign", ColumnUse::Dimension)];
+            let place = Place::within(media.clone(), project_id.clone(), keys).await;
+            put_in(house, &place, "impressions", columns, policy(&analyst_id, &uses)).await;
+        }
         Self {
             shop,
             analyst,
             project_id,
         }
     }
+}
+
+/// As it is sent, or stored as a pseudonym.
+fn email(dataset: &str) -> Value {
+    let mut email = json!({"type": "string", "x-identity": "email"});
+    if dataset.starts_with("hidden") {
+        email["x-pseudonymize"] = json!(true);
+    }
+    email
 }
 
 async fn tenant_id(client: &Client) -> String {
@@ -243,58 +233,15 @@ async fn tenant_id(client: &Client) -> String {
     me.tenant.unwrap().id
 }
 
-async fn put_in(
-    owner: &Client,
-    project_id: &str,
-    dataset: &str,
-    (table, house): (&str, &House),
-    columns: Value,
-    policy: Policy,
-) {
-    let dataset = Dataset {
-        project_id: project_id.to_owned(),
-        name: dataset.to_owned(),
-        ..Dataset::default()
-    };
-    let request = CreateDatasetRequest {
-        dataset: Some(dataset),
-        ..Default::default()
-    };
-    let dataset_id = owner
-        .datasets()
-        .create_dataset(request)
-        .await
-        .unwrap()
-        .into_inner()
-        .id;
+async fn put_in(house: &House, place: &Place, table: &str, columns: Value, policy: Policy) {
     let schema = json!({"type": "object", "properties": columns});
-    let made = Table {
-        dataset_id,
-        name: table.to_owned(),
-        schema: Some(to_struct(schema)),
-        ..Table::default()
-    };
-    let request = CreateTableRequest {
-        table: Some(made),
-        ..Default::default()
-    };
-    let table_id = owner
-        .tables()
-        .create_table(request)
-        .await
-        .unwrap()
-        .into_inner()
-        .id;
+    let table_id = place.table(table, schema).await;
     let file = house.folder().join(format!("{table}.parquet"));
     let since = Instant::now();
-    let job = owner
-        .import_file(
-            &table_id,
-            &file,
-            &ImportOptions::default(),
-            &|_, _| (),
-            &|_, _| (),
-        )
+    let options = ImportOptions::default();
+    let job = place
+        .owner
+        .import_file(&table_id, &file, &options, &|_, _| (), &|_, _| ())
         .await
         .unwrap();
     say(
@@ -307,7 +254,7 @@ async fn put_in(
         policy: Some(policy),
         ..Default::default()
     };
-    owner.tables().set_table_policy(request).await.unwrap();
+    place.owner.tables().set_table_policy(request).await.unwrap();
 }
 
 fn policy(analyst: &str, uses: &[(&str, ColumnUse)]) -> Policy {

@@ -14,7 +14,7 @@ mod provider;
 mod pseudonym;
 mod source;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -56,12 +56,12 @@ pub(crate) fn plan(query: Query, catalog: &Catalog, limits: &Limits) -> Result<L
     bounded(&plan, limits)?;
     pseudonym::check(&plan)?;
     let plan = instant::bind(plan, catalog.now).map_err(failed)?;
-    let config = Arc::new(ConfigOptions::default());
-    let plan = Analyzer::new()
-        .execute_and_check(plan, &config, |_, _| {})
+    let plan = RULES
+        .analyzer
+        .execute_and_check(plan, &RULES.config, |_, _| {})
         .map_err(failed)?;
     presence::check(&plan)?;
-    let plan = normal_form(plan, config).map_err(failed)?;
+    let plan = normal_form(plan).map_err(failed)?;
     bounded(&plan, limits)?;
     Ok(plan)
 }
@@ -85,10 +85,17 @@ fn bounded(plan: &LogicalPlan, limits: &Limits) -> Result<(), Violations> {
     Err(Violation::new(ViolationCode::TooLarge, "limits", message).into())
 }
 
-/// EXISTS and IN become semi and anti joins, ON conditions equality pairs, outer joins whose other side must be absent
-/// or present anti and inner joins, comma joins inner joins, DISTINCT a grouping. One pass: a second could undo what typing relies on.
-fn normal_form(plan: LogicalPlan, config: Arc<ConfigOptions>) -> Result<LogicalPlan, DataFusionError> {
-    let optimizer = Optimizer::with_rules(vec![
+/// What brings plans to normal form; the same for every statement.
+struct Rules {
+    config: Arc<ConfigOptions>,
+    analyzer: Analyzer,
+    optimizer: Optimizer,
+}
+
+static RULES: LazyLock<Rules> = LazyLock::new(|| Rules {
+    config: Arc::default(),
+    analyzer: Analyzer::new(),
+    optimizer: Optimizer::with_rules(vec![
         Arc::new(DecorrelatePredicateSubquery::new()),
         Arc::new(ExtractEquijoinPredicate::new()),
         Arc::new(absent::AbsentKeyToAntiJoin),
@@ -96,9 +103,14 @@ fn normal_form(plan: LogicalPlan, config: Arc<ConfigOptions>) -> Result<LogicalP
         Arc::new(EliminateCrossJoin::new()),
         Arc::new(OptimizeUnions::new()),
         Arc::new(ReplaceDistinctWithAggregate::new()),
-    ]);
-    let context = OptimizerContext::new_with_config_options(config)
+    ]),
+});
+
+/// EXISTS and IN become semi and anti joins, ON conditions equality pairs, outer joins whose other side must be absent
+/// or present anti and inner joins, comma joins inner joins, DISTINCT a grouping. One pass: a second could undo what typing relies on.
+fn normal_form(plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
+    let context = OptimizerContext::new_with_config_options(Arc::clone(&RULES.config))
         .with_skip_failing_rules(false)
         .with_max_passes(1);
-    optimizer.optimize(plan, &context, |_, _| {})
+    RULES.optimizer.optimize(plan, &context, |_, _| {})
 }

@@ -1,6 +1,6 @@
 //! The catalog as the planner sees it.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::config::ConfigOptions;
@@ -18,17 +18,21 @@ use crate::policy::{ColumnUse, Policy, is_dimension_type, is_key_type, is_measur
 pub(super) struct Provider<'a> {
     catalog: &'a Catalog,
     functions: &'static Functions,
-    options: ConfigOptions,
+    options: &'static ConfigOptions,
 }
+
+static OPTIONS: LazyLock<ConfigOptions> = LazyLock::new(|| {
+    let mut options = ConfigOptions::default();
+    options.execution.enable_recursive_ctes = false;
+    options
+});
 
 impl<'a> Provider<'a> {
     pub(super) fn new(catalog: &'a Catalog) -> Self {
-        let mut options = ConfigOptions::default();
-        options.execution.enable_recursive_ctes = false;
         Self {
             catalog,
             functions: functions(),
-            options,
+            options: &OPTIONS,
         }
     }
 }
@@ -113,7 +117,7 @@ impl ContextProvider for Provider<'_> {
     }
 
     fn options(&self) -> &ConfigOptions {
-        &self.options
+        self.options
     }
 
     // Names are listed for suggestions in messages only, and the planner's messages are not passed on.
