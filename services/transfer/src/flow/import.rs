@@ -13,7 +13,9 @@ use datacovey_storage::write::{TableWriter, Written, WrittenFile};
 use datacovey_storage::{ObjectPath, layout};
 use datacovey_types::Permission;
 use serde_json::Value;
+use uuid::Uuid;
 
+use super::discard::discard_upload;
 use super::input::{Input, InputFile};
 use super::project_keys::project_keys;
 use super::rejections::Rejections;
@@ -75,6 +77,10 @@ impl Work for ImportWork {
         };
         let (written, progress) = import.write().await?;
         import.commit(table.schema, written, progress).await
+    }
+
+    async fn ended(&self, job_id: Uuid) {
+        discard_upload(&self.transfer.store, job_id).await;
     }
 }
 

@@ -9,8 +9,8 @@ use uuid::Uuid;
 use crate::Transfer;
 use crate::observed::{self, Of};
 
-/// Lets go of versions that nobody needs any more, and deletes objects that nothing points to: what jobs
-/// staged, what dead attempts and compactions wrote, what was orphaned.
+/// Lets go of versions that nobody needs any more, and deletes objects that nothing points to: what dead
+/// attempts and compactions wrote, what was orphaned, and what was staged for jobs whose end nobody saw.
 ///
 /// Several may sweep at once: what to delete is told to each, an object that is gone already is deleted again
 /// without harm, and that it is gone is noted afterwards, so that whatever a dying sweep did not do is done by

@@ -18,7 +18,7 @@ use crate::Transfer;
 use crate::domain::file::{self, Direction};
 use crate::domain::options::{ImportOptions, Mode};
 use crate::flow::watch::{wait, watch};
-use crate::flow::{WantedImport, create_import, upload};
+use crate::flow::{WantedImport, cancel_import, create_import, upload};
 
 /// Records that may be rejected at most.
 const MAX_BAD_RECORDS: i64 = 1_000_000;
@@ -128,7 +128,7 @@ impl ImportService for Imports {
         let replay = mutation::replay("CancelImportJob", &request.request_id, &request, &mut violations);
         let id = field::id("id", &request.id, &mut violations);
         let id = field::finish(violations, id)?;
-        let job = self.transfer.database.import_job_cancel(&ctx, id, replay).await?;
+        let job = cancel_import(&self.transfer, &ctx, id, replay).await?;
         Ok(self.reply(job)?)
     }
 

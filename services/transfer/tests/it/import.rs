@@ -369,6 +369,55 @@ async fn one_who_may_not_import_any_more_imports_nothing() {
     );
 }
 
+/// What was uploaded, as long as a sweep would leave it alone.
+#[tokio::test]
+async fn what_was_uploaded_goes_when_the_import_ends() {
+    let suite = Suite::with(|limits| limits.sweep_grace = std::time::Duration::from_secs(24 * 3600)).await;
+    let mut editor = suite.as_editor();
+    let table = suite.table("planes").await;
+    let staged = async |job: &pb::ImportJob| {
+        let folder = ObjectPath::from(format!("staging/{}", job.id));
+        suite.transfer.store.list(&folder).count().await
+    };
+    let gone = async |job: &pb::ImportJob| {
+        let gone = async {
+            while staged(job).await > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(crate::suite::PATIENCE, gone).await.unwrap();
+    };
+    for (content, state) in [
+        (csv(1, 500), pb::JobState::Completed),
+        (csv(1, 500).replace("1960", "x"), pb::JobState::Failed),
+    ] {
+        let job = editor.create(csv_import(&table)).await;
+        editor.send(&job.id, 0, content.as_bytes(), None).await.unwrap();
+        assert!(staged(&job).await > 1);
+        let finish = crate::suite::finish(content.len());
+        editor
+            .send(&job.id, content.len(), b"", Some(finish))
+            .await
+            .unwrap();
+        let job = editor.ended(&job.id).await;
+        assert_eq!(job.state(), state);
+        gone(&job).await;
+    }
+    // Of one whose upload is cancelled half-way, it is gone when the answer comes.
+    let job = editor.create(csv_import(&table)).await;
+    editor
+        .send(&job.id, 0, csv(1, 500).as_bytes(), None)
+        .await
+        .unwrap();
+    assert!(staged(&job).await > 1);
+    let request = pb::CancelImportJobRequest {
+        id: job.id.clone(),
+        request_id: String::new(),
+    };
+    editor.imports.cancel_import_job(request).await.unwrap();
+    gone(&job).await;
+}
+
 #[tokio::test]
 async fn what_is_left_behind_is_swept() {
     let suite = Suite::with(|limits| {
