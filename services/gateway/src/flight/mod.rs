@@ -8,6 +8,7 @@ mod asked;
 mod from_flight;
 mod get;
 mod head;
+mod importing;
 mod info;
 mod jobs;
 mod json;
