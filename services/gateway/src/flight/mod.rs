@@ -5,6 +5,7 @@
 //! puts the bytes of messages into other frames. No column is looked at, and no batch is held.
 
 mod asked;
+pub mod framing;
 mod from_flight;
 mod get;
 mod head;
