@@ -201,7 +201,8 @@ async fn standard_streams_and_bad_records_have_their_words_and_codes() {
     assert!(desk.process.terminate().await.success());
 }
 
-/// Passes so many bytes of each connection on to the gateway, and then none, which it tells.
+/// Passes so many bytes of each connection on to the gateway, and then none, which it tells, until the client
+/// has gone.
 async fn stalling(gateway: SocketAddr, after_bytes: usize) -> (SocketAddr, Arc<Notify>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -225,7 +226,7 @@ async fn stalling(gateway: SocketAddr, after_bytes: usize) -> (SocketAddr, Arc<N
                         passed += read;
                     }
                     stalled.notify_one();
-                    std::future::pending().await
+                    while from_client.read(&mut buffer).await.unwrap_or(0) > 0 {}
                 };
                 tokio::select! {
                     () = up => {}

@@ -1,7 +1,7 @@
 use std::pin::Pin;
 
 use datacovey_auth::authorize;
-use datacovey_error::{Result, Violations};
+use datacovey_error::{Error, Result, Violations};
 use datacovey_list::{Binding, Listing, Paging, list_request};
 use datacovey_persistence::{IMPORT_JOB_FIELDS, ImportJob};
 use datacovey_proto::transfer::v1 as pb;
@@ -11,6 +11,7 @@ use datacovey_storage::Format;
 use datacovey_types::Permission::{EditDatasets, Read};
 use futures::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::{field, history, message, mutation};
@@ -67,8 +68,11 @@ impl ImportService for Imports {
     ) -> Result<Response<pb::UploadResponse>, Status> {
         let ctx = ctx(&request)?;
         authorize(&ctx, EditDatasets)?;
-        let messages = request.into_inner();
-        Ok(Response::new(upload(&self.transfer, &ctx, messages).await?))
+        let (transfer, messages) = (self.transfer.clone(), request.into_inner());
+        // A task of its own: a call whose caller goes is dropped where it stands, with what was not committed yet.
+        let uploading = async move { upload(&transfer, &ctx, messages).await };
+        let uploaded = tokio::spawn(uploading.in_current_span()).await;
+        Ok(Response::new(uploaded.map_err(Error::internal)??))
     }
 
     async fn get_upload_offset(
