@@ -147,7 +147,7 @@ impl World {
         self.send(request, pieces.into_iter()).await
     }
 
-    async fn from_uri(&self, uri: impl Into<String>) -> Answer {
+    async fn named(&self, uri: impl Into<String>) -> Answer {
         let mut editor = self.suite.as_editor();
         match editor.imports.create_import_job(self.at(uri)).await {
             Ok(job) => Answer::of(&editor.ended(&job.into_inner().id).await),
@@ -441,7 +441,7 @@ async fn addresses(world: &mut World) {
             &["uri", "is not allowed; what is below"],
         ),
     ] {
-        let answer = world.from_uri(uri).await;
+        let answer = world.named(uri).await;
         world
             .check(name, answer, Expected("no job", "INVALID_FIELD", words))
             .await;
@@ -458,7 +458,7 @@ async fn stores(world: &mut World) {
         world
             .s3
             .fail(move |method, path| if reads(method, path) { fault } else { Fault::None });
-        let answer = world.from_uri("s3://lake/planes/a.csv").await;
+        let answer = world.named("s3://lake/planes/a.csv").await;
         let expected = Expected("failed", "UNAVAILABLE", &["s3://lake/planes/a.csv", "retry"]);
         world.check(name, answer, expected).await;
     }
