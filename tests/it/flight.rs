@@ -150,6 +150,17 @@ async fn rows_go_in_and_come_out_and_nobody_else_has_them() {
     let five = mine.get_flight_info(table()).await.unwrap();
     assert_eq!(five.total_records, 5);
 
+    // Whoever did not hear the answer asks again, and adds nothing.
+    let once = json!({"table": table_id, "request_id": Uuid::now_v7()});
+    let first = put(&mut mine, command(&once), vec![customers(5..9)])
+        .await
+        .unwrap();
+    let again = put(&mut mine, command(&once), vec![customers(5..9)])
+        .await
+        .unwrap();
+    assert_eq!(first, again);
+    assert_eq!(mine.get_flight_info(table()).await.unwrap().total_records, 9);
+
     // What does not fit changes nothing.
     let words: ArrayRef = Arc::new(StringArray::from(vec!["x"]));
     let odd = RecordBatch::try_from_iter([("email", words.clone()), ("spend", words)]).unwrap();
@@ -158,7 +169,7 @@ async fn rows_go_in_and_come_out_and_nobody_else_has_them() {
         (refused.code(), reason(&refused).as_str()),
         (Code::FailedPrecondition, "TRANSFER_FAILED")
     );
-    assert_eq!(mine.get_flight_info(table()).await.unwrap().total_records, 5);
+    assert_eq!(mine.get_flight_info(table()).await.unwrap().total_records, 9);
 
     let by_id = FlightDescriptor::new_path(vec!["table".to_owned(), table_id]);
     let mut answers = Vec::new();

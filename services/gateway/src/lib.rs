@@ -21,3 +21,4 @@ mod web;
 pub use app::app;
 pub use config::{Args, Config, SERVICE};
 pub use cors::Origins;
+pub use flight::framing as flight_framing;

@@ -60,4 +60,12 @@ pub trait Work: Send + Sync + 'static {
     ///
     /// Why the job failed; a transient failure is tried again while attempts are left.
     fn run(&self, job: Job) -> impl Future<Output = Result<(), JobFailure>> + Send;
+
+    /// Lets go of what was kept for a job that this worker has brought to its end, completed or failed: no
+    /// attempt will need it again. Not called where the worker lost the job or died first, so whatever must
+    /// go in any case needs a sweep, too.
+    fn ended(&self, job_id: Uuid) -> impl Future<Output = ()> + Send {
+        let _ = job_id;
+        std::future::ready(())
+    }
 }

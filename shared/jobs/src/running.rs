@@ -68,7 +68,10 @@ async fn attempt<W: Work>(work: Arc<W>, claimed: ClaimedJob, mut outlook: Outloo
     };
     // Whatever way this function is left, the work is stopped.
     let _stop = stopped.clone().drop_guard();
-    let mut task = Stopping(tokio::spawn(async move { work.run(job).await }.in_current_span()));
+    let running = Arc::clone(&work);
+    let mut task = Stopping(tokio::spawn(
+        async move { running.run(job).await }.in_current_span(),
+    ));
     let hand_back = outlook.hand_back.clone();
     let outcome = tokio::select! {
         outcome = &mut task.0 => outcome,
@@ -86,7 +89,10 @@ async fn attempt<W: Work>(work: Arc<W>, claimed: ClaimedJob, mut outlook: Outloo
         }
     };
     let failure = match flatten(outcome) {
-        Ok(()) => return Ended::Completed,
+        Ok(()) => {
+            work.ended(lease.job_id).await;
+            return Ended::Completed;
+        }
         Err(failure) => failure,
     };
     if failure.transient && !is_last {
@@ -104,7 +110,10 @@ async fn attempt<W: Work>(work: Arc<W>, claimed: ClaimedJob, mut outlook: Outloo
         message = failure.message,
         "the job failed"
     );
-    End::Fail(failure.to_json()).write(&outlook, &ctx, &lease).await;
+    if !End::Fail(failure.to_json()).write(&outlook, &ctx, &lease).await {
+        return Ended::Lost;
+    }
+    work.ended(lease.job_id).await;
     Ended::Failed
 }
 
@@ -157,17 +166,19 @@ enum End {
 }
 
 impl End {
-    /// Ends the lease; tried as long as it lasts, for otherwise the job would wait for it to run out.
-    async fn write(self, outlook: &Outlook, ctx: &Ctx, lease: &Lease) {
+    /// Ends the lease; tried as long as it lasts, for otherwise the job would wait for it to run out. False
+    /// if it was not ours to end any more, or not to be written.
+    async fn write(self, outlook: &Outlook, ctx: &Ctx, lease: &Lease) -> bool {
         let began = Instant::now();
         while let Err(error) = self.try_write(&outlook.database, ctx, lease).await {
             // A job that had ended, or was another worker's already, is not ours to end.
             tracing::warn!(cause = ?error, "the job's end is not written");
             if !passes(&error) || began.elapsed() >= outlook.options.lease {
-                return;
+                return false;
             }
             sleep(outlook.options.heartbeat).await;
         }
+        true
     }
 
     async fn try_write(&self, database: &Database, ctx: &Ctx, lease: &Lease) -> Result<(), Error> {

@@ -17,11 +17,12 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use tokio::runtime::Handle;
 
 use crate::read::{ByteSource, Piece};
 use crate::schema::TableSchema;
-use crate::write::{BlockingObject, WriteError, WrittenFile, object_of, parquet_properties};
+use crate::write::{BlockingObject, WriteError, WrittenFile, hexadecimal, object_of, parquet_properties};
 use crate::{ObjectPath, Store, layout};
 
 mod statistics;
@@ -32,6 +33,8 @@ pub struct Mergeable {
     /// It is held in memory as a whole.
     pub piece: Piece,
     pub rows: u64,
+    /// 64 hexadecimal digits.
+    pub sha256: String,
     /// As its [`WrittenFile`] had them.
     pub statistics: Value,
 }
@@ -50,7 +53,7 @@ pub struct Merged {
 ///
 /// # Errors
 ///
-/// [`WriteError`] if a file cannot be read or written, or has not the rows that it should.
+/// [`WriteError`] if a file cannot be read or written, is damaged, or has not the rows that it should.
 pub async fn merge_files(
     store: Store,
     folder: ObjectPath,
@@ -107,8 +110,19 @@ impl Merge {
         if self.wanted.strong_count() == 0 {
             return Err(WriteError::Encode("nobody waits for the merge".into()));
         }
-        let whole = self.store.get_range(&file.piece.path, 0..file.piece.size_bytes);
-        Ok(self.runtime.block_on(whole)?)
+        let Piece { path, size_bytes } = &file.piece;
+        let whole = self
+            .runtime
+            .block_on(self.store.get_range(path, 0..*size_bytes))?;
+        // What a damaged file decodes to may look like rows, and would be taken for them for good.
+        let found = hexadecimal(&Sha256::digest(&whole));
+        if found == file.sha256 {
+            return Ok(whole);
+        }
+        let expected = &file.sha256;
+        Err(WriteError::Encode(
+            format!("{path} is damaged: its SHA-256 is {found} in place of {expected}").into(),
+        ))
     }
 
     fn kinship(&self, file: &Mergeable) -> Result<Kinship, WriteError> {

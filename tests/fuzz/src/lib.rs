@@ -6,6 +6,8 @@
 //! crates make public, and on nothing of this crate.
 
 pub mod auth;
+#[cfg(feature = "flight")]
+pub mod flight;
 pub mod list;
 #[cfg(feature = "planner")]
 pub mod query;

@@ -57,6 +57,34 @@ fn the_network_lets_through_who_calls_and_nobody_else() {
     );
 }
 
+/// Buckets are outside of the cluster, and nothing in its own network is one: neither other services, nor
+/// what tells machines of their credentials.
+#[test]
+fn every_overlay_lets_to_object_stores_outside_who_reads_them() {
+    let has_store = |it: &&Value| list(&it["env"]).any(|it| it["name"] == "DATACOVEY_STORE");
+    let base = objects("base");
+    let users: BTreeSet<_> = containers(&base)
+        .filter(has_store)
+        .map(|it| it["name"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(users.len(), 2);
+    for overlay in ["local", "production"] {
+        let objects = objects(&format!("overlays/{overlay}"));
+        let policy = &one(&objects, "NetworkPolicy", "object-stores")["spec"];
+        let allowed: BTreeSet<_> = selected(&policy["podSelector"]).into_iter().collect();
+        assert_eq!(allowed, users, "{overlay}");
+        assert_eq!(policy["policyTypes"], serde_json::json!(["Egress"]));
+        let outside = serde_json::json!([{
+            "to": [{ "ipBlock": {
+                "cidr": "0.0.0.0/0",
+                "except": ["10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"],
+            } }],
+            "ports": [{ "port": 443 }],
+        }]);
+        assert_eq!(policy["egress"], outside, "{overlay}");
+    }
+}
+
 #[test]
 fn every_overlay_lets_to_the_database_who_has_its_address() {
     let has_address = |it: &&Value| {

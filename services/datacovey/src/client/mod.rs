@@ -1,5 +1,6 @@
 //! A client of the gateway for the commands and the demo: what any program with the protos can do.
 
+mod content;
 mod download;
 mod form;
 mod json;

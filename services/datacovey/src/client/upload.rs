@@ -8,16 +8,15 @@ use datacovey_proto::transfer::v1::{
     GetUploadOffsetResponse, ImportJob, ImportMode, JobState, UploadFinish, UploadRequest, UploadSource,
     UploadStart, WatchImportJobRequest, create_import_job_request, upload_request,
 };
-use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic_types::StatusExt as _;
 
+use super::content::Content;
 use super::form::FileForm;
 use super::patience::Patience;
 use super::{Client, OnProgress};
 
-/// Bytes of a message of an upload: well below the limit of a gRPC message, well above its overhead.
-const PIECE_BYTES: usize = 256 * 1024;
 /// Messages read ahead of the network.
 const PIECES_AHEAD: usize = 8;
 /// How long giving an import up may take.
@@ -152,6 +151,7 @@ impl Client {
         on_progress: OnProgress<'_>,
     ) -> anyhow::Result<()> {
         let mut patience = Patience::default();
+        let mut file = Content::open(path, total).await?;
         let mut furthest = 0;
         loop {
             let state = match self.upload_offset(job_id).await {
@@ -169,9 +169,9 @@ impl Client {
                 furthest = offset;
                 patience.restore();
             }
-            match self.upload_from(job_id, path, offset, total, on_progress).await {
+            match self.upload_from(job_id, &mut file, offset, on_progress).await {
                 Ok(()) => return Ok(()),
-                Err(error) => patience.after(error).await?,
+                Err(error) => patience.after(of_upload(error, path)).await?,
             }
         }
     }
@@ -186,15 +186,12 @@ impl Client {
     async fn upload_from(
         &self,
         job_id: &str,
-        path: &Path,
+        file: &mut Content,
         offset: u64,
-        total: u64,
         on_progress: OnProgress<'_>,
     ) -> anyhow::Result<()> {
-        let mut file = tokio::fs::File::open(path)
-            .await
-            .with_context(|| format!("cannot read {}", path.display()))?;
-        file.seek(std::io::SeekFrom::Start(offset)).await?;
+        // Before the call, for the service waits for none that says nothing.
+        file.seek(offset, on_progress).await?;
         let (pieces, stream) = tokio::sync::mpsc::channel(PIECES_AHEAD);
         let mut imports: ImportServiceClient<_> = self.imports();
         let start = UploadStart {
@@ -202,7 +199,6 @@ impl Client {
             offset: offset.try_into()?,
         };
         let read = async move {
-            let mut done = offset;
             // A closed channel means that the call has ended; its answer says why.
             if pieces
                 .send(part(upload_request::Part::Start(start)))
@@ -211,13 +207,7 @@ impl Client {
             {
                 return anyhow::Ok(());
             }
-            loop {
-                let mut piece = vec![0; PIECE_BYTES];
-                let length = file.read(&mut piece).await?;
-                if length == 0 {
-                    break;
-                }
-                piece.truncate(length);
+            while let Some(piece) = file.next(on_progress).await? {
                 if pieces
                     .send(part(upload_request::Part::Data(piece.into())))
                     .await
@@ -225,12 +215,10 @@ impl Client {
                 {
                     return Ok(());
                 }
-                done += length as u64;
-                on_progress(done, Some(total));
             }
             let finish = UploadFinish {
-                total_bytes: done.try_into()?,
-                sha256: None,
+                total_bytes: file.at().try_into()?,
+                sha256: Some(file.sha256()),
             };
             let _ = pieces.send(part(upload_request::Part::Finish(finish))).await;
             Ok(())
@@ -295,6 +283,21 @@ pub fn error_text(error: Option<&datacovey_proto::transfer::v1::JobError>) -> St
     )
 }
 
+/// Says of content that is not the file's in which of two ways that comes about.
+fn of_upload(error: anyhow::Error, path: &Path) -> anyhow::Error {
+    let reason = error
+        .downcast_ref::<tonic::Status>()
+        .and_then(|status| Some(status.get_details_error_info()?.reason));
+    if reason.as_deref() != Some("CHECKSUM_MISMATCH") {
+        return error;
+    }
+    error.context(format!(
+        "what has arrived is not what {} holds: it changed while it was uploaded, or was damaged on the way; \
+         nothing is imported, begin again without --resume",
+        path.display()
+    ))
+}
+
 fn part(part: upload_request::Part) -> UploadRequest {
     UploadRequest { part: Some(part) }
 }
@@ -302,6 +305,22 @@ fn part(part: upload_request::Part) -> UploadRequest {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn content_that_is_not_the_file_is_told_with_what_to_do() {
+        use datacovey_error::{Error, ErrorReason, Violation};
+        let violation = Violation::new("finish.sha256", "is another").of(ErrorReason::ChecksumMismatch);
+        let mismatch = Error::violated(ErrorReason::ChecksumMismatch, "the request", vec![violation]);
+        let error = of_upload(tonic::Status::from(mismatch).into(), Path::new("a.csv"));
+        let told = crate::report::of(&error);
+        assert!(
+            told.contains("what a.csv holds") && told.contains("is another"),
+            "{told}"
+        );
+        assert!(!super::super::is_transient(&error));
+        let away = of_upload(tonic::Status::unavailable("away").into(), Path::new("a.csv"));
+        assert_eq!(away.to_string(), tonic::Status::unavailable("away").to_string());
+    }
 
     #[test]
     fn the_empty_text_stands_for_no_value_whatever_else_does() {

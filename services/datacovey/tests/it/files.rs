@@ -201,7 +201,8 @@ async fn standard_streams_and_bad_records_have_their_words_and_codes() {
     assert!(desk.process.terminate().await.success());
 }
 
-/// Passes so many bytes of each connection on to the gateway, and then none, which it tells.
+/// Passes so many bytes of each connection on to the gateway, and then none, which it tells, until the client
+/// has gone.
 async fn stalling(gateway: SocketAddr, after_bytes: usize) -> (SocketAddr, Arc<Notify>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -225,7 +226,7 @@ async fn stalling(gateway: SocketAddr, after_bytes: usize) -> (SocketAddr, Arc<N
                         passed += read;
                     }
                     stalled.notify_one();
-                    std::future::pending().await
+                    while from_client.read(&mut buffer).await.unwrap_or(0) > 0 {}
                 };
                 tokio::select! {
                     () = up => {}
@@ -237,20 +238,14 @@ async fn stalling(gateway: SocketAddr, after_bytes: usize) -> (SocketAddr, Arc<N
     (address, stalls)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_ctrl_c_interrupts_goes_on_as_it_says() {
-    let desk = Desk::open().await;
-    let rows = (0..50_000).map(|n| format!("{}{n}@example.org,Rome\n", "x".repeat(90)));
-    let file = desk.write("people.csv", &format!("email,city\n{}", rows.collect::<String>()));
-    let later = desk.write("later.csv", "email,city\n");
+/// Imports files, of which the first is interrupted half-way; gives what is said of that, and the import's id.
+async fn interrupted(desk: &Desk, files: &[&str]) -> (String, String) {
     let endpoint = desk.process.endpoint();
     let gateway = endpoint.trim_start_matches("http://").parse().unwrap();
     let (address, stalls) = stalling(gateway, 2 << 20).await;
+    let arguments = [&["import", &desk.table], files].concat();
     let child = desk
-        .command(
-            &format!("http://{address}"),
-            &["import", &desk.table, &file, &later],
-        )
+        .command(&format!("http://{address}"), &arguments)
         .spawn()
         .unwrap();
     let pid = child.id().unwrap().to_string();
@@ -260,15 +255,47 @@ async fn what_ctrl_c_interrupts_goes_on_as_it_says() {
     let output = child.wait_with_output().await.unwrap();
     let error = errors(&output);
     assert_eq!(output.status.code(), Some(130), "{error}");
-    assert!(error.contains(&format!("not begun: {later}")), "{error}");
     let job_id = error
         .split("--resume ")
         .nth(1)
-        .unwrap()
-        .split(' ')
-        .next()
-        .unwrap();
-    let said = desk.said(&["import", "--resume", job_id, &file]).await;
+        .and_then(|it| it.split(' ').next());
+    let job_id = job_id.unwrap().to_owned();
+    (error, job_id)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ctrl_c_interrupts_goes_on_as_it_says() {
+    let desk = Desk::open().await;
+    let rows = (0..50_000).map(|n| format!("{}{n}@example.org,Rome\n", "x".repeat(90)));
+    let content = format!("email,city\n{}", rows.collect::<String>());
+    let file = desk.write("people.csv", &content);
+    let later = desk.write("later.csv", "email,city\n");
+
+    // What has arrived is compared with what the file holds by then.
+    let (_, job_id) = interrupted(&desk, &[&file]).await;
+    desk.write(
+        "people.csv",
+        &content.replacen("x0@example.org", "y0@example.org", 1),
+    );
+    let changed = desk.run(&["import", "--resume", &job_id, &file]).await;
+    assert_eq!(changed.status.code(), Some(1));
+    let error = errors(&changed);
+    assert!(
+        error.contains(&format!("what has arrived is not what {file} holds")),
+        "{error}"
+    );
+    assert!(error.contains("begin again without --resume"), "{error}");
+    desk.write("people.csv", &content);
+    let gone = desk.run(&["import", "--resume", &job_id, &file]).await;
+    assert!(
+        errors(&gone).contains("the import has ended"),
+        "{}",
+        errors(&gone)
+    );
+
+    let (error, job_id) = interrupted(&desk, &[&file, &later]).await;
+    assert!(error.contains(&format!("not begun: {later}")), "{error}");
+    let said = desk.said(&["import", "--resume", &job_id, &file]).await;
     assert_eq!(
         said,
         format!("{file}: 50000 rows of csv, 0 rejected, version 1\n")

@@ -20,6 +20,8 @@ pub(super) struct Target {
     pub(super) table: String,
     pub(super) mode: ImportMode,
     pub(super) max_bad_records: i64,
+    /// Under which a repeat is the same import; none if empty.
+    pub(super) request_id: String,
 }
 
 /// Rows that can be had.
@@ -100,6 +102,7 @@ impl Target {
                     table: table.clone(),
                     mode: ImportMode::Append,
                     max_bad_records: 0,
+                    request_id: String::new(),
                 }),
                 _ => Err(missing()),
             },
@@ -125,12 +128,17 @@ impl Target {
             }
         };
         let max_bad_records = fields.number("max_bad_records", &mut violations).unwrap_or(0);
-        fields.nothing_else(&["table", "mode", "max_bad_records"], &mut violations);
+        let request_id = fields.text("request_id", &mut violations).unwrap_or_default();
+        fields.nothing_else(
+            &["table", "mode", "max_bad_records", "request_id"],
+            &mut violations,
+        );
         json::valid(violations)?;
         Ok(Self {
             table: table.unwrap_or_default(),
             mode,
             max_bad_records,
+            request_id,
         })
     }
 }
@@ -262,13 +270,16 @@ mod tests {
             table: "shop.orders".to_owned(),
             mode: ImportMode::Append,
             max_bad_records: 0,
+            request_id: String::new(),
         };
         assert_eq!(target(&path(&["table", "shop.orders"])).unwrap(), plain);
         assert_eq!(target(&command(&json!({"table": "shop.orders"}))).unwrap(), plain);
-        let whole = json!({"table": "shop.orders", "mode": "replace", "max_bad_records": 3});
+        let whole =
+            json!({"table": "shop.orders", "mode": "replace", "max_bad_records": 3, "request_id": "once"});
         let expected = Target {
             mode: ImportMode::Replace,
             max_bad_records: 3,
+            request_id: "once".to_owned(),
             ..plain
         };
         assert_eq!(target(&command(&whole)).unwrap(), expected);

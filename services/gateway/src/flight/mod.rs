@@ -5,9 +5,11 @@
 //! puts the bytes of messages into other frames. No column is looked at, and no batch is held.
 
 mod asked;
+pub mod framing;
 mod from_flight;
 mod get;
 mod head;
+mod importing;
 mod info;
 mod jobs;
 mod json;

@@ -30,7 +30,7 @@ pub(crate) struct Kept {
     pub(crate) content: Vec<u8>,
     pub(crate) finish: Option<pb::UploadFinish>,
     /// Uploads that have ended, however they did.
-    ended: usize,
+    pub(crate) ended: usize,
 }
 
 pub(crate) type Import = Arc<Mutex<Kept>>;

@@ -13,6 +13,7 @@ mod flight_get;
 mod flight_put;
 mod health;
 mod logged;
+mod parsers;
 mod passing;
 mod process;
 mod streaming;

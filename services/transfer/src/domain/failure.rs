@@ -57,7 +57,8 @@ pub(crate) fn too_many_rejected(max_bad_records: u64, first: Option<&RejectedOf>
         .map(|field| format!(", field {field:?}"))
         .unwrap_or_default();
     let message = format!(
-        "more than {max_bad_records} records were rejected, the first of them at line {line}{of_file}{of_field}: {reason}"
+        "more than {max_bad_records} records were rejected, the first of them at line {line}{of_file}{of_field}: \
+         {reason}; ListRejectedRows names them all"
     );
     JobFailure::new(ErrorReason::TransferFailed, message).at(Some(line), field.clone())
 }

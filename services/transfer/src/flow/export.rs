@@ -8,7 +8,6 @@ use datacovey_storage::schema::TableSchema;
 use datacovey_storage::write::{CopyError, ExportWriter, Exported, WriteError};
 use datacovey_storage::{Format, ObjectPath, Store, layout};
 use datacovey_types::{Permission, TransferJobStatus};
-use serde_json::Value;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::create::gone;
@@ -57,10 +56,7 @@ impl Work for ExportWork {
             .table_file_list(&job.ctx, job.parent_id, options.table_version)
             .await?;
         let pieces: Vec<_> = files.iter().map(old_piece).collect();
-        let mut progress = Progress {
-            bytes_total: Some(pieces.iter().map(|it| it.size_bytes).sum()),
-            ..Progress::default()
-        };
+        let mut progress = Progress::begin(pieces.iter().map(|it| it.size_bytes).sum());
         let destination = Destination::open(&self.0, &job, &options).await?;
         let copied = match options.format {
             Format::Parquet => destination.copy(store, &pieces, &schema, &job, &progress).await?,
@@ -134,7 +130,7 @@ impl Destination {
         let tell = move |rows_done, bytes_done| {
             (progress.rows_done, progress.bytes_done) = (rows_done, bytes_done);
             // What cannot be told now is told with the next part.
-            if let Ok(report) = report(&progress) {
+            if let Ok(report) = progress.report() {
                 reporter.report(report);
             }
         };
@@ -166,7 +162,7 @@ impl Destination {
             progress.bytes_done = batch.bytes_read;
             let written = writer.write(batch.batch).await;
             written.map_err(|error| self.failed(error))?;
-            job.progress.report(report(progress)?);
+            job.progress.report(progress.report()?);
         }
         Ok(writer)
     }
@@ -191,7 +187,7 @@ impl Destination {
             sha256,
         });
         let database = &transfer.worker_database;
-        let completed = database.export_complete(&job.ctx, &job.lease, report(&progress)?);
+        let completed = database.export_complete(&job.ctx, &job.lease, progress.report()?);
         if let Err(error) = completed.await {
             self.undo(&transfer, &job).await;
             return Err(error.into());
@@ -227,8 +223,4 @@ impl Destination {
 
 fn columns_gone(names: Vec<String>) -> JobFailure {
     Error::wrong_state(format!("the table has no columns {} any more", names.join(", "))).into()
-}
-
-fn report(progress: &Progress) -> Result<Value> {
-    serde_json::to_value(progress).map_err(Error::internal)
 }

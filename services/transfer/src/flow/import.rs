@@ -13,7 +13,9 @@ use datacovey_storage::write::{TableWriter, Written, WrittenFile};
 use datacovey_storage::{ObjectPath, layout};
 use datacovey_types::Permission;
 use serde_json::Value;
+use uuid::Uuid;
 
+use super::discard::discard_upload;
 use super::input::{Input, InputFile};
 use super::project_keys::project_keys;
 use super::rejections::Rejections;
@@ -76,6 +78,10 @@ impl Work for ImportWork {
         let (written, progress) = import.write().await?;
         import.commit(table.schema, written, progress).await
     }
+
+    async fn ended(&self, job_id: Uuid) {
+        discard_upload(&self.transfer.store, job_id).await;
+    }
 }
 
 struct Import<'a> {
@@ -101,11 +107,8 @@ impl Import<'_> {
         } = self;
         let database = &transfer.worker_database;
         let input = Input::open(transfer, job, options).await?;
-        let mut progress = Progress {
-            bytes_total: Some(input.size_bytes()),
-            ..Progress::default()
-        };
-        job.progress.report(report(&progress)?);
+        let mut progress = Progress::begin(input.size_bytes());
+        job.progress.report(progress.report()?);
         let mut rejections = Rejections::start(database, job, options.max_bad_records).await?;
         let folder = layout::table_attempt(
             job.ctx.tenant_id(),
@@ -124,7 +127,7 @@ impl Import<'_> {
             let before = progress.bytes_done;
             let found = file.find_out(options).await?;
             progress.found.get_or_insert(found);
-            job.progress.report(report(&progress)?);
+            job.progress.report(progress.report()?);
             let mut batches = file.read(transfer, options, found, schema, keys.as_ref());
             while let Some(batch) = batches.next().await {
                 let batch = batch.map_err(|error| file.failed(error))?;
@@ -138,7 +141,7 @@ impl Import<'_> {
                 progress.rows_rejected = rejections.records();
                 progress.bytes_done = before + batch.bytes_read;
                 writer.write(batch.batch).await.map_err(Error::from)?;
-                job.progress.report(report(&progress)?);
+                job.progress.report(progress.report()?);
             }
             progress.bytes_done = before + file.bytes.size_bytes();
         }
@@ -179,7 +182,7 @@ impl Import<'_> {
                 mode: options.mode.as_str().to_owned(),
                 unique_columns,
                 files: files.iter().map(new_file).collect(),
-                progress: Some(report(&progress)?),
+                progress: Some(progress.report()?),
             };
             match transfer
                 .worker_database
@@ -319,10 +322,6 @@ async fn places_of(
         first = end;
     }
     Ok(first)
-}
-
-fn report(progress: &Progress) -> Result<Value> {
-    serde_json::to_value(progress).map_err(Error::internal)
 }
 
 pub(super) fn new_file(file: &WrittenFile) -> NewFile {

@@ -1,8 +1,9 @@
-//! What takes more than one store: uploads, the work of the workers, watching, restoring,
+//! What takes more than one store: uploads, the work of the workers, watching, cancelling, restoring,
 //! compacting, sweeping.
 
 mod compact;
 mod create;
+mod discard;
 mod download;
 mod export;
 mod import;
@@ -16,6 +17,7 @@ pub(crate) mod watch;
 
 pub(crate) use compact::Compactor;
 pub(crate) use create::{WantedExport, WantedImport, create_export, create_import};
+pub(crate) use discard::cancel_import;
 pub(crate) use download::download;
 pub(crate) use export::ExportWork;
 pub(crate) use import::ImportWork;

@@ -1,7 +1,7 @@
 use std::pin::Pin;
 
 use datacovey_auth::authorize;
-use datacovey_error::{Result, Violations};
+use datacovey_error::{Error, Result, Violations};
 use datacovey_list::{Binding, Listing, Paging, list_request};
 use datacovey_persistence::{IMPORT_JOB_FIELDS, ImportJob};
 use datacovey_proto::transfer::v1 as pb;
@@ -11,6 +11,7 @@ use datacovey_storage::Format;
 use datacovey_types::Permission::{EditDatasets, Read};
 use futures::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::{field, history, message, mutation};
@@ -18,7 +19,7 @@ use crate::Transfer;
 use crate::domain::file::{self, Direction};
 use crate::domain::options::{ImportOptions, Mode};
 use crate::flow::watch::{wait, watch};
-use crate::flow::{WantedImport, create_import, upload};
+use crate::flow::{WantedImport, cancel_import, create_import, upload};
 
 /// Records that may be rejected at most.
 const MAX_BAD_RECORDS: i64 = 1_000_000;
@@ -67,8 +68,11 @@ impl ImportService for Imports {
     ) -> Result<Response<pb::UploadResponse>, Status> {
         let ctx = ctx(&request)?;
         authorize(&ctx, EditDatasets)?;
-        let messages = request.into_inner();
-        Ok(Response::new(upload(&self.transfer, &ctx, messages).await?))
+        let (transfer, messages) = (self.transfer.clone(), request.into_inner());
+        // A task of its own: a call whose caller goes is dropped where it stands, with what was not committed yet.
+        let uploading = async move { upload(&transfer, &ctx, messages).await };
+        let uploaded = tokio::spawn(uploading.in_current_span()).await;
+        Ok(Response::new(uploaded.map_err(Error::internal)??))
     }
 
     async fn get_upload_offset(
@@ -128,7 +132,7 @@ impl ImportService for Imports {
         let replay = mutation::replay("CancelImportJob", &request.request_id, &request, &mut violations);
         let id = field::id("id", &request.id, &mut violations);
         let id = field::finish(violations, id)?;
-        let job = self.transfer.database.import_job_cancel(&ctx, id, replay).await?;
+        let job = cancel_import(&self.transfer, &ctx, id, replay).await?;
         Ok(self.reply(job)?)
     }
 

@@ -259,6 +259,8 @@ fn progress_message(progress: &Progress) -> pb::Progress {
         rows_done: signed(progress.rows_done),
         bytes_done: signed(progress.bytes_done),
         bytes_total: progress.bytes_total.map(signed),
+        rows_per_second: progress.rows_per_second.map(signed),
+        bytes_per_second: progress.bytes_per_second.map(signed),
     }
 }
 

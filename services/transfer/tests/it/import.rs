@@ -67,6 +67,12 @@ async fn each_import_makes_a_version() {
         (progress.rows_done, progress.bytes_done, progress.bytes_total),
         (500, all, Some(all))
     );
+    // An average of so few rows may be of no time at all.
+    let rates = progress.rows_per_second.zip(progress.bytes_per_second);
+    assert!(
+        rates.is_none_or(|(rows, bytes)| 0 < rows && rows < bytes),
+        "{rates:?}"
+    );
     assert_eq!(
         (first.error, first.upload_expires_at, first.sha256.len()),
         (None, None, 64)
@@ -367,6 +373,55 @@ async fn one_who_may_not_import_any_more_imports_nothing() {
         (job.state(), job.error.unwrap().reason()),
         (pb::JobState::Failed, ErrorReason::PermissionDenied)
     );
+}
+
+/// What was uploaded, as long as a sweep would leave it alone.
+#[tokio::test]
+async fn what_was_uploaded_goes_when_the_import_ends() {
+    let suite = Suite::with(|limits| limits.sweep_grace = std::time::Duration::from_secs(24 * 3600)).await;
+    let mut editor = suite.as_editor();
+    let table = suite.table("planes").await;
+    let staged = async |job: &pb::ImportJob| {
+        let folder = ObjectPath::from(format!("staging/{}", job.id));
+        suite.transfer.store.list(&folder).count().await
+    };
+    let gone = async |job: &pb::ImportJob| {
+        let gone = async {
+            while staged(job).await > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(crate::suite::PATIENCE, gone).await.unwrap();
+    };
+    for (content, state) in [
+        (csv(1, 500), pb::JobState::Completed),
+        (csv(1, 500).replace("1960", "x"), pb::JobState::Failed),
+    ] {
+        let job = editor.create(csv_import(&table)).await;
+        editor.send(&job.id, 0, content.as_bytes(), None).await.unwrap();
+        assert!(staged(&job).await > 1);
+        let finish = crate::suite::finish(content.len());
+        editor
+            .send(&job.id, content.len(), b"", Some(finish))
+            .await
+            .unwrap();
+        let job = editor.ended(&job.id).await;
+        assert_eq!(job.state(), state);
+        gone(&job).await;
+    }
+    // Of one whose upload is cancelled half-way, it is gone when the answer comes.
+    let job = editor.create(csv_import(&table)).await;
+    editor
+        .send(&job.id, 0, csv(1, 500).as_bytes(), None)
+        .await
+        .unwrap();
+    assert!(staged(&job).await > 1);
+    let request = pb::CancelImportJobRequest {
+        id: job.id.clone(),
+        request_id: String::new(),
+    };
+    editor.imports.cancel_import_job(request).await.unwrap();
+    gone(&job).await;
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! database and a folder of its own, a typed client for each kind of caller.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod bad_inputs;
 mod buckets;
 mod compact;
 mod coverage;

@@ -40,12 +40,13 @@ async fn an_upload_goes_on_after_its_connection_broke() {
     let job = editor.create(csv_import(&table)).await;
     let content = csv(1, 300).into_bytes();
 
-    // Two chunks go out, and then the connection is gone with the call.
+    // Two chunks go out, and less than a third, and then the connection is gone with the call.
     let (mut broken, id) = (suite.as_editor(), job.id.clone());
     let sent = vec![
         start(&id, 0),
         data_message(&content[..1000]),
         data_message(&content[1000..2000]),
+        data_message(&content[2000..2300]),
     ];
     let call = tokio::spawn(async move {
         broken
@@ -53,23 +54,27 @@ async fn an_upload_goes_on_after_its_connection_broke() {
             .upload(stream::iter(sent).chain(stream::pending()))
             .await
     });
-    let committed = async {
-        while offset(&mut editor, &job.id).await.committed_bytes < 2000 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+    let mut committed = async |bytes: i64| {
+        let committed = async {
+            while offset(&mut editor, &job.id).await.committed_bytes < bytes {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, committed).await.unwrap();
     };
-    tokio::time::timeout(PATIENCE, committed).await.unwrap();
+    committed(2000).await;
     call.abort();
+    committed(2300).await;
     let found = offset(&mut editor, &job.id).await;
     assert_eq!(
         (found.committed_bytes, found.finished, found.expires_at.is_some()),
-        (2000, false, true)
+        (2300, false, true)
     );
 
     // From anywhere else it cannot go on, and the answer says from where it can.
-    for wrong in [0, 1999, 2001] {
+    for wrong in [0, 2299, 2301] {
         let status = editor
-            .send(&job.id, wrong, &content[2000..], None)
+            .send(&job.id, wrong, &content[2300..], None)
             .await
             .unwrap_err();
         assert_eq!(
@@ -78,11 +83,11 @@ async fn an_upload_goes_on_after_its_connection_broke() {
         );
         assert_eq!(
             status.get_details_error_info().unwrap().metadata["expected_offset"],
-            "2000"
+            "2300"
         );
     }
     let halfway = editor
-        .send(&job.id, 2000, &content[2000..3300], None)
+        .send(&job.id, 2300, &content[2300..3300], None)
         .await
         .unwrap();
     assert_eq!((halfway.committed_bytes, halfway.finished), (3300, false));

@@ -73,6 +73,7 @@ async fn a_failure_ends_the_job_and_is_kept() {
         }
     );
     assert_eq!(next(&mut seen).await, Seen::Dropped);
+    assert_eq!(next(&mut seen).await, Seen::Ended(job));
     assert!(seen.recv().await.is_none(), "it was not tried again");
 }
 
@@ -81,11 +82,28 @@ async fn a_transient_failure_is_tried_again() {
     let world = World::new().await;
     let job = world.export().await;
     let failure = JobFailure::new(ErrorReason::Unavailable, "away").transient();
-    let (work, _seen) = Scripted::new(&world, Script::FailOnce(failure, Arc::new(AtomicUsize::new(0))));
+    let (work, mut seen) = Scripted::new(&world, Script::FailOnce(failure, Arc::new(AtomicUsize::new(0))));
     let working = world.work(work);
     world.until("export_job", "status", job, "completed").await;
     assert_eq!(world.value("export_run", "attempt", job).await, "2");
     working.stop().await;
+    // What is kept for the job is let go of once, when no attempt needs it any more.
+    for expected in [
+        Seen::Began {
+            job_id: job,
+            attempt: 1,
+        },
+        Seen::Dropped,
+        Seen::Began {
+            job_id: job,
+            attempt: 2,
+        },
+        Seen::Dropped,
+        Seen::Ended(job),
+    ] {
+        assert_eq!(next(&mut seen).await, expected);
+    }
+    assert!(seen.recv().await.is_none());
 }
 
 #[tokio::test]

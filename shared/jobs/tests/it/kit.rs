@@ -138,6 +138,7 @@ impl Drop for Working {
 pub(crate) enum Seen {
     Began { job_id: Uuid, attempt: i32 },
     Dropped,
+    Ended(Uuid),
 }
 
 /// Completes each job, or fails it in a given way.
@@ -206,6 +207,11 @@ impl Work for Scripted {
                 self.complete(&job).await
             }
         }
+    }
+
+    async fn ended(&self, job_id: Uuid) {
+        // The test may have seen enough.
+        let _ = self.seen.send(Seen::Ended(job_id));
     }
 }
 

@@ -99,6 +99,7 @@ mod tests {
                 size_bytes: 1,
             },
             rows,
+            sha256: String::new(),
             statistics,
         }
     }

@@ -1,7 +1,7 @@
 //! Arrow IPC. A file of it is a stream between a mark at its beginning and a table of contents at its end,
 //! and is read as one.
 
-use std::io::Read;
+use std::io::{Chain, Cursor, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use arrow::array::{Array as _, ArrayRef, RecordBatch};
@@ -11,8 +11,9 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamDecoder;
 
+use super::arrow_buffers::{MAX_BATCH_BYTES, PlainBuffers, too_large_a_batch};
 use super::columnar::{Columns, split};
-use super::{CheckedBatch, ReadError};
+use super::{CheckedBatch, ReadError, ReadLimits};
 use crate::schema::TableSchema;
 
 /// The first and the last bytes of a file.
@@ -22,12 +23,10 @@ const WORD_BYTES: u64 = 8;
 /// … and of some writers more, for their alignment.
 const MAX_PADDED_MARK_BYTES: u64 = 64;
 const STEP_BYTES: u64 = 1 << 20;
-/// What may lie between one batch and the end of the next.
-const MAX_BATCH_BYTES: u64 = 512 << 20;
 
 /// Decodes Arrow IPC by the columns' names, batch by batch.
 pub(super) struct ArrowDecoder<R> {
-    content: R,
+    content: PlainBuffers<Stream<R>>,
     decoder: StreamDecoder,
     buffer: Buffer,
     is_file: bool,
@@ -35,31 +34,28 @@ pub(super) struct ArrowDecoder<R> {
     /// Once the schema of the file was read: the columns, and their places in its batches.
     columns: Option<(Columns, Vec<usize>)>,
     pending: Option<RecordBatch>,
-    bytes_read: u64,
-    /// Bytes since the last batch.
+    /// Bytes since the last batch, of which there may be as many as a batch has.
     unused_bytes: u64,
     ended: bool,
 }
 
 impl<R: Read> ArrowDecoder<R> {
-    pub(super) fn open(mut content: R, schema: TableSchema) -> Result<Self, ReadError> {
-        let mut bytes_read = 0;
-        let (is_file, head) = begin(&mut content, &mut bytes_read)?;
+    pub(super) fn open(content: R, limits: ReadLimits, schema: TableSchema) -> Result<Self, ReadError> {
+        let (is_file, content) = begin(content)?;
         Ok(Self {
-            content,
+            content: PlainBuffers::new(content, limits),
             decoder: StreamDecoder::new(),
-            buffer: Buffer::from(head),
+            buffer: Buffer::from(Vec::<u8>::new()),
             is_file,
             schema,
             columns: None,
             pending: None,
-            bytes_read,
             unused_bytes: 0,
             ended: false,
         })
     }
 
-    /// The next rows; none at the end.
+    /// The next rows; none at the end. How much of the content was read for them is not told with them.
     pub(super) fn next(&mut self) -> Result<Option<CheckedBatch>, ReadError> {
         loop {
             if let Some((columns, _)) = &mut self.columns
@@ -67,7 +63,7 @@ impl<R: Read> ArrowDecoder<R> {
             {
                 let (first, rest) = split(&batch);
                 self.pending = rest;
-                return columns.convert(&first, self.bytes_read).map(Some);
+                return columns.convert(&first, 0).map(Some);
             }
             if self.ended {
                 return Ok(None);
@@ -129,12 +125,9 @@ impl<R: Read> ArrowDecoder<R> {
             .take(STEP_BYTES)
             .read_to_end(&mut bytes)
             .map_err(ReadError::of_io)?;
-        self.bytes_read += bytes.len() as u64;
         self.unused_bytes += bytes.len() as u64;
         if self.unused_bytes > MAX_BATCH_BYTES {
-            return Err(ReadError::content(format!(
-                "a batch of the file has more than {MAX_BATCH_BYTES} bytes; write smaller batches"
-            )));
+            return Err(ReadError::content(too_large_a_batch()));
         }
         Ok(bytes)
     }
@@ -164,32 +157,32 @@ impl<R: Read> ArrowDecoder<R> {
     }
 }
 
-/// Reads up to where the stream begins; tells whether it is a file's, and the first bytes of it that were
-/// read along.
-fn begin(content: &mut impl Read, bytes_read: &mut u64) -> Result<(bool, Vec<u8>), ReadError> {
+/// Content behind what was read of it.
+type Stream<R> = Chain<Cursor<Vec<u8>>, R>;
+
+/// Reads up to where the stream begins; tells whether it is a file's, and gives the stream.
+fn begin<R: Read>(mut content: R) -> Result<(bool, Stream<R>), ReadError> {
     let mut word = || {
         let mut word = Vec::new();
         let read = content.by_ref().take(WORD_BYTES).read_to_end(&mut word);
-        *bytes_read += read.map_err(ReadError::of_io)? as u64;
-        Ok::<_, ReadError>(word)
+        read.map(|_| word).map_err(ReadError::of_io)
     };
     let mut head = word()?;
-    if !head.starts_with(MARK) {
-        return Ok((false, head));
-    }
-    let mut padded = WORD_BYTES;
-    head = word()?;
-    while padded < MAX_PADDED_MARK_BYTES && !head.is_empty() && head.iter().all(|byte| *byte == 0) {
-        padded += WORD_BYTES;
+    let is_file = head.starts_with(MARK);
+    if is_file {
+        let mut padded = WORD_BYTES;
         head = word()?;
+        while padded < MAX_PADDED_MARK_BYTES && !head.is_empty() && head.iter().all(|byte| *byte == 0) {
+            padded += WORD_BYTES;
+            head = word()?;
+        }
     }
-    Ok((true, head))
+    Ok((is_file, Cursor::new(head).chain(content)))
 }
 
 /// The stream that the content is, or that is in it.
-pub(super) fn stream_of(mut content: impl Read) -> Result<impl Read, ReadError> {
-    let (_, head) = begin(&mut content, &mut 0)?;
-    Ok(std::io::Cursor::new(head).chain(content))
+pub(super) fn stream_of(content: impl Read) -> Result<impl Read, ReadError> {
+    begin(content).map(|(_, stream)| stream)
 }
 
 fn cut_short() -> ReadError {
@@ -197,14 +190,7 @@ fn cut_short() -> ReadError {
 }
 
 fn unreadable(error: &ArrowError) -> ReadError {
-    let reason = error.to_string();
-    // Buffers say how long they will be, and room would be made for whatever they say.
-    let hint = if reason.contains("compression") {
-        "; write it without compression of its buffers, and compress the whole"
-    } else {
-        ""
-    };
-    ReadError::content(format!("the file is not readable as Arrow: {reason}{hint}"))
+    ReadError::content(format!("the file is not readable as Arrow: {error}"))
 }
 
 /// The schema with the values of dictionaries in their places.

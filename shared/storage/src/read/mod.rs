@@ -1,6 +1,7 @@
 //! Readers of files that people send, and of the table's own: async byte sources in, checked Arrow
 //! batches out, in memory that does not grow with the file. Decoding runs on a thread of its own.
 
+mod arrow_buffers;
 mod arrow_ipc;
 mod assemble;
 pub(crate) mod column;

@@ -57,7 +57,7 @@ pub(super) fn match_columns(names: &[String], schema: &TableSchema) -> Result<Ma
     }
     // Names that are not the table's may be why others are missing.
     if schema.is_closed() || !faults.is_empty() || !is_header {
-        faults.splice(0..0, unknown);
+        faults.extend(unknown);
     }
     if faults.is_empty() {
         if ignored.len() > MAX_LISTED {

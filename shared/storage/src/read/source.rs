@@ -18,7 +18,9 @@ const STEP_BYTES: u64 = 1 << 20;
 const HEADER_BYTES: u64 = 16 << 10;
 /// Longer than any header whose statistics are of values that fit into a page.
 const MAX_HEADER_BYTES: u64 = 16 << 20;
-/// The length of the metadata and the file's last word.
+/// The last word of a file, and of one that is encrypted.
+const PARQUET_MARKS: [&[u8]; 2] = [b"PAR1", b"PARE"];
+/// The length of the metadata and the last word.
 const FOOTER_BYTES: u64 = 8;
 
 /// One object of a [`ByteSource`].
@@ -141,6 +143,11 @@ impl BlockingSource {
         let Some(length) = footer.first_chunk::<4>() else {
             return Ok(());
         };
+        if !PARQUET_MARKS.iter().any(|mark| footer.ends_with(mark)) {
+            return Err(ReadError::content(
+                "the file is not readable as Parquet: it does not end as one, it is cut short",
+            ));
+        }
         let length = u64::from(u32::from_le_bytes(*length));
         if length > MAX_FOOTER_BYTES as u64 {
             return Err(ReadError::content(

@@ -143,8 +143,9 @@ fn read_plain(
         content = Box::new(Transcoded::new(content, encoding));
     }
     // Progress is of the bytes that were sent, whatever becomes of them.
+    let is_changed = is_packed || encoding.is_some() || form.format == Format::Arrow;
     let mut send = |mut batch: CheckedBatch| {
-        if is_packed || encoding.is_some() {
+        if is_changed {
             batch.bytes_read = taken.load(Ordering::Relaxed);
         }
         send(batch)
@@ -161,7 +162,7 @@ fn read_plain(
         }
         Format::Ndjson => ndjson::decode(content, limits, &schema, &mut send),
         Format::Arrow => {
-            let mut decoder = ArrowDecoder::open(content, schema)?;
+            let mut decoder = ArrowDecoder::open(content, limits, schema)?;
             while let Some(batch) = decoder.next()? {
                 if !send(batch) {
                     break;

@@ -109,7 +109,8 @@ fn unpack(
     }
 }
 
-fn check_size(total: u64, packed: u64, limits: ReadLimits) -> io::Result<()> {
+/// Refuses content that unpacks to too much, at all or for what was sent.
+pub(super) fn check_size(total: u64, packed: u64, limits: ReadLimits) -> io::Result<()> {
     let refuse = |reason: String| Err(io::Error::other(ReadError::content(reason)));
     if total > limits.unpacked_bytes {
         return refuse(format!(

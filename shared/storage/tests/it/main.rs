@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod arrow_compressed;
 mod arrow_files;
 mod bad_parquet;
 mod bad_text;

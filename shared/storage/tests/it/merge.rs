@@ -11,6 +11,7 @@ use datacovey_storage::{ObjectPath, Store};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::kit::{read_all, store};
 
@@ -42,12 +43,19 @@ async fn put(
     let content = writer.into_inner().unwrap();
     let path = ObjectPath::from(format!("t/{name}.parquet"));
     let size_bytes = content.len() as u64;
+    let sha256 = sha256(&content);
     store.put(&path, Bytes::from(content)).await.unwrap();
     Mergeable {
         piece: Piece { path, size_bytes },
         rows: batch.num_rows() as u64,
+        sha256,
         statistics: known,
     }
+}
+
+fn sha256(content: &[u8]) -> String {
+    let digits = Sha256::digest(content);
+    digits.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 async fn merge(store: &Store, files: &[Mergeable], file_bytes: u64) -> Result<Merged, WriteError> {
@@ -172,4 +180,25 @@ async fn a_file_with_other_rows_than_it_should_have_is_refused() {
         .unwrap();
     files[0].piece.size_bytes = 9;
     assert!(merge(&store, &files, 1 << 20).await.is_err());
+}
+
+/// A letter in a name is another: still a file, of as many rows, of which nothing else says that it is wrong.
+#[tokio::test]
+async fn a_file_that_is_damaged_where_only_its_checksum_says_so_is_refused() {
+    let (_folder, store) = store();
+    let files = [
+        put(&store, "a", 0..10, &[], known(None)).await,
+        put(&store, "b", 10..20, &[], known(None)).await,
+    ];
+    let Piece { path, size_bytes } = &files[1].piece;
+    let mut content = store.get_range(path, 0..*size_bytes).await.unwrap().to_vec();
+    let at = content.windows(3).position(|it| it == b"n15").unwrap();
+    content[at + 2] = b'6';
+    store.put(path, Bytes::from(content)).await.unwrap();
+    assert_eq!(columns_of(&store, path).await.num_rows(), 10);
+    let refused = merge(&store, &files, 1 << 20).await.unwrap_err();
+    assert!(
+        refused.to_string().contains("t/b.parquet is damaged"),
+        "{refused}"
+    );
 }

@@ -216,6 +216,7 @@ fn mergeable(written: &Written) -> Vec<Mergeable> {
     of.map(|(file, piece)| Mergeable {
         piece,
         rows: file.rows,
+        sha256: file.sha256.clone(),
         statistics: file.statistics.clone(),
     })
     .collect()
