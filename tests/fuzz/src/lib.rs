@@ -9,5 +9,6 @@ pub mod auth;
 pub mod list;
 #[cfg(feature = "planner")]
 pub mod query;
+pub mod rest;
 pub mod seeds;
 pub mod server;
