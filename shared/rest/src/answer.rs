@@ -7,8 +7,8 @@ mod rows;
 use bytes::Bytes;
 use datacovey_proto::internal::rows::v1::{CountMode, Resolution};
 use http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RETRY_AFTER, SERVER,
-    WWW_AUTHENTICATE,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RETRY_AFTER,
+    SERVER, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::Value;
@@ -76,7 +76,11 @@ impl Answering {
         let mut headers = HeaderMap::new();
         headers.insert(SERVER, HeaderValue::from_static(SERVER_NAME));
         if head.has_profile {
-            set(&mut headers, HeaderName::from_static("content-profile"), &head.settings.schema);
+            set(
+                &mut headers,
+                HeaderName::from_static("content-profile"),
+                &head.settings.schema,
+            );
         }
         Self {
             verb: head.verb,
@@ -194,7 +198,8 @@ impl Answering {
     pub fn answer_rows(&self, outcome: &Outcome) -> Result<Answer, Error> {
         let mut answer = self.answer_options();
         let rows = i64::try_from(outcome.rows).unwrap_or(i64::MAX);
-        let counted = matches!(self.count, Some(CountMode::Exact | CountMode::Estimated)).then_some(outcome.rows);
+        let counted =
+            matches!(self.count, Some(CountMode::Exact | CountMode::Estimated)).then_some(outcome.rows);
         let is_returned = self.returned == Some(Return::Representation);
         let (status, range) = match self.verb {
             Verb::Get | Verb::Head => {
@@ -212,12 +217,20 @@ impl Answering {
                 (written(is_returned, StatusCode::OK), Some(range))
             }
             Verb::Put => {
-                let status = if outcome.inserted > 0 { StatusCode::CREATED } else { StatusCode::OK };
+                let status = if outcome.inserted > 0 {
+                    StatusCode::CREATED
+                } else {
+                    StatusCode::OK
+                };
                 (written(is_returned, status), None)
             }
             Verb::Post | Verb::Options => {
                 let is_merged = self.resolution == Resolution::MergeDuplicates && outcome.inserted == 0;
-                let status = if is_merged { StatusCode::OK } else { StatusCode::CREATED };
+                let status = if is_merged {
+                    StatusCode::OK
+                } else {
+                    StatusCode::CREATED
+                };
                 (status, Some(range::content_range(1, 0, counted)))
             }
         };
@@ -225,7 +238,8 @@ impl Answering {
         if let Some(range) = range {
             set(&mut answer.headers, CONTENT_RANGE, &range);
         }
-        if let (true, Some(column), Some(key), 1) = (self.tells_key(), &self.key, &outcome.key, outcome.rows) {
+        if let (true, Some(column), Some(key), 1) = (self.tells_key(), &self.key, &outcome.key, outcome.rows)
+        {
             let location = format!("/{}?{column}=eq.{}", encoded(&self.relation), encoded(key));
             set(&mut answer.headers, LOCATION, &location);
         }
@@ -243,7 +257,11 @@ impl Answering {
 
 /// Of a mutation whose rows are returned, or not.
 fn written(is_returned: bool, status: StatusCode) -> StatusCode {
-    if is_returned { status } else { StatusCode::NO_CONTENT }
+    if is_returned {
+        status
+    } else {
+        StatusCode::NO_CONTENT
+    }
 }
 
 impl Error {
@@ -278,7 +296,16 @@ impl Error {
 /// Sets a header whose text is the caller's in part: characters that no header has become `?`.
 fn set(headers: &mut HeaderMap, name: HeaderName, text: &str) {
     let value = HeaderValue::from_str(text).or_else(|_| {
-        let plain: String = text.chars().map(|it| if it.is_ascii_graphic() || it == ' ' { it } else { '?' }).collect();
+        let plain: String = text
+            .chars()
+            .map(|it| {
+                if it.is_ascii_graphic() || it == ' ' {
+                    it
+                } else {
+                    '?'
+                }
+            })
+            .collect();
         HeaderValue::from_str(&plain)
     });
     if let Ok(value) = value {

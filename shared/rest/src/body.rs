@@ -23,9 +23,18 @@ pub(crate) struct Payload {
 impl Payload {
     /// Reads a body of this `Content-Type`; with columns named, only those are used, and rows need not have
     /// the same keys.
-    pub(crate) fn read(content_type: Option<&str>, body: &Bytes, columns: Option<&[String]>) -> Result<Self, Error> {
+    pub(crate) fn read(
+        content_type: Option<&str>,
+        body: &Bytes,
+        columns: Option<&[String]>,
+    ) -> Result<Self, Error> {
         let kind = content_type.unwrap_or("application/json");
-        let name = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let name = kind
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_ascii_lowercase();
         let mut payload = match name.as_str() {
             "" | "application/json" => return json::read(body, columns),
             "text/csv" => csv::read(body)?,

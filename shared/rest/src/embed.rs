@@ -258,7 +258,8 @@ impl<'a> Finder<'a> {
             }
             // Keys refer to `id` alone.
             Some(hint) => {
-                target == it.other().name && (*hint == it.key.name() || *hint == it.key.column.name || hint == "id")
+                target == it.other().name
+                    && (*hint == it.key.name() || *hint == it.key.column.name || hint == "id")
             }
         };
         let found: Vec<_> = self.of(origin).filter(fits).collect();
@@ -271,7 +272,8 @@ impl<'a> Finder<'a> {
 
     fn none(&self, origin: &'a Relation, embedded: &Embedded) -> Error {
         let (from, to) = (&origin.name, &embedded.target);
-        let message = format!("Could not find a relationship between '{from}' and '{to}' in the schema cache");
+        let message =
+            format!("Could not find a relationship between '{from}' and '{to}' in the schema cache");
         let using = match &embedded.hint {
             Some(hint) => format!(" using the hint '{hint}'"),
             None => String::new(),
@@ -306,9 +308,15 @@ fn ambiguous(origin: &Relation, target: &str, several: &[Relationship<'_>]) -> E
         let column = &it.key.column.name;
         let key = it.key.name();
         let (cardinality, relationship) = if it.is_own {
-            ("many-to-one", format!("{key} using {from}({column}) and {to}(id)"))
+            (
+                "many-to-one",
+                format!("{key} using {from}({column}) and {to}(id)"),
+            )
         } else {
-            ("one-to-many", format!("{key} using {from}(id) and {to}({column})"))
+            (
+                "one-to-many",
+                format!("{key} using {from}(id) and {to}({column})"),
+            )
         };
         json!({
             "cardinality": cardinality,
@@ -316,7 +324,9 @@ fn ambiguous(origin: &Relation, target: &str, several: &[Relationship<'_>]) -> E
             "relationship": relationship,
         })
     });
-    let ways = several.iter().map(|it| format!("'{}!{}'", it.other().name, it.key.name()));
+    let ways = several
+        .iter()
+        .map(|it| format!("'{}!{}'", it.other().name, it.key.name()));
     let hint = format!(
         "Try changing '{target}' to one of the following: {}. Find the desired relationship in the 'details' key.",
         ways.collect::<Vec<_>>().join(", ")

@@ -154,6 +154,18 @@ impl Error {
         found
     }
 
+    /// The same as a service gives it to the gateway, which makes it an error again.
+    #[must_use]
+    pub fn to_database(&self) -> DatabaseError {
+        let details = self.details.as_ref();
+        DatabaseError {
+            code: self.code.clone(),
+            message: self.message.clone(),
+            details: details.map(|it| it.as_str().map_or_else(|| it.to_string(), str::to_owned)),
+            hint: self.hint.clone(),
+        }
+    }
+
     /// The body of the answer.
     #[must_use]
     pub fn to_json(&self) -> Value {
@@ -187,8 +199,8 @@ fn status(code: &str, message: &str) -> StatusCode {
         _ => match code.get(..2).unwrap_or_default() {
             "08" | "53" => 503,
             "0L" | "0P" | "28" => 403,
-            "09" | "25" | "2D" | "38" | "39" | "3B" | "40" | "54" | "55" | "57" | "58" | "F0" | "HV" | "P0"
-            | "XX" => 500,
+            "09" | "25" | "2D" | "38" | "39" | "3B" | "40" | "54" | "55" | "57" | "58" | "F0" | "HV"
+            | "P0" | "XX" => 500,
             _ => 400,
         },
     };

@@ -21,7 +21,9 @@ pub(crate) fn closest<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) 
     [3, 2].iter().find_map(|size| {
         let grams = grams(&text, *size);
         let alike = names.iter().filter(|it| share_a_gram(&grams, it, *size));
-        let scored = alike.map(|it| (likeness(&text, it), *it)).filter(|it| it.0 >= LEAST_SCORE);
+        let scored = alike
+            .map(|it| (likeness(&text, it), *it))
+            .filter(|it| it.0 >= LEAST_SCORE);
         // Of equals, the first.
         scored.fold(None, |best: Option<(f64, &str)>, next| match best {
             Some(best) if best.0 >= next.0 => Some(best),
@@ -31,7 +33,9 @@ pub(crate) fn closest<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) 
 }
 
 fn grams(text: &str, size: usize) -> HashMap<String, usize> {
-    let plain = text.chars().filter(|it| it.is_alphanumeric() || matches!(it, ',' | ' '));
+    let plain = text
+        .chars()
+        .filter(|it| it.is_alphanumeric() || matches!(it, ',' | ' '));
     let mut chars: Vec<char> = std::iter::once('-').chain(plain).chain(['-']).collect();
     while chars.len() < size {
         chars.push('-');
@@ -44,7 +48,9 @@ fn grams(text: &str, size: usize) -> HashMap<String, usize> {
 }
 
 fn share_a_gram(of_text: &HashMap<String, usize>, name: &str, size: usize) -> bool {
-    grams(&name.to_lowercase(), size).keys().any(|it| of_text.contains_key(it))
+    grams(&name.to_lowercase(), size)
+        .keys()
+        .any(|it| of_text.contains_key(it))
 }
 
 /// 1 less the share of characters to change.

@@ -58,7 +58,9 @@ impl Accepted {
             let mut is_specific = false;
             for part in parts {
                 match part.split_once('=') {
-                    Some((key, value)) if key.trim().eq_ignore_ascii_case("q") => quality = thousandths(value),
+                    Some((key, value)) if key.trim().eq_ignore_ascii_case("q") => {
+                        quality = thousandths(value)
+                    }
                     _ => {
                         is_specific = true;
                         name.push(';');
@@ -74,7 +76,7 @@ impl Accepted {
             };
             types.push((quality, specificity, name));
         }
-        types.sort_by(|one, other| (other.0, other.1).cmp(&(one.0, one.1)));
+        types.sort_by_key(|it| std::cmp::Reverse((it.0, it.1)));
         if types.is_empty() {
             types.push((1000, 0, "*/*".to_owned()));
         }
@@ -106,8 +108,17 @@ impl Accepted {
 
     /// The document at the root has a type of its own, whichever of these is asked for.
     pub(crate) fn of_root(&self) -> Result<(), Error> {
-        let fits = |it: &String| matches!(it.as_str(), "application/openapi+json" | "application/json" | "*/*");
-        if self.0.iter().any(fits) { Ok(()) } else { Err(self.none()) }
+        let fits = |it: &String| {
+            matches!(
+                it.as_str(),
+                "application/openapi+json" | "application/json" | "*/*"
+            )
+        };
+        if self.0.iter().any(fits) {
+            Ok(())
+        } else {
+            Err(self.none())
+        }
     }
 
     fn none(&self) -> Error {
@@ -117,7 +128,8 @@ impl Accepted {
 }
 
 fn no_geometry() -> Error {
-    let hint = "No function matches the given name and argument types. You might need to add explicit type casts.";
+    let hint =
+        "No function matches the given name and argument types. You might need to add explicit type casts.";
     let message = "function st_asgeojson(record) does not exist";
     Error::new(StatusCode::NOT_FOUND, "42883", message).hint(Some(hint))
 }

@@ -34,7 +34,7 @@ pub enum Call<'a> {
     /// Answer which methods there are.
     Options,
     /// Ask the service that owns the relation.
-    Rows(&'a Relation, Rows),
+    Rows(&'a Relation, Box<Rows>),
 }
 
 /// What a service is asked: a request of `RowService`.
@@ -74,7 +74,13 @@ impl Head {
             });
         }
         let is_mutation = !matches!(self.verb, Verb::Get | Verb::Head);
-        let selected = resolve(relations, &self.settings.schema, relation, &self.query, is_mutation)?;
+        let selected = resolve(
+            relations,
+            &self.settings.schema,
+            relation,
+            &self.query,
+            is_mutation,
+        )?;
         let media = |head: &Self| head.accepted.of_rows();
         if !is_mutation {
             let media = media(self)?;
@@ -148,7 +154,7 @@ impl Head {
 
     fn planned<'a>(&self, relation: &'a Relation, rows: Rows, media: Media) -> Plan<'a> {
         Plan {
-            call: Call::Rows(relation, rows),
+            call: Call::Rows(relation, Box::new(rows)),
             answering: Answering::rows(self, relation, media),
         }
     }
@@ -265,7 +271,9 @@ impl Head {
             None => Vec::new(),
         };
         match &selected.filter {
-            Some(filter) if own_keys && self.query.logic.is_empty() && filters.iter().all(is_key) => Ok(filter.clone()),
+            Some(filter) if own_keys && self.query.logic.is_empty() && filters.iter().all(is_key) => {
+                Ok(filter.clone())
+            }
             _ => {
                 let message = "Filters must include all and only primary key columns with 'eq' operators";
                 Err(Error::new(StatusCode::METHOD_NOT_ALLOWED, "PGRST105", message))
@@ -275,7 +283,11 @@ impl Head {
 
     /// What happens to rows that exist, and by which columns they do.
     pub(crate) fn conflict(&self, relation: &Relation) -> (Resolution, Vec<String>) {
-        let key: Vec<_> = relation.primary_key().map(|it| it.name.clone()).into_iter().collect();
+        let key: Vec<_> = relation
+            .primary_key()
+            .map(|it| it.name.clone())
+            .into_iter()
+            .collect();
         if self.verb == Verb::Put {
             return (Resolution::MergeDuplicates, key);
         }

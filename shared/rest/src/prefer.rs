@@ -9,7 +9,8 @@ use http::{HeaderMap, StatusCode};
 use crate::error::Error;
 
 /// Names of time zones, as IANA has them.
-static TIMEZONES: LazyLock<BTreeSet<&str>> = LazyLock::new(|| include_str!("timezones.txt").lines().collect());
+static TIMEZONES: LazyLock<BTreeSet<&str>> =
+    LazyLock::new(|| include_str!("timezones.txt").lines().collect());
 
 /// What a mutation answers of the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

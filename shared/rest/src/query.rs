@@ -43,7 +43,10 @@ impl Query {
     /// Reads a query string without its question mark.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         let all = decode(text)?;
-        let parameters = || all.iter().filter_map(|(key, value)| Some((&**key, &**value.as_ref()?)));
+        let parameters = || {
+            all.iter()
+                .filter_map(|(key, value)| Some((&**key, &**value.as_ref()?)))
+        };
         let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
         let ending = |words: &'static [&'static str]| {
             parameters().filter(move |(key, _)| words.contains(&last(key).as_str()))

@@ -132,7 +132,13 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 }
 
 fn target(path: &str) -> Result<Target, Error> {
-    let invalid = || Error::new(StatusCode::NOT_FOUND, "PGRST125", "Invalid path specified in request URL");
+    let invalid = || {
+        Error::new(
+            StatusCode::NOT_FOUND,
+            "PGRST125",
+            "Invalid path specified in request URL",
+        )
+    };
     let path = path.strip_prefix('/').unwrap_or(path);
     let parts = path.split('/').map(|it| percent_decode_str(it).decode_utf8());
     let parts = parts.collect::<Result<Vec<_>, _>>().map_err(|_| invalid())?;

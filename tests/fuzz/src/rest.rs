@@ -5,6 +5,16 @@ use datacovey_rest::{Answer, Body, Call, Error, Head, Outcome, Relations, Reques
 use http::{HeaderMap, HeaderValue, Method};
 use serde_json::Value;
 
+/// Those that are read.
+const HEADERS: [&str; 6] = [
+    "prefer",
+    "accept",
+    "range",
+    "content-type",
+    "accept-profile",
+    "content-profile",
+];
+
 /// A request: its method and target in the first line, headers in those up to an empty one, and the body.
 /// It gets an answer of the right shape, and the same one each time.
 pub fn rest(request: &[u8]) {
@@ -36,17 +46,16 @@ fn answered(request: &[u8]) -> (Option<String>, Answer) {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let mut headers = HeaderMap::new();
     let mut rest = lines.next().unwrap_or_default();
-    loop {
-        let (line, after) = match rest.iter().position(|it| *it == b'\n') {
-            Some(end) => (&rest[..end], &rest[end + 1..]),
-            None => break,
-        };
-        rest = after;
+    while let Some(end) = rest.iter().position(|it| *it == b'\n') {
+        let line = &rest[..end];
+        rest = &rest[end + 1..];
         if line.is_empty() {
             break;
         }
-        for name in ["prefer", "accept", "range", "content-type", "accept-profile", "content-profile"] {
-            let value = line.strip_prefix(name.as_bytes()).and_then(|it| it.strip_prefix(b":"));
+        for name in HEADERS {
+            let value = line
+                .strip_prefix(name.as_bytes())
+                .and_then(|it| it.strip_prefix(b":"));
             if let Some(Ok(value)) = value.map(HeaderValue::from_bytes) {
                 headers.append(name, value);
             }

@@ -26,7 +26,9 @@ pub enum Origins {
 /// caller is known.
 #[must_use]
 pub fn preflight(method: &Method, headers: &HeaderMap, origins: &Origins) -> Option<Answer> {
-    if *method != Method::OPTIONS || !headers.contains_key(ORIGIN) || !headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+    if *method != Method::OPTIONS
+        || !headers.contains_key(ORIGIN)
+        || !headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
     {
         return None;
     }
@@ -39,8 +41,16 @@ pub fn preflight(method: &Method, headers: &HeaderMap, origins: &Origins) -> Opt
     found.insert(SERVER, HeaderValue::from_static(SERVER_NAME));
     if allow_origin(headers, origins, found) {
         let mut allowed = vec!["Authorization"];
-        let asked = headers.get(ACCESS_CONTROL_REQUEST_HEADERS).and_then(|it| it.to_str().ok());
-        allowed.extend(asked.into_iter().flat_map(|it| it.split(',')).map(str::trim).filter(|it| !it.is_empty()));
+        let asked = headers
+            .get(ACCESS_CONTROL_REQUEST_HEADERS)
+            .and_then(|it| it.to_str().ok());
+        allowed.extend(
+            asked
+                .into_iter()
+                .flat_map(|it| it.split(','))
+                .map(str::trim)
+                .filter(|it| !it.is_empty()),
+        );
         allowed.extend(["Accept", "Accept-Language", "Content-Language"]);
         super::set(found, ACCESS_CONTROL_ALLOW_HEADERS, &allowed.join(", "));
         found.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(METHODS));
@@ -62,7 +72,9 @@ fn allow_origin(request: &HeaderMap, origins: &Origins, answer: &mut HeaderMap) 
             answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
             true
         }
-        (Origins::Only(allowed), Some(origin)) if allowed.iter().any(|it| it.as_bytes() == origin.as_bytes()) => {
+        (Origins::Only(allowed), Some(origin))
+            if allowed.iter().any(|it| it.as_bytes() == origin.as_bytes()) =>
+        {
             answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
             answer.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
             true

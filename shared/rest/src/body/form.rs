@@ -24,7 +24,11 @@ pub(super) fn read(body: &Bytes) -> Result<Payload, Error> {
     let mut columns: Vec<_> = members.iter().map(|(key, _)| key.clone()).collect();
     columns.sort_unstable();
     columns.dedup();
-    let row = object(members.iter().map(|(key, value)| (key.as_str(), Some(value.as_str()))));
+    let row = object(
+        members
+            .iter()
+            .map(|(key, value)| (key.as_str(), Some(value.as_str()))),
+    );
     Ok(Payload {
         rows: vec![row],
         columns,

@@ -92,7 +92,9 @@ fn uniform(body: &Bytes, split: Split<'_>) -> Result<Payload, Error> {
 
 /// The keys of one object.
 pub(super) fn keys(body: &Bytes) -> Vec<String> {
-    serde_json::from_slice::<Keys>(body).map(|it| it.0).unwrap_or_default()
+    serde_json::from_slice::<Keys>(body)
+        .map(|it| it.0)
+        .unwrap_or_default()
 }
 
 /// A part of the body where it lies.

@@ -50,9 +50,11 @@ fn dash(text: &mut Text<'_>) -> Parsed<()> {
 }
 
 pub(crate) fn name(text: &mut Text<'_>) -> Parsed<String> {
-    text.labelled("field name (* or [a..z0..9_$])", |text| match text.optional(quoted)? {
-        Some(name) => Ok(name),
-        None => Ok(text.separated(identifier, dash)?.join("-")),
+    text.labelled("field name (* or [a..z0..9_$])", |text| {
+        match text.optional(quoted)? {
+            Some(name) => Ok(name),
+            None => Ok(text.separated(identifier, dash)?.join("-")),
+        }
     })
 }
 
@@ -112,13 +114,18 @@ pub(crate) fn steps(text: &mut Text<'_>) -> Parsed<Vec<JsonStep>> {
 }
 
 fn index(text: &mut Text<'_>) -> Parsed<i32> {
-    let sign = if text.optional(|it| it.char('-'))?.is_some() { "-" } else { "" };
+    let sign = if text.optional(|it| it.char('-'))?.is_some() {
+        "-"
+    } else {
+        ""
+    };
     let digits = text.take_while(|it| it.is_ascii_digit());
     if digits.is_empty() {
         return text.expected("digit");
     }
     let _ = text.expected::<()>("digit");
-    let ends = ["->", "::", ".", ","].iter().any(|it| text.follows(it)) || text.peek() == Some(')') || text.ends();
+    let ends =
+        ["->", "::", ".", ","].iter().any(|it| text.follows(it)) || text.peek() == Some(')') || text.ends();
     match format!("{sign}{digits}").parse() {
         Ok(index) if ends => Ok(index),
         _ => Err(super::text::Failed),
@@ -133,12 +140,13 @@ fn key(text: &mut Text<'_>) -> Parsed<String> {
         }
         Ok(found.trim().to_owned())
     };
-    text.labelled("any non reserved character different from: .,>()", |text| {
-        match text.optional(quoted)? {
+    text.labelled(
+        "any non reserved character different from: .,>()",
+        |text| match text.optional(quoted)? {
             Some(key) => Ok(key),
             None => Ok(text.separated(part, dash)?.join("-")),
-        }
-    })
+        },
+    )
 }
 
 /// A key of the query string: names with dots between, of which the last may have a path.

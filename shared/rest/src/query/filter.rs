@@ -86,7 +86,10 @@ pub(crate) fn operation(text: &mut Text<'_>, value: Reader) -> Parsed<Operation>
 
 fn condition(text: &mut Text<'_>, value: Reader) -> Parsed<Condition> {
     if text.optional(|it| word_and_dot(it, "in"))?.is_some() {
-        return Ok(new(Operator::In, Operand::Values(ValueList { values: list(text)? })));
+        return Ok(new(
+            Operator::In,
+            Operand::Values(ValueList { values: list(text)? }),
+        ));
     }
     if text.optional(|it| word_and_dot(it, "is"))?.is_some() {
         return Ok(new(Operator::Is, Operand::Value(state(text)?.to_owned())));

@@ -43,7 +43,10 @@ impl Pages {
 
     /// That of the request's own rows.
     pub(crate) fn root(&self) -> Option<Page> {
-        self.0.iter().find(|(path, _)| path.is_empty()).map(|(_, page)| *page)
+        self.0
+            .iter()
+            .find(|(path, _)| path.is_empty())
+            .map(|(_, page)| *page)
     }
 
     /// Those of embeddings.
@@ -111,6 +114,10 @@ fn range(header: &str) -> Option<(i64, Option<i64>)> {
     if !last.bytes().all(|it| it.is_ascii_digit()) || !first.bytes().all(|it| it.is_ascii_digit()) {
         return None;
     }
-    let last = if last.is_empty() { None } else { Some(number(last)?) };
+    let last = if last.is_empty() {
+        None
+    } else {
+        Some(number(last)?)
+    };
     Some((number(first)?, last))
 }

@@ -56,7 +56,9 @@ pub(crate) fn parameter(value: &str) -> Result<Vec<Item>, Error> {
     Text::parse("select parameter", value, value, |text| {
         let mut count = 0;
         let items = forest(text, 0, &mut count)?;
-        if text.follows(",") || text.ends() { Ok(items) } else { Err(Failed) }
+        // A comma that were right had been taken.
+        text.follows(",");
+        if text.ends() { Ok(items) } else { Err(Failed) }
     })
 }
 
@@ -141,7 +143,11 @@ fn target(text: &mut Text<'_>) -> Parsed<Embedded> {
         }
     }
     blanks(text);
-    if text.follows("(") { Ok(embedded) } else { Err(Failed) }
+    if text.follows("(") {
+        Ok(embedded)
+    } else {
+        Err(Failed)
+    }
 }
 
 fn column(text: &mut Text<'_>) -> Parsed<Item> {

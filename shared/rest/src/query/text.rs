@@ -71,7 +71,13 @@ impl<'a> Text<'a> {
     }
 
     /// Notes at a place what was found there and what would have been right.
-    fn note(&mut self, at: usize, found: Option<String>, refused: Option<String>, expected: Option<Cow<'static, str>>) {
+    fn note(
+        &mut self,
+        at: usize,
+        found: Option<String>,
+        refused: Option<String>,
+        expected: Option<Cow<'static, str>>,
+    ) {
         if self.failure.is_set && at < self.failure.at {
             return;
         }
@@ -118,7 +124,12 @@ impl<'a> Text<'a> {
             self.take(wanted.len_utf8());
             return Ok(());
         }
-        self.note(self.at, self.found(), None, Some(quoted(wanted.encode_utf8(&mut [0; 4]))));
+        self.note(
+            self.at,
+            self.found(),
+            None,
+            Some(quoted(wanted.encode_utf8(&mut [0; 4]))),
+        );
         Err(Failed)
     }
 
@@ -186,7 +197,12 @@ impl<'a> Text<'a> {
         match self.peek() {
             None => true,
             Some(it) => {
-                self.note(self.at, None, Some(format!("'{it}'")), Some("end of input".into()));
+                self.note(
+                    self.at,
+                    None,
+                    Some(format!("'{it}'")),
+                    Some("end of input".into()),
+                );
                 false
             }
         }
@@ -206,9 +222,15 @@ impl<'a> Text<'a> {
     /// Reads, and takes nothing if that fails.
     pub(crate) fn attempt<T>(&mut self, reader: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
         let start = self.at;
+        let before = std::mem::take(&mut self.failure);
         let result = reader(self);
         if result.is_err() {
             self.at = start;
+        }
+        if self.at == start && !self.is_exceeded() {
+            // Nothing was taken: what was expected before still is.
+            let inner = std::mem::replace(&mut self.failure, before);
+            self.merge(inner);
         }
         result
     }
@@ -237,14 +259,15 @@ impl<'a> Text<'a> {
                 self.failure.expected = vec![Cow::Borrowed(name)];
             }
             let inner = std::mem::replace(&mut self.failure, before);
-            if inner.is_set {
-                self.merge(inner);
-            }
+            self.merge(inner);
         }
         result
     }
 
     fn merge(&mut self, other: Failure) {
+        if !other.is_set {
+            return;
+        }
         if !self.failure.is_set || other.at > self.failure.at {
             self.failure = other;
         } else if other.at == self.failure.at {
@@ -268,7 +291,10 @@ impl<'a> Text<'a> {
     }
 
     fn error(&self, what: &str, shown: &str) -> Error {
-        let before = self.text.get(..self.failure.at.min(self.text.len())).unwrap_or_default();
+        let before = self
+            .text
+            .get(..self.failure.at.min(self.text.len()))
+            .unwrap_or_default();
         let (mut line, mut column) = (1_usize, 1_usize);
         for it in before.chars() {
             match it {
@@ -278,7 +304,10 @@ impl<'a> Text<'a> {
             }
         }
         let place = format!("(line {line}, column {column})");
-        Error::parse(format!("\"failed to parse {what} ({shown})\" {place}"), self.failure.details())
+        Error::parse(
+            format!("\"failed to parse {what} ({shown})\" {place}"),
+            self.failure.details(),
+        )
     }
 }
 

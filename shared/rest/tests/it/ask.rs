@@ -5,8 +5,8 @@ use datacovey_proto::internal::rows::v1::filter::Node;
 use datacovey_proto::internal::rows::v1::json_step::Key;
 use datacovey_proto::internal::rows::v1::selection::Item;
 use datacovey_proto::internal::rows::v1::{
-    ColumnPath, DeleteRequest, Filter, InsertRequest, NullOrder, OrderTerm, Quantifier, SelectRequest, Selection,
-    UpdateRequest, condition::Operand,
+    ColumnPath, DeleteRequest, Filter, InsertRequest, NullOrder, OrderTerm, Quantifier, SelectRequest,
+    Selection, UpdateRequest, condition::Operand,
 };
 use datacovey_rest::{Answer, Call, Error, Head, Outcome, Plan, Relations, Request, Rows, Settings};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -53,12 +53,19 @@ pub(crate) fn fault(error: &Error) -> (u16, &str) {
 }
 
 pub(crate) fn details(error: &Error) -> &str {
-    error.details.as_ref().and_then(|it| it.as_str()).unwrap_or_default()
+    error
+        .details
+        .as_ref()
+        .and_then(|it| it.as_str())
+        .unwrap_or_default()
 }
 
 pub(crate) fn rows(line: &str, with: &[(&str, &str)], body: &str) -> Rows {
-    match ask_with(line, with, body).unwrap_or_else(|it| panic!("{line}: {it:?}")).call {
-        Call::Rows(_, rows) => rows,
+    match ask_with(line, with, body)
+        .unwrap_or_else(|it| panic!("{line}: {it:?}"))
+        .call
+    {
+        Call::Rows(_, rows) => *rows,
         other => panic!("{line}: {other:?}"),
     }
 }
@@ -94,7 +101,9 @@ pub(crate) fn delete(line: &str, with: &[(&str, &str)]) -> DeleteRequest {
 /// What a request that became this answers.
 pub(crate) fn answer(line: &str, with: &[(&str, &str)], body: &str, outcome: &Outcome) -> Answer {
     let plan = ask_with(line, with, body).unwrap_or_else(|it| panic!("{line}: {it:?}"));
-    plan.answering.answer_rows(outcome).unwrap_or_else(|it| it.answer(plan.answering.is_head()))
+    plan.answering
+        .answer_rows(outcome)
+        .unwrap_or_else(|it| it.answer(plan.answering.is_head()))
 }
 
 pub(crate) fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
@@ -110,7 +119,11 @@ pub(crate) fn show_path(path: &ColumnPath) -> String {
             Key::Index(index) => text += &format!("{arrow}[{index}]"),
         }
     }
-    if path.relation.is_empty() { text } else { format!("{}({text})", path.relation) }
+    if path.relation.is_empty() {
+        text
+    } else {
+        format!("{}({text})", path.relation)
+    }
 }
 
 /// A filter in one line, with its values between angle brackets.
@@ -122,18 +135,29 @@ pub(crate) fn show(filter: &Filter) -> String {
         Node::Or(it) => format!("{not}or({})", list(&it.filters)),
         Node::Unrelated(name) => format!("{not}unrelated {name}"),
         Node::Condition(it) => {
-            let name = it.operator().as_str_name().trim_start_matches("OPERATOR_").to_lowercase();
+            let name = it
+                .operator()
+                .as_str_name()
+                .trim_start_matches("OPERATOR_")
+                .to_lowercase();
             let quantifier = match it.quantifier() {
                 Quantifier::Unspecified => "",
                 Quantifier::Any => "(any)",
                 Quantifier::All => "(all)",
             };
-            let config = it.text_search_config.as_ref().map(|it| format!("({it})")).unwrap_or_default();
+            let config = it
+                .text_search_config
+                .as_ref()
+                .map(|it| format!("({it})"))
+                .unwrap_or_default();
             let operand = match it.operand.as_ref().unwrap() {
                 Operand::Value(value) => format!("<{value}>"),
                 Operand::Values(list) => format!("{:?}", list.values),
             };
-            format!("{not}{} {name}{quantifier}{config} {operand}", show_path(it.column.as_ref().unwrap()))
+            format!(
+                "{not}{} {name}{quantifier}{config} {operand}",
+                show_path(it.column.as_ref().unwrap())
+            )
         }
     }
 }
@@ -156,7 +180,11 @@ pub(crate) fn show_selections(selections: &[Selection]) -> String {
     let items = selections.iter().map(|it| match it.item.as_ref().unwrap() {
         Item::Column(it) => {
             let path = show_path(it.path.as_ref().unwrap());
-            let cast = if it.cast.is_empty() { String::new() } else { format!("::{}", it.cast) };
+            let cast = if it.cast.is_empty() {
+                String::new()
+            } else {
+                format!("::{}", it.cast)
+            };
             if it.alias == path || it.alias.is_empty() {
                 format!("{path}{cast}")
             } else {
@@ -179,7 +207,11 @@ pub(crate) fn show_selections(selections: &[Selection]) -> String {
             if it.offset > 0 {
                 more += &format!(" offset {}", it.offset);
             }
-            let kind = it.cardinality().as_str_name().trim_start_matches("CARDINALITY_").to_lowercase();
+            let kind = it
+                .cardinality()
+                .as_str_name()
+                .trim_start_matches("CARDINALITY_")
+                .to_lowercase();
             format!(
                 "{spread}{}={} {kind} {}{inner}({}){more}",
                 it.name,

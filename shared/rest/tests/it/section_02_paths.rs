@@ -5,12 +5,20 @@ use crate::ask::{ask, ask_with, details, fault, refused};
 #[test]
 fn paths_are_the_root_a_relation_or_a_function() {
     for path in ["/a/b", "/project/", "//project", "/rpc/x/y", "/rpc/", "/%ff"] {
-        assert_eq!(fault(&refused(&format!("GET {path}"))), (404, "PGRST125"), "{path}");
+        assert_eq!(
+            fault(&refused(&format!("GET {path}"))),
+            (404, "PGRST125"),
+            "{path}"
+        );
     }
     assert!(matches!(ask("GET /").unwrap().call, Call::Document));
     assert!(matches!(ask("GET /pro%6Aect").unwrap().call, Call::Rows(it, _) if it.name == "project"));
     for path in ["/rpc", "/Project", "/project;x", "/%22project%22"] {
-        assert_eq!(fault(&refused(&format!("GET {path}"))), (404, "PGRST205"), "{path}");
+        assert_eq!(
+            fault(&refused(&format!("GET {path}"))),
+            (404, "PGRST205"),
+            "{path}"
+        );
     }
 }
 
@@ -35,7 +43,10 @@ fn methods_are_those_of_the_target() {
         assert_eq!(fault(&refused(line)), expected, "{line}");
     }
     assert_eq!(refused("TRACE /").message, "Unsupported HTTP method: TRACE");
-    assert_eq!(refused("PATCH /rpc/x").message, "Cannot use the PATCH method on RPC");
+    assert_eq!(
+        refused("PATCH /rpc/x").message,
+        "Cannot use the PATCH method on RPC"
+    );
 }
 
 #[test]
@@ -50,7 +61,10 @@ fn a_function_is_missed_with_its_parameters() {
         "Searched for the function api.nope without parameters, but no matches were found in the schema cache."
     );
     let error = ask_with("POST /rpc/nope", &[], "{\"a\":1}").unwrap_err();
-    assert_eq!(error.message, "Could not find the function api.nope(a) in the schema cache");
+    assert_eq!(
+        error.message,
+        "Could not find the function api.nope(a) in the schema cache"
+    );
     assert_eq!(
         details(&error),
         "Searched for the function api.nope with parameter a or with a single unnamed json/jsonb parameter, but no \
@@ -71,13 +85,23 @@ fn the_schema_is_read_from_the_header_of_the_method() {
         ("DELETE /project", "accept-profile"),
     ] {
         assert!(ask_with(line, &[(name, "x")], "{}").is_ok(), "{line}");
-        let other = if name == "accept-profile" { "content-profile" } else { "accept-profile" };
-        let error = ask_with(line, &[(other, "x")], "{}").map(|it| it.call).expect_err(line);
+        let other = if name == "accept-profile" {
+            "content-profile"
+        } else {
+            "accept-profile"
+        };
+        let error = ask_with(line, &[(other, "x")], "{}")
+            .map(|it| it.call)
+            .expect_err(line);
         assert_eq!(fault(&error), (406, "PGRST106"), "{line}");
         let both = [("accept-profile", "api"), ("content-profile", "api")];
         let plan = ask_with(line, &both, "{}").unwrap();
         let answer = plan.answering.answer_options();
-        assert_eq!(crate::ask::header(&answer, "content-profile"), Some("api"), "{line}");
+        assert_eq!(
+            crate::ask::header(&answer, "content-profile"),
+            Some("api"),
+            "{line}"
+        );
     }
     let answer = ask("GET /project").unwrap().answering.answer_options();
     assert_eq!(crate::ask::header(&answer, "content-profile"), None);

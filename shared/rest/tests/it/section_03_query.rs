@@ -27,7 +27,8 @@ fn parameters_are_decoded_before_they_are_read() {
 #[test]
 fn repeated_parameters_are_joined_or_one_wins() {
     assert_eq!(filter("name=eq.a&name=eq.b"), "and(name eq <a>, name eq <b>)");
-    let request = select("/table?order=name&order=id&limit=1&limit=2&offset=3&offset=4&select=id&select=name");
+    let request =
+        select("/table?order=name&order=id&limit=1&limit=2&offset=3&offset=4&select=id&select=name");
     assert_eq!(show_order(&request.order), "name");
     assert_eq!((request.limit, request.offset), (Some(2), 4));
     assert_eq!(show_selections(&request.selections), "id");
@@ -38,7 +39,10 @@ fn an_unknown_parameter_is_a_filter() {
     let error = refused("GET /project?page=2");
     assert_eq!(fault(&error), (400, "PGRST100"));
     assert_eq!(error.message, "\"failed to parse filter (2)\" (line 1, column 1)");
-    assert_eq!(details(&error), "unexpected \"2\" expecting \"not\" or operator (eq, gt, ...)");
+    assert_eq!(
+        details(&error),
+        "unexpected \"2\" expecting \"not\" or operator (eq, gt, ...)"
+    );
     assert!(ask("GET /project?page=eq.2").is_ok());
 }
 
@@ -58,7 +62,10 @@ fn keys_may_lead_into_embeddings() {
 #[test]
 fn sizes_are_bounded() {
     let many = vec!["id=eq.1"; 1001].join("&");
-    assert_eq!(fault(&refused(&format!("GET /project?{many}"))), (400, "PGRST100"));
+    assert_eq!(
+        fault(&refused(&format!("GET /project?{many}"))),
+        (400, "PGRST100")
+    );
     let long = format!("name=eq.{}", "x".repeat(64 << 10));
     assert_eq!(refused(&format!("GET /project?{long}")).status.as_u16(), 414);
     let fits = format!("name=eq.{}", "x".repeat(60_000));

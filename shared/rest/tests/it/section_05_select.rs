@@ -10,7 +10,10 @@ fn columns() {
         ("n:name", "n=name"),
         ("name::text", "name::text"),
         ("n:name::text", "n=name::text"),
-        ("created_at::timestamp without time zone", "created_at::timestamp without time zone"),
+        (
+            "created_at::timestamp without time zone",
+            "created_at::timestamp without time zone",
+        ),
         ("schema->a", "a=schema->a"),
         ("schema->>a,name", "a=schema->>a, name"),
         ("schema->tags->0", "tags=schema->tags->[0]"),
@@ -33,8 +36,25 @@ fn columns() {
 #[test]
 fn what_is_no_selection_is_refused() {
     for value in [
-        "name!hint", "name[]", "name::", "(", ")", "id)", "dataset(", "dataset(id", "dataset(id))", "id,,name", ",", "id,",
-        "a:b:c", "->a", "id.", "id.nope()", "name::int.first()", "a:...dataset(id)", "*x",
+        "name!hint",
+        "name[]",
+        "name::",
+        "(",
+        ")",
+        "id)",
+        "dataset(",
+        "dataset(id",
+        "dataset(id))",
+        "id,,name",
+        ",",
+        "id,",
+        "a:b:c",
+        "->a",
+        "id.",
+        "id.nope()",
+        "name::int.first()",
+        "a:...dataset(id)",
+        "*x",
     ] {
         let error = refused(&format!("GET /table?select={value}"));
         assert_eq!(fault(&error), (400, "PGRST100"), "{value}");
@@ -46,11 +66,17 @@ fn what_is_no_selection_is_refused() {
 #[test]
 fn selections_are_bounded() {
     let many = vec!["id"; 1001].join(",");
-    assert_eq!(fault(&refused(&format!("GET /table?select={many}"))), (400, "PGRST100"));
+    assert_eq!(
+        fault(&refused(&format!("GET /table?select={many}"))),
+        (400, "PGRST100")
+    );
     for depth in [13, 1000, 5000] {
         let deep = format!("{}{}", "table(".repeat(depth), ")".repeat(depth));
         let error = refused(&format!("GET /dataset?select={deep}"));
         assert_eq!(fault(&error), (400, "PGRST100"));
-        assert_eq!(crate::ask::details(&error), "embeddings are at most 12 levels deep");
+        assert_eq!(
+            crate::ask::details(&error),
+            "embeddings are at most 12 levels deep"
+        );
     }
 }

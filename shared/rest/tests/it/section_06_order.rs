@@ -15,14 +15,21 @@ fn terms() {
         ("schema->0->b", "schema->[0]->b"),
         ("\"odd.name\".desc", "odd.name desc"),
     ] {
-        assert_eq!(show_order(&select(&format!("/table?order={value}")).order), expected, "{value}");
+        assert_eq!(
+            show_order(&select(&format!("/table?order={value}")).order),
+            expected,
+            "{value}"
+        );
     }
 }
 
 #[test]
 fn related_terms_take_one_related_row() {
     let found = |query: &str| show_order(&select(&format!("/dataset?{query}")).order);
-    assert_eq!(found("select=*,project(*)&order=project(name).desc"), "project(name) desc");
+    assert_eq!(
+        found("select=*,project(*)&order=project(name).desc"),
+        "project(name) desc"
+    );
     assert_eq!(
         found("select=*,p:project(*)&order=p(name).desc.nullsfirst,id"),
         "p(name) desc nullsfirst, id"
@@ -66,9 +73,27 @@ fn what_mutations_return_is_ordered() {
 
 #[test]
 fn what_is_no_order_is_refused() {
-    for value in ["", ",", "name,", "name.", "name.up", "name.asc.desc", "name.nullsfirst.asc", "a(b", "a(b).x", "a()"] {
-        assert_eq!(fault(&refused(&format!("GET /table?order={value}"))), (400, "PGRST100"), "{value}");
+    for value in [
+        "",
+        ",",
+        "name,",
+        "name.",
+        "name.up",
+        "name.asc.desc",
+        "name.nullsfirst.asc",
+        "a(b",
+        "a(b).x",
+        "a()",
+    ] {
+        assert_eq!(
+            fault(&refused(&format!("GET /table?order={value}"))),
+            (400, "PGRST100"),
+            "{value}"
+        );
     }
     let many = vec!["id"; 101].join(",");
-    assert_eq!(fault(&refused(&format!("GET /table?order={many}"))), (400, "PGRST100"));
+    assert_eq!(
+        fault(&refused(&format!("GET /table?order={many}"))),
+        (400, "PGRST100")
+    );
 }

@@ -48,7 +48,11 @@ fn ranges_of_the_header_and_the_parameters_overlap() {
         ("", "0-99999999999999999999", (0, Some(i64::MAX))),
     ] {
         let line = format!("GET /table?{query}");
-        assert_eq!(page(&line, &[("range", range), ("range-unit", "x")]), expected, "{query} {range}");
+        assert_eq!(
+            page(&line, &[("range", range), ("range-unit", "x")]),
+            expected,
+            "{query} {range}"
+        );
     }
     assert_eq!(page("HEAD /table", &[("range", "0-1")]), (0, None));
     assert!(ask_with("PATCH /table", &[("range", "3-1")], "{}").is_ok());
@@ -66,7 +70,11 @@ fn pages_that_cannot_be_are_416() {
         ("GET /table?limit=2", "4-6", limit),
         ("GET /table?offset=9", "0-3", limit),
     ] {
-        let with: &[_] = if range.is_empty() { &[] } else { &[("range", range)] };
+        let with: &[_] = if range.is_empty() {
+            &[]
+        } else {
+            &[("range", range)]
+        };
         let error = ask_with(line, with, "{}").map(|it| it.call).expect_err(line);
         assert_eq!(fault(&error), (416, "PGRST103"), "{line}");
         assert_eq!(error.message, "Requested range not satisfiable");
@@ -96,7 +104,11 @@ fn a_known_total_makes_206_and_416() {
             };
             let found = answer(&line, &[("prefer", "count=exact")], "", &outcome);
             let range = header(&found, "content-range").unwrap();
-            assert_eq!((found.status.as_u16(), range), expected, "{line} {rows} {total:?}");
+            assert_eq!(
+                (found.status.as_u16(), range),
+                expected,
+                "{line} {rows} {total:?}"
+            );
         }
     }
     let plan = ask_with("GET /table?offset=6", &[("prefer", "count=exact")], "").unwrap();

@@ -18,15 +18,22 @@ fn relations_relate_by_their_foreign_keys_both_ways() {
         ("user", "tenant", "user_tenant_id_fkey"),
     ];
     for (from, to, key) in ways {
-        assert_eq!(embedded(&format!("/{from}?select={to}(id)")), format!("{to}={to} to_one {key}(id)"));
-        assert_eq!(embedded(&format!("/{to}?select={from}(id)")), format!("{from}={from} to_many {key}(id)"));
+        assert_eq!(
+            embedded(&format!("/{from}?select={to}(id)")),
+            format!("{to}={to} to_one {key}(id)")
+        );
+        assert_eq!(
+            embedded(&format!("/{to}?select={from}(id)")),
+            format!("{from}={from} to_many {key}(id)")
+        );
     }
     // All that are not related are refused.
     let relations = Relations::contract();
     for from in relations.iter() {
         for to in relations.iter() {
             let related = relations.foreign_keys().any(|it| {
-                (it.from.name == from.name && it.to.name == to.name) || (it.from.name == to.name && it.to.name == from.name)
+                (it.from.name == from.name && it.to.name == to.name)
+                    || (it.from.name == to.name && it.to.name == from.name)
             });
             let asked = crate::ask::ask(&format!("GET /{}?select={}(*)", from.name, to.name));
             assert_eq!(asked.is_ok(), related, "{} {}", from.name, to.name);
@@ -48,10 +55,18 @@ fn targets_and_hints() {
         ("project!left(name)", "project"),
         ("project!left!project_id(name)", "project"),
     ] {
-        assert_eq!(embedded(&format!("/dataset?select={select}")), format!("{name}{expected}"), "{select}");
+        assert_eq!(
+            embedded(&format!("/dataset?select={select}")),
+            format!("{name}{expected}"),
+            "{select}"
+        );
     }
     let inner = "project=project to_one dataset_project_id_fkey inner(name)";
-    for select in ["project!inner(name)", "project!inner!project_id(name)", "project!project_id!inner(name)"] {
+    for select in [
+        "project!inner(name)",
+        "project!inner!project_id(name)",
+        "project!project_id!inner(name)",
+    ] {
         assert_eq!(embedded(&format!("/dataset?select={select}")), inner, "{select}");
     }
 }
@@ -77,7 +92,10 @@ fn a_relationship_that_there_is_not_is_said() {
     );
     assert_eq!(error.hint, None);
     for (line, hint) in [
-        ("/project?select=datasets(*)", Some("Perhaps you meant 'dataset' instead of 'datasets'.")),
+        (
+            "/project?select=datasets(*)",
+            Some("Perhaps you meant 'dataset' instead of 'datasets'."),
+        ),
         ("/project?select=xyz(*)", None),
         (
             "/dataset_history?select=project(*)",
@@ -112,7 +130,10 @@ fn parameters_go_to_what_is_embedded() {
         assert!(error.hint.unwrap().starts_with("Verify that '"), "{query}");
     }
     let error = refused("GET /dataset?project.id=eq.1");
-    assert_eq!(error.message, "'project' is not an embedded resource in this request");
+    assert_eq!(
+        error.message,
+        "'project' is not an embedded resource in this request"
+    );
     assert_eq!(
         error.hint.as_deref(),
         Some("Verify that 'project' is included in the 'select' query parameter.")
@@ -124,18 +145,33 @@ fn embeddings_may_be_asked_whether_they_are_null() {
     let filter = |query: &str| show(&select(&format!("/project?{query}")).filter.unwrap());
     for (query, expected) in [
         ("select=*,dataset()&dataset=is.null", "unrelated dataset"),
-        ("select=*,dataset(id)&dataset=not.is.null", "not unrelated dataset"),
+        (
+            "select=*,dataset(id)&dataset=not.is.null",
+            "not unrelated dataset",
+        ),
         ("select=*,d:dataset(id)&d=is.null", "unrelated d"),
         ("select=*,d:dataset(id)&dataset=is.null", "dataset is <null>"),
-        ("select=*,dataset(id)&or=(dataset.is.null,name.eq.a)", "or(unrelated dataset, name eq <a>)"),
-        ("select=*,dataset(id)&or=(dataset.not.is.null)", "or(not unrelated dataset)"),
-        ("select=*,dataset(id)&dataset=is.not_null", "dataset is <not_null>"),
+        (
+            "select=*,dataset(id)&or=(dataset.is.null,name.eq.a)",
+            "or(unrelated dataset, name eq <a>)",
+        ),
+        (
+            "select=*,dataset(id)&or=(dataset.not.is.null)",
+            "or(not unrelated dataset)",
+        ),
+        (
+            "select=*,dataset(id)&dataset=is.not_null",
+            "dataset is <not_null>",
+        ),
         ("select=*,dataset(id)&dataset=eq.1", "dataset eq <1>"),
         ("dataset=is.null", "dataset is <null>"),
     ] {
         assert_eq!(filter(query), expected, "{query}");
     }
-    assert_eq!(embedded("/project?select=dataset()"), "dataset=dataset to_many dataset_project_id_fkey()");
+    assert_eq!(
+        embedded("/project?select=dataset()"),
+        "dataset=dataset to_many dataset_project_id_fkey()"
+    );
 }
 
 #[test]
@@ -149,12 +185,19 @@ fn spreads() {
         "name, ...dataset=dataset to_many dataset_project_id_fkey inner(n=name, ...table=table to_many \
          table_dataset_id_fkey(id)) order name"
     );
-    assert_eq!(fault(&refused("GET /dataset?select=p:...project(name)")), (400, "PGRST100"));
+    assert_eq!(
+        fault(&refused("GET /dataset?select=p:...project(name)")),
+        (400, "PGRST100")
+    );
 }
 
 #[test]
 fn mutations_return_embeddings_too() {
-    match rows("PATCH /dataset?id=eq.1&select=name,project(name)", &[("prefer", "return=representation")], "{}") {
+    match rows(
+        "PATCH /dataset?id=eq.1&select=name,project(name)",
+        &[("prefer", "return=representation")],
+        "{}",
+    ) {
         Rows::Update(it) => {
             assert_eq!(
                 show_selections(&it.returning),
@@ -192,8 +235,14 @@ fn more_ways_than_one_are_listed() {
         )
         .unwrap()
     };
-    assert!(head("select=person!sender(id)").plan(&relations, &bytes::Bytes::new()).is_ok());
-    let error = head("select=person(id)").plan(&relations, &bytes::Bytes::new()).unwrap_err();
+    assert!(
+        head("select=person!sender(id)")
+            .plan(&relations, &bytes::Bytes::new())
+            .is_ok()
+    );
+    let error = head("select=person(id)")
+        .plan(&relations, &bytes::Bytes::new())
+        .unwrap_err();
     assert_eq!(fault(&error), (300, "PGRST201"));
     assert_eq!(
         error.to_json(),
@@ -210,4 +259,23 @@ fn more_ways_than_one_are_listed() {
             ],
         })
     );
+}
+
+/// A decoder of protobuf takes a hundred levels of messages.
+#[test]
+fn the_deepest_request_may_be_sent() {
+    let mut select = "id".to_owned();
+    let mut path = String::new();
+    for level in 0..12 {
+        let name = if level % 2 == 0 { "dataset" } else { "project" };
+        select = format!("*,{name}({select})");
+    }
+    for level in (0..12).rev() {
+        path.push_str(if level % 2 == 0 { "dataset." } else { "project." });
+    }
+    let tree = format!("{}(id->a.eq.1{})", "(not.and".repeat(30), ")".repeat(30));
+    let request = crate::ask::select(&format!("/dataset?select={select}&{path}id=eq.1&{path}or={tree}"));
+    let bytes = prost::Message::encode_to_vec(&request);
+    let again: datacovey_proto::internal::rows::v1::SelectRequest = prost::Message::decode(&*bytes).unwrap();
+    assert_eq!(again, request);
 }

@@ -19,5 +19,8 @@ fn aggregates_are_refused_wherever_they_are() {
         assert_eq!(fault(&error), (400, "PGRST123"), "{select}");
         assert_eq!(error.message, "Use of aggregate functions is not allowed");
     }
-    assert_eq!(fault(&refused("GET /project?select=id.median()")), (400, "PGRST100"));
+    assert_eq!(
+        fault(&refused("GET /project?select=id.median()")),
+        (400, "PGRST100")
+    );
 }

@@ -4,9 +4,16 @@ use datacovey_rest::{Body, Media, Outcome};
 use crate::ask::{answer, ask_with, fault, header, insert, show_selections};
 
 fn rows(kind: &str, body: &str) -> (Vec<String>, Vec<String>) {
-    let with: &[_] = if kind.is_empty() { &[] } else { &[("content-type", kind)] };
+    let with: &[_] = if kind.is_empty() {
+        &[]
+    } else {
+        &[("content-type", kind)]
+    };
     let request = insert("POST /project", with, body);
-    let rows = request.rows.iter().map(|it| String::from_utf8(it.to_vec()).unwrap());
+    let rows = request
+        .rows
+        .iter()
+        .map(|it| String::from_utf8(it.to_vec()).unwrap());
     (rows.collect(), request.columns)
 }
 
@@ -14,8 +21,16 @@ fn rows(kind: &str, body: &str) -> (Vec<String>, Vec<String>) {
 fn json_is_split_into_rows_that_stay_as_they_are() {
     for (body, expected, columns) in [
         ("{\"name\":\"a\"}", &["{\"name\":\"a\"}"][..], &["name"][..]),
-        ("[{\"name\": 1 } , {\"name\":9007199254740993.10}]", &["{\"name\": 1 }", "{\"name\":9007199254740993.10}"], &["name"]),
-        ("[{\"id\":1,\"name\":2},{\"name\":3,\"id\":4}]", &["{\"id\":1,\"name\":2}", "{\"name\":3,\"id\":4}"], &["id", "name"]),
+        (
+            "[{\"name\": 1 } , {\"name\":9007199254740993.10}]",
+            &["{\"name\": 1 }", "{\"name\":9007199254740993.10}"],
+            &["name"],
+        ),
+        (
+            "[{\"id\":1,\"name\":2},{\"name\":3,\"id\":4}]",
+            &["{\"id\":1,\"name\":2}", "{\"name\":3,\"id\":4}"],
+            &["id", "name"],
+        ),
         (" \n[ ]", &[], &[]),
         ("{}", &["{}"], &[]),
         ("\"text\"", &[], &[]),
@@ -27,7 +42,11 @@ fn json_is_split_into_rows_that_stay_as_they_are() {
         let (found, keys) = rows("", body);
         assert_eq!(found, expected, "{body}");
         assert_eq!(keys, columns, "{body}");
-        assert_eq!(rows("application/json; charset=utf-8", body).0, expected, "{body}");
+        assert_eq!(
+            rows("application/json; charset=utf-8", body).0,
+            expected,
+            "{body}"
+        );
         assert_eq!(rows("APPLICATION/JSON", body).0, expected, "{body}");
     }
 }
@@ -52,10 +71,20 @@ fn bodies_that_cannot_be_read_are_refused() {
         ("text/csv", "name,id\na", lines),
         ("text/csv", "name\na,b", lines),
         ("text/plain", "a", "Content-Type not acceptable: text/plain"),
-        ("application/xml; x=y", "a", "Content-Type not acceptable: application/xml"),
+        (
+            "application/xml; x=y",
+            "a",
+            "Content-Type not acceptable: application/xml",
+        ),
     ] {
-        let with: &[_] = if kind.is_empty() { &[] } else { &[("content-type", kind)] };
-        let error = ask_with("POST /project", with, body).map(|it| it.call).expect_err(body);
+        let with: &[_] = if kind.is_empty() {
+            &[]
+        } else {
+            &[("content-type", kind)]
+        };
+        let error = ask_with("POST /project", with, body)
+            .map(|it| it.call)
+            .expect_err(body);
         assert_eq!(fault(&error), (400, "PGRST102"), "{body}");
         assert_eq!(error.message, message, "{body}");
     }
@@ -70,12 +99,32 @@ fn deep_json_is_an_answer() {
 #[test]
 fn csv_and_forms_become_rows_of_texts() {
     for (kind, body, expected) in [
-        ("text/csv", "name,description\na,b\n", &["{\"name\":\"a\",\"description\":\"b\"}"][..]),
-        ("text/csv", "name\r\na\r\nb", &["{\"name\":\"a\"}", "{\"name\":\"b\"}"]),
-        ("text/csv", "name,description\nNULL,\n", &["{\"name\":null,\"description\":\"\"}"]),
-        ("text/csv; charset=utf-8", "name\n\"a,\"\"b\"\"\"\n", &["{\"name\":\"a,\\\"b\\\"\"}"]),
+        (
+            "text/csv",
+            "name,description\na,b\n",
+            &["{\"name\":\"a\",\"description\":\"b\"}"][..],
+        ),
+        (
+            "text/csv",
+            "name\r\na\r\nb",
+            &["{\"name\":\"a\"}", "{\"name\":\"b\"}"],
+        ),
+        (
+            "text/csv",
+            "name,description\nNULL,\n",
+            &["{\"name\":null,\"description\":\"\"}"],
+        ),
+        (
+            "text/csv; charset=utf-8",
+            "name\n\"a,\"\"b\"\"\"\n",
+            &["{\"name\":\"a,\\\"b\\\"\"}"],
+        ),
         ("text/csv", "name\n", &[]),
-        ("application/x-www-form-urlencoded", "name=a+b%26&description=", &["{\"name\":\"a b&\",\"description\":\"\"}"]),
+        (
+            "application/x-www-form-urlencoded",
+            "name=a+b%26&description=",
+            &["{\"name\":\"a b&\",\"description\":\"\"}"],
+        ),
     ] {
         assert_eq!(rows(kind, body).0, expected, "{body}");
     }
@@ -92,7 +141,10 @@ fn keys_must_be_columns() {
     ] {
         let error = ask_with(line, &[], body).map(|it| it.call).expect_err(line);
         assert_eq!(fault(&error), (400, "PGRST204"), "{line}");
-        assert_eq!(error.message, "Could not find the 'nope' column of 'project' in the schema cache");
+        assert_eq!(
+            error.message,
+            "Could not find the 'nope' column of 'project' in the schema cache"
+        );
     }
 }
 
@@ -103,10 +155,16 @@ fn named_columns_are_the_ones_used() {
     assert_eq!(request.columns, ["description", "name"]);
     assert_eq!(request.rows.len(), 2);
     assert_eq!(request.missing(), MissingColumns::Unspecified);
-    let request = insert("POST /project?columns=name", &[("prefer", "missing=default")], body);
+    let request = insert(
+        "POST /project?columns=name",
+        &[("prefer", "missing=default")],
+        body,
+    );
     assert_eq!(request.missing(), MissingColumns::Default);
     for (body, code) in [("1", "22023"), ("[1]", "22023"), ("{", "22P02"), ("", "22P02")] {
-        let error = ask_with("POST /project?columns=name", &[], body).map(|it| it.call).expect_err(body);
+        let error = ask_with("POST /project?columns=name", &[], body)
+            .map(|it| it.call)
+            .expect_err(body);
         assert_eq!(fault(&error), (400, code), "{body}");
     }
 }
@@ -139,7 +197,10 @@ fn answers() {
         assert_eq!(found.body == Body::Rows(Media::Json), has_body, "{prefer}");
         assert_eq!(header(&found, "content-type").is_some(), has_body, "{prefer}");
     }
-    let two = Outcome { rows: 2, ..one.clone() };
+    let two = Outcome {
+        rows: 2,
+        ..one.clone()
+    };
     let headers_only = [("prefer", "return=headers-only, count=exact")];
     let found = answer("POST /project", &headers_only, "[]", &two);
     assert_eq!(header(&found, "location"), None);
@@ -150,7 +211,11 @@ fn answers() {
 
 #[test]
 fn what_is_returned_is_selected() {
-    let request = insert("POST /project?select=id", &[("prefer", "return=representation")], "{}");
+    let request = insert(
+        "POST /project?select=id",
+        &[("prefer", "return=representation")],
+        "{}",
+    );
     assert_eq!(show_selections(&request.returning), "id");
     assert!(insert("POST /project?select=id", &[], "{}").returning.is_empty());
 }

@@ -11,10 +11,20 @@ fn rows_exist_by_a_key() {
     for (line, prefer, resolution, columns) in [
         ("POST /project", MERGE, Resolution::MergeDuplicates, &["id"][..]),
         ("POST /project", IGNORE, Resolution::IgnoreDuplicates, &["id"]),
-        ("POST /project?on_conflict=name,tenant_id", MERGE, Resolution::MergeDuplicates, &["name", "tenant_id"]),
+        (
+            "POST /project?on_conflict=name,tenant_id",
+            MERGE,
+            Resolution::MergeDuplicates,
+            &["name", "tenant_id"],
+        ),
         ("POST /project?on_conflict=name", "", Resolution::Unspecified, &[]),
         ("POST /dataset_history", MERGE, Resolution::Unspecified, &[]),
-        ("POST /dataset_history?on_conflict=id", MERGE, Resolution::MergeDuplicates, &["id"]),
+        (
+            "POST /dataset_history?on_conflict=id",
+            MERGE,
+            Resolution::MergeDuplicates,
+            &["id"],
+        ),
     ] {
         let request = insert(line, &[("prefer", prefer)], "{}");
         assert_eq!(request.resolution(), resolution, "{line} {prefer}");
@@ -24,7 +34,13 @@ fn rows_exist_by_a_key() {
 
 #[test]
 fn merged_rows_alone_are_200() {
-    for (prefer, inserted, status) in [(MERGE, 0, 200), (MERGE, 1, 201), (IGNORE, 0, 201), (IGNORE, 1, 201), ("", 0, 201)] {
+    for (prefer, inserted, status) in [
+        (MERGE, 0, 200),
+        (MERGE, 1, 201),
+        (IGNORE, 0, 201),
+        (IGNORE, 1, 201),
+        ("", 0, 201),
+    ] {
         let outcome = Outcome {
             rows: 2,
             inserted,

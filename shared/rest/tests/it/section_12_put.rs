@@ -32,7 +32,10 @@ fn put_names_a_row_by_its_key_alone() {
     for line in ["PUT /project?id=eq.1&limit=1", "PUT /project?id=eq.1&offset=1"] {
         let error = refused(line);
         assert_eq!(fault(&error), (400, "PGRST114"), "{line}");
-        assert_eq!(error.message, "limit/offset querystring parameters are not allowed for PUT");
+        assert_eq!(
+            error.message,
+            "limit/offset querystring parameters are not allowed for PUT"
+        );
     }
     assert!(ask("PUT /project?id=eq.1&id=eq.1").is_ok());
 }

@@ -5,11 +5,26 @@ use crate::ask::{answer, header, show, update};
 #[test]
 fn values_are_those_of_one_object() {
     for (line, body, values, columns) in [
-        ("PATCH /project?id=eq.1", "{\"name\":\"a\"}", "{\"name\":\"a\"}", &["name"][..]),
-        ("PATCH /project", "[{\"name\":\"a\"},{\"name\":\"b\"}]", "{\"name\":\"a\"}", &["name"]),
+        (
+            "PATCH /project?id=eq.1",
+            "{\"name\":\"a\"}",
+            "{\"name\":\"a\"}",
+            &["name"][..],
+        ),
+        (
+            "PATCH /project",
+            "[{\"name\":\"a\"},{\"name\":\"b\"}]",
+            "{\"name\":\"a\"}",
+            &["name"],
+        ),
         ("PATCH /project", "{}", "{}", &[]),
         ("PATCH /project", "[]", "", &[]),
-        ("PATCH /project?columns=name", "{\"name\":1,\"x\":2}", "{\"name\":1,\"x\":2}", &["name"]),
+        (
+            "PATCH /project?columns=name",
+            "{\"name\":1,\"x\":2}",
+            "{\"name\":1,\"x\":2}",
+            &["name"],
+        ),
     ] {
         let request = update(line, &[], body);
         assert_eq!(request.values, values, "{line} {body}");
@@ -20,7 +35,11 @@ fn values_are_those_of_one_object() {
 #[test]
 fn filters_say_which_rows() {
     assert!(update("PATCH /project", &[], "{}").filter.is_none());
-    let request = update("PATCH /project?id=eq.1&or=(name.eq.a)&limit=1&offset=2", &[("range", "0-1")], "{}");
+    let request = update(
+        "PATCH /project?id=eq.1&or=(name.eq.a)&limit=1&offset=2",
+        &[("range", "0-1")],
+        "{}",
+    );
     assert_eq!(show(&request.filter.unwrap()), "and(id eq <1>, or(name eq <a>))");
 }
 

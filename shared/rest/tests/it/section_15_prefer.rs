@@ -14,22 +14,44 @@ fn what_applied_is_reported_in_one_order_by_method() {
                resolution=merge-duplicates";
     let end = "return=minimal, count=exact, handling=strict, timezone=Europe/Paris";
     for (line, expected) in [
-        ("GET /project", "count=exact, handling=strict, timezone=Europe/Paris".to_owned()),
-        ("HEAD /project", "count=exact, handling=strict, timezone=Europe/Paris".to_owned()),
-        ("POST /project", format!("resolution=merge-duplicates, missing=default, {end}")),
-        ("PATCH /project", format!("missing=default, {end}, max-affected=3")),
+        (
+            "GET /project",
+            "count=exact, handling=strict, timezone=Europe/Paris".to_owned(),
+        ),
+        (
+            "HEAD /project",
+            "count=exact, handling=strict, timezone=Europe/Paris".to_owned(),
+        ),
+        (
+            "POST /project",
+            format!("resolution=merge-duplicates, missing=default, {end}"),
+        ),
+        (
+            "PATCH /project",
+            format!("missing=default, {end}, max-affected=3"),
+        ),
         ("PUT /project?id=eq.1", end.to_owned()),
         ("DELETE /project", format!("{end}, max-affected=3")),
     ] {
-        assert_eq!(applied(line, &[all]).as_deref(), Some(expected.as_str()), "{line}");
+        assert_eq!(
+            applied(line, &[all]).as_deref(),
+            Some(expected.as_str()),
+            "{line}"
+        );
     }
 }
 
 #[test]
 fn preferences_are_joined_and_compared_exactly() {
     for (prefer, expected) in [
-        (&["return=minimal", "count=exact"][..], Some("return=minimal, count=exact")),
-        (&["return=minimal,count=exact"], Some("return=minimal, count=exact")),
+        (
+            &["return=minimal", "count=exact"][..],
+            Some("return=minimal, count=exact"),
+        ),
+        (
+            &["return=minimal,count=exact"],
+            Some("return=minimal, count=exact"),
+        ),
         (&["return=minimal, return=representation"], Some("return=minimal")),
         (&["count=EXACT, return=none, count=none"], None),
         (&["tx=commit"], None),
@@ -39,7 +61,11 @@ fn preferences_are_joined_and_compared_exactly() {
         (&["max-affected=x, handling=lenient"], Some("handling=lenient")),
         (&[""], None),
     ] {
-        assert_eq!(applied("PATCH /project", prefer).as_deref(), expected, "{prefer:?}");
+        assert_eq!(
+            applied("PATCH /project", prefer).as_deref(),
+            expected,
+            "{prefer:?}"
+        );
     }
 }
 
@@ -75,9 +101,15 @@ fn most_affected_counts_for_strict_updates_and_deletes() {
     assert_eq!(update("PATCH /project", &strict, "{}").max_affected, Some(2));
     assert_eq!(delete("DELETE /project", &strict).max_affected, Some(2));
     assert_eq!(insert("POST /project", &strict, "{}").max_affected, None);
-    assert_eq!(update("PATCH /project", &[("prefer", "max-affected=2")], "{}").max_affected, None);
+    assert_eq!(
+        update("PATCH /project", &[("prefer", "max-affected=2")], "{}").max_affected,
+        None
+    );
     let error = Error::too_many_affected(2);
     assert_eq!(fault(&error), (400, "PGRST124"));
-    assert_eq!(error.message, "Query result exceeds max-affected preference constraint");
+    assert_eq!(
+        error.message,
+        "Query result exceeds max-affected preference constraint"
+    );
     assert_eq!(details(&error), "The query affects 2 rows");
 }

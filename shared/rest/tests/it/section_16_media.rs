@@ -31,7 +31,10 @@ fn the_first_type_that_there_is_is_used() {
         ("application/json;q=0.5, text/csv", "text/csv; charset=utf-8"),
         ("*/*, text/csv", "text/csv; charset=utf-8"),
         ("text/html, text/csv", "text/csv; charset=utf-8"),
-        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", json),
+        (
+            "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+            json,
+        ),
     ] {
         let found = answer("GET /project", &[("accept", accept)], "", &Outcome::default());
         assert_eq!(header(&found, "content-type"), Some(expected), "{accept}");
@@ -51,7 +54,9 @@ fn other_types_are_406() {
         "application/openapi+json",
     ] {
         for line in ["GET /project", "POST /project"] {
-            let error = ask_with(line, &[("accept", accept)], "{}").map(|it| it.call).expect_err(accept);
+            let error = ask_with(line, &[("accept", accept)], "{}")
+                .map(|it| it.call)
+                .expect_err(accept);
             assert_eq!(fault(&error), (406, "PGRST107"), "{accept}");
         }
     }
@@ -63,10 +68,19 @@ fn other_types_are_406() {
 
 #[test]
 fn the_root_has_a_type_of_its_own() {
-    for accept in ["application/openapi+json", "application/json", "*/*", "", "text/html, */*;q=0.1"] {
+    for accept in [
+        "application/openapi+json",
+        "application/json",
+        "*/*",
+        "",
+        "text/html, */*;q=0.1",
+    ] {
         let plan = ask_with("GET /", &[("accept", accept)], "").unwrap();
         let found = plan.answering.answer_document(&serde_json::json!({"a": 1}));
-        assert_eq!(header(&found, "content-type"), Some("application/openapi+json; charset=utf-8"));
+        assert_eq!(
+            header(&found, "content-type"),
+            Some("application/openapi+json; charset=utf-8")
+        );
         assert_eq!(found.body, Body::Whole("{\"a\":1}".into()));
     }
     let error = ask_with("GET /", &[("accept", "text/csv")], "").unwrap_err();
@@ -78,8 +92,16 @@ fn formats_are_asked_of_the_service() {
     for (accept, format, singular) in [
         ("*/*", RowFormat::Json, false),
         ("application/vnd.pgrst.object", RowFormat::Json, true),
-        ("application/vnd.pgrst.array;nulls=stripped", RowFormat::JsonStripped, false),
-        ("application/vnd.pgrst.object;nulls=stripped", RowFormat::JsonStripped, true),
+        (
+            "application/vnd.pgrst.array;nulls=stripped",
+            RowFormat::JsonStripped,
+            false,
+        ),
+        (
+            "application/vnd.pgrst.object;nulls=stripped",
+            RowFormat::JsonStripped,
+            true,
+        ),
         ("text/csv", RowFormat::Csv, false),
     ] {
         match rows("GET /project", &[("accept", accept)], "") {
@@ -101,7 +123,11 @@ fn one_object_is_one_row() {
 fn rows_are_written_one_after_another() {
     let columns = ["id".to_owned(), "name".to_owned()];
     for (media, all, expected) in [
-        (Media::Json, &["{\"a\":1}", "{\"a\":2}"][..], "[{\"a\":1}, \n {\"a\":2}]"),
+        (
+            Media::Json,
+            &["{\"a\":1}", "{\"a\":2}"][..],
+            "[{\"a\":1}, \n {\"a\":2}]",
+        ),
         (Media::JsonStripped, &["{}"], "[{}]"),
         (Media::Json, &[], "[]"),
         (Media::Object, &["{\"a\":1}"], "{\"a\":1}"),

@@ -7,7 +7,10 @@ fn content_location_has_the_parameters_in_order() {
     for (target, expected) in [
         ("/project", "/project"),
         ("/project?", "/project"),
-        ("/project?select=id,name&id=eq.a+b", "/project?id=eq.a%20b&select=id%2Cname"),
+        (
+            "/project?select=id,name&id=eq.a+b",
+            "/project?id=eq.a%20b&select=id%2Cname",
+        ),
         ("/project?name=eq.b&name=neq.a", "/project?name=eq.b,neq.a"),
         ("/project?order=id&limit=1", "/project?limit=1&order=id"),
     ] {
@@ -35,15 +38,25 @@ fn errors_tell_their_code_in_a_header() {
         let found = error.answer(is_head);
         assert_eq!(found.status.as_u16(), 404);
         assert_eq!(header(&found, "proxy-status"), Some("PostgREST; error=PGRST205"));
-        assert_eq!(header(&found, "content-type"), Some("application/json; charset=utf-8"));
+        assert_eq!(
+            header(&found, "content-type"),
+            Some("application/json; charset=utf-8")
+        );
         assert_eq!(found.body == Body::Empty, is_head);
     }
-    assert_eq!(header(&Error::unavailable().answer(false), "retry-after"), Some("1"));
+    assert_eq!(
+        header(&Error::unavailable().answer(false), "retry-after"),
+        Some("1")
+    );
 }
 
 #[test]
 fn what_has_no_body_has_no_type() {
-    for (line, prefer) in [("POST /project", ""), ("PATCH /project", ""), ("DELETE /project", "return=minimal")] {
+    for (line, prefer) in [
+        ("POST /project", ""),
+        ("PATCH /project", ""),
+        ("DELETE /project", "return=minimal"),
+    ] {
         let found = answer(line, &[("prefer", prefer)], "{}", &Outcome::default());
         assert_eq!(header(&found, "content-type"), None, "{line}");
         assert_eq!(found.body, Body::Empty);

@@ -6,14 +6,24 @@ use crate::ask::{fault, header};
 fn callers_that_are_not_known_are_told_how_to_be() {
     let quoted = "Bearer error=\"invalid_token\", error_description=\"JWT expired\"";
     for (error, code, message, challenge) in [
-        (Error::anonymous(), "PGRST302", "Anonymous access is disabled", "Bearer"),
+        (
+            Error::anonymous(),
+            "PGRST302",
+            "Anonymous access is disabled",
+            "Bearer",
+        ),
         (
             Error::bad_token("Expected 3 parts in JWT; got 2"),
             "PGRST301",
             "Expected 3 parts in JWT; got 2",
             "Bearer error=\"invalid_token\", error_description=\"Expected 3 parts in JWT; got 2\"",
         ),
-        (Error::bad_claims("JWT expired"), "PGRST303", "JWT expired", quoted),
+        (
+            Error::bad_claims("JWT expired"),
+            "PGRST303",
+            "JWT expired",
+            quoted,
+        ),
     ] {
         assert_eq!(fault(&error), (401, code));
         assert_eq!(error.message, message);

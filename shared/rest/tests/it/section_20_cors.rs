@@ -16,7 +16,10 @@ fn head_is_get_without_a_body() {
     assert_eq!((head.status, &head.headers), (get.status, &get.headers));
     assert_eq!(head.body, Body::Empty);
     assert_eq!(head.status.as_u16(), 206);
-    let root = ask("HEAD /").unwrap().answering.answer_document(&serde_json::json!({}));
+    let root = ask("HEAD /")
+        .unwrap()
+        .answering
+        .answer_document(&serde_json::json!({}));
     assert_eq!(root.body, Body::Empty);
 }
 
@@ -46,7 +49,10 @@ fn preflights_are_answered() {
     assert_eq!(found.status.as_u16(), 200);
     for (name, value) in [
         ("access-control-allow-origin", "*"),
-        ("access-control-allow-methods", "GET, POST, PATCH, PUT, DELETE, OPTIONS, HEAD"),
+        (
+            "access-control-allow-methods",
+            "GET, POST, PATCH, PUT, DELETE, OPTIONS, HEAD",
+        ),
         (
             "access-control-allow-headers",
             "Authorization, Prefer, X-Custom, Accept, Accept-Language, Content-Language",

@@ -10,7 +10,12 @@ fn a_page_beyond_all_rows_has_a_whole_body() {
         total: Some(1),
         ..Outcome::default()
     };
-    let found = answer("GET /project?offset=2", &[("prefer", "count=exact")], "", &outcome);
+    let found = answer(
+        "GET /project?offset=2",
+        &[("prefer", "count=exact")],
+        "",
+        &outcome,
+    );
     assert_eq!(found.status.as_u16(), 416);
     match found.body {
         Body::Whole(body) => assert!(serde_json::from_slice::<serde_json::Value>(&body).is_ok()),
@@ -29,7 +34,10 @@ fn the_first_of_two_embeddings_takes_what_fits_both() {
             Item::Column(_) => panic!("a column"),
         })
         .collect();
-    assert_eq!(limits, [(Cardinality::ToMany, Some(1)), (Cardinality::ToMany, None)]);
+    assert_eq!(
+        limits,
+        [(Cardinality::ToMany, Some(1)), (Cardinality::ToMany, None)]
+    );
 }
 
 #[test]
