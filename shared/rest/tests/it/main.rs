@@ -25,5 +25,6 @@ mod section_18_errors;
 mod section_19_callers;
 mod section_20_cors;
 mod section_21_openapi;
+mod section_23_values;
 mod section_24_mended;
 mod section_25_relations;
