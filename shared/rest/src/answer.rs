@@ -26,6 +26,10 @@ use crate::request::{Head, Verb};
 /// The header that says what answers; clients tell versions by it.
 pub const SERVER_NAME: &str = "postgrest/13.0.6";
 
+/// A longer `Content-Location` is left out: encoded, a long query string would be a header that clients
+/// refuse the whole answer for.
+const MAX_LOCATION_BYTES: usize = 8 << 10;
+
 /// An answer; the server adds `Content-Length` and `Date`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
@@ -146,7 +150,9 @@ impl Answering {
             let canonical = &head.query.canonical;
             let mark = if canonical.is_empty() { "" } else { "?" };
             let location = format!("/{}{mark}{canonical}", encoded(&relation.name));
-            set(&mut answering.headers, CONTENT_LOCATION, &location);
+            if location.len() <= MAX_LOCATION_BYTES {
+                set(&mut answering.headers, CONTENT_LOCATION, &location);
+            }
         }
         Self {
             media,

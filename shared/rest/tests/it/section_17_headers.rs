@@ -19,6 +19,11 @@ fn content_location_has_the_parameters_in_order() {
             assert_eq!(header(&found, "content-location"), Some(expected), "{target}");
         }
     }
+    let long = format!("GET /project?name=eq.{}", "(".repeat(5000));
+    assert_eq!(
+        header(&answer(&long, &[], "", &Outcome::default()), "content-location"),
+        None
+    );
     let found = answer("DELETE /project?id=eq.1", &[], "", &Outcome::default());
     assert_eq!(header(&found, "content-location"), None);
 }
