@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
 /// Each shared crate may use only those before it.
-const SHARED: [&str; 11] = [
+const SHARED: [&str; 12] = [
     "proto",
     "types",
     "error",
     "list",
+    "rest",
     "privacy",
     "auth",
     "persistence",
@@ -22,7 +23,7 @@ const SERVICES: [&str; 5] = ["identity", "catalog", "query", "transfer", "gatewa
 
 /// Crates that decide and never touch the world, and what would let them. It may be behind what
 /// they use (tokio is behind DataFusion, tonic behind `error`); a crate can only call what it names.
-const PURE: [&str; 3] = ["types", "list", "privacy"];
+const PURE: [&str; 4] = ["types", "list", "rest", "privacy"];
 const WORLD: [&str; 12] = [
     "axum",
     "diesel",

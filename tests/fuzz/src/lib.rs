@@ -11,5 +11,6 @@ pub mod flight;
 pub mod list;
 #[cfg(feature = "planner")]
 pub mod query;
+pub mod rest;
 pub mod seeds;
 pub mod server;

@@ -1,0 +1,3 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|request: &[u8]| datacovey_fuzz::rest::rest(request));
