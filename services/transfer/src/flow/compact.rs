@@ -1,18 +1,15 @@
-use std::collections::HashMap;
 use std::time::Duration;
 
 use datacovey_error::{Error, Kind, Result};
-use datacovey_persistence::{Compaction, SmallFile};
+use datacovey_persistence::Compaction;
 use datacovey_storage::ObjectPath;
 use datacovey_storage::merge::{Mergeable, Merged, merge_files};
 use datacovey_storage::read::Piece;
 use datacovey_storage::schema::TableSchema;
-use datacovey_types::Ctx;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::import::new_file;
-use super::sweep::nobody;
 use crate::Transfer;
 use crate::domain::compaction::worth_merging;
 use crate::observed::{self, Compacted};
@@ -87,42 +84,29 @@ impl Compactor {
         Ok(true)
     }
 
-    /// Of the files of the newest version, by their paths.
-    async fn checksums(&self, held: &Compaction) -> Result<HashMap<String, String>> {
-        let database = &self.0.worker_database;
-        let ctx = Ctx::for_job(nobody(held.tenant_id), held.table_id);
-        let latest = database.table_version_latest(&ctx, held.table_id).await?;
-        let version = latest.map_or(0, |latest| latest.version);
-        let files = database.table_file_list(&ctx, held.table_id, version).await?;
-        Ok(files.into_iter().map(|file| (file.path, file.checksum)).collect())
-    }
-
     /// How many files were replaced.
     async fn compact(&self, held: &Compaction) -> Result<usize> {
         let schema = TableSchema::parse(&held.schema)
             .map_err(|_| Error::internal("the schema of a table with files is unreadable"))?;
         let bytes: Vec<u64> = held.files.iter().map(|file| file.bytes).collect();
-        let small: Vec<&SmallFile> = worth_merging(&bytes)
+        let files: Vec<Mergeable> = worth_merging(&bytes)
             .into_iter()
-            .map(|at| &held.files[at])
+            .map(|at| {
+                let file = &held.files[at];
+                Mergeable {
+                    piece: Piece {
+                        path: ObjectPath::from(file.path.as_str()),
+                        size_bytes: file.bytes,
+                    },
+                    rows: file.rows,
+                    sha256: file.checksum.clone(),
+                    statistics: file.statistics.clone(),
+                }
+            })
             .collect();
-        if small.is_empty() {
+        if files.is_empty() {
             return Ok(0);
         }
-        let mut checksums = self.checksums(held).await?;
-        let files = small.into_iter().map(|file| {
-            let gone = || Error::conflict("an import took a file of the table away");
-            Ok(Mergeable {
-                piece: Piece {
-                    path: ObjectPath::from(file.path.as_str()),
-                    size_bytes: file.bytes,
-                },
-                rows: file.rows,
-                sha256: checksums.remove(&file.path).ok_or_else(gone)?,
-                statistics: file.statistics.clone(),
-            })
-        });
-        let files = files.collect::<Result<Vec<_>>>()?;
         let folder = ObjectPath::from(held.folder.as_str());
         let store = self.0.store.clone();
         let Merged { merged, files } =

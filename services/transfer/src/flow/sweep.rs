@@ -127,10 +127,17 @@ impl Sweeper {
     async fn import(&self, tenant_id: Uuid, job_id: Uuid, last: i32, kept: Option<i32>) -> Result<()> {
         let store = &self.0.store;
         store.delete_below(&layout::staging(job_id)).await?;
+        // The sweeper acts within the tenant of the job, as nobody in particular.
+        let nobody = Principal {
+            tenant_id,
+            user_id: Uuid::nil(),
+            role: Role::DatasetUser,
+            scopes: Scopes::NONE,
+        };
         let job = self
             .0
             .worker_database
-            .import_job_get(&Ctx::for_job(nobody(tenant_id), job_id), job_id)
+            .import_job_get(&Ctx::for_job(nobody, job_id), job_id)
             .await?;
         for attempt in (1..=last).filter(|attempt| kept != Some(*attempt)) {
             let folder = layout::table_attempt(tenant_id, job.job.table_id, job_id, attempt);
@@ -143,15 +150,5 @@ impl Sweeper {
         let folder = layout::result(tenant_id, job_id);
         self.0.store.delete_below(&folder).await?;
         Ok(())
-    }
-}
-
-/// Whoever tidies up acts within a tenant, as nobody in particular.
-pub(super) fn nobody(tenant_id: Uuid) -> Principal {
-    Principal {
-        tenant_id,
-        user_id: Uuid::nil(),
-        role: Role::DatasetUser,
-        scopes: Scopes::NONE,
     }
 }

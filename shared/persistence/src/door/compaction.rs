@@ -35,6 +35,8 @@ pub struct SmallFile {
     pub path: String,
     pub rows: u64,
     pub bytes: u64,
+    /// SHA-256, 64 hexadecimal digits.
+    pub checksum: String,
     pub statistics: Value,
 }
 
