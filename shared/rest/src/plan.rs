@@ -81,9 +81,8 @@ impl Head {
             &self.query,
             is_mutation,
         )?;
-        let media = |head: &Self| head.accepted.of_rows();
         if !is_mutation {
-            let media = media(self)?;
+            let media = self.accepted.of_rows()?;
             self.preferences.check()?;
             let request = self.select(relation, selected, media);
             return Ok(self.planned(relation, Rows::Select(request), media));
@@ -96,7 +95,7 @@ impl Head {
             _ => None,
         };
         self.preferences.check()?;
-        let media = media(self)?;
+        let media = self.accepted.of_rows()?;
         let returning = if self.preferences.returned == Some(Return::Representation) {
             selected.selections
         } else {

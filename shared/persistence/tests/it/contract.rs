@@ -1,19 +1,20 @@
 //! The relations of the API contract are in the database exactly as it says.
 
-use std::collections::BTreeMap;
-
+use datacovey_rest::Relations;
 use datacovey_testing::TestDatabase;
-use serde_json::{Map, Value, json};
 
-const CONTRACT: &str = include_str!("contract.json");
+/// What there is of a column: name, type, whether it is NOT NULL, default, whether it is the primary key, what it
+/// refers to, comment.
+type Told = [String; 7];
 
 #[tokio::test]
 async fn the_relations_are_those_of_the_contract() {
     let database = TestDatabase::new().await;
     let sql = database.sql().await;
-    let contract: Map<String, Value> = serde_json::from_str(CONTRACT).unwrap();
-    assert_eq!(contract.len(), 14);
-    for (relation, expected) in contract {
+    let contract = Relations::contract();
+    assert_eq!(contract.iter().count(), 14);
+    for relation in contract.iter() {
+        let name = &relation.name;
         let rows = sql
             .rows(&format!(
                 "SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
@@ -28,50 +29,30 @@ async fn the_relations_are_those_of_the_contract() {
                  FROM pg_class c
                  JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
                  LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
-                 WHERE c.oid = '\"{relation}\"'::regclass ORDER BY a.attnum"
+                 WHERE c.oid = '\"{name}\"'::regclass ORDER BY a.attnum"
             ))
             .await
             .unwrap();
-        let columns = rows.into_iter().map(|row| {
-            let [name, kind, required, default, primary, references, comment] = row.try_into().unwrap();
-            let mut column = json!({"name": name, "type": kind, "required": required == "t"});
-            if primary == "t" {
-                column["primary"] = true.into();
-            }
-            for (key, text) in [
-                ("default", default),
-                ("references", references),
-                ("comment", comment),
-            ] {
-                if !text.is_empty() {
-                    column[key] = text.into();
-                }
-            }
-            column
+        let found: Vec<Told> = rows.into_iter().map(|row| row.try_into().unwrap()).collect();
+        let flag = |it: bool| if it { "t" } else { "f" }.to_owned();
+        let text = |it: &Option<String>| it.clone().unwrap_or_default();
+        let expected = relation.columns.iter().map(|column| {
+            [
+                column.name.clone(),
+                column.kind.sql().to_owned(),
+                flag(column.required),
+                text(&column.default),
+                flag(column.primary),
+                text(&column.references),
+                text(&column.description),
+            ]
         });
-        let mut found = json!({"columns": columns.collect::<Vec<_>>()});
+        assert_eq!(found, expected.collect::<Vec<Told>>(), "{name}");
         let comment = sql
-            .column(&format!("SELECT obj_description('\"{relation}\"'::regclass)"))
+            .column(&format!("SELECT obj_description('\"{name}\"'::regclass)"))
             .await
             .unwrap();
-        if !comment[0].is_empty() {
-            found["comment"] = comment[0].clone().into();
-        }
-        assert_eq!(sorted(&found), sorted(&expected), "{relation}");
-    }
-}
-
-/// The order of keys says nothing.
-fn sorted(value: &Value) -> Value {
-    match value {
-        Value::Object(fields) => fields
-            .iter()
-            .map(|(key, it)| (key.clone(), sorted(it)))
-            .collect::<BTreeMap<_, _>>()
-            .into_iter()
-            .collect(),
-        Value::Array(items) => items.iter().map(sorted).collect(),
-        other => other.clone(),
+        assert_eq!(comment, [text(&relation.comment())], "{name}");
     }
 }
 
@@ -79,12 +60,11 @@ fn sorted(value: &Value) -> Value {
 async fn only_the_contracts_keys_are_there() {
     let database = TestDatabase::new().await;
     let sql = database.sql().await;
-    let contract: Map<String, Value> = serde_json::from_str(CONTRACT).unwrap();
-    let references = contract.values().flat_map(|it| it["columns"].as_array().unwrap());
-    let references = references.filter(|it| it.get("references").is_some()).count();
+    let contract = Relations::contract();
+    let references = contract.foreign_keys().count();
     let names = contract
-        .keys()
-        .map(|it| format!("'{it}'"))
+        .iter()
+        .map(|it| format!("'{}'", it.name))
         .collect::<Vec<_>>()
         .join(", ");
     let count = |kind: &str| {
