@@ -43,7 +43,7 @@ impl ProjectSecret {
         ProjectKeys {
             ids: SipHasher24::new_with_key(&ids),
             pseudonyms: keyed(&self.derive("pseudonyms")),
-            fingerprint: fingerprint.iter().map(|byte| format!("{byte:02x}")).collect(),
+            fingerprint: hex::encode(fingerprint),
         }
     }
 
@@ -205,11 +205,7 @@ mod tests {
             (-3_983_450_093_177_869_478, "e6579d34737b8352")
         );
         let pseudonyms = keys.pseudonyms(&texts).unwrap();
-        let hex: String = pseudonyms
-            .value(0)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let hex = hex::encode(pseudonyms.value(0));
         assert_eq!(
             hex,
             "4e8accb463d66783f8c8cff0c9f20ff066c2d89c17970c8ebc38f0a3171ca85b"

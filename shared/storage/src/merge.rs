@@ -22,7 +22,7 @@ use tokio::runtime::Handle;
 
 use crate::read::{ByteSource, Piece};
 use crate::schema::TableSchema;
-use crate::write::{BlockingObject, WriteError, WrittenFile, hexadecimal, object_of, parquet_properties};
+use crate::write::{BlockingObject, WriteError, WrittenFile, object_of, parquet_properties};
 use crate::{ObjectPath, Store, layout};
 
 mod statistics;
@@ -115,7 +115,7 @@ impl Merge {
             .runtime
             .block_on(self.store.get_range(path, 0..*size_bytes))?;
         // What a damaged file decodes to may look like rows, and would be taken for them for good.
-        let found = hexadecimal(&Sha256::digest(&whole));
+        let found = hex::encode(Sha256::digest(&whole));
         if found == file.sha256 {
             return Ok(whole);
         }

@@ -62,8 +62,7 @@ impl Content {
 
     /// Of all that was read, in 64 hexadecimal digits.
     pub(super) fn sha256(&self) -> String {
-        let sha256 = self.sha256.clone().finalize();
-        sha256.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(self.sha256.clone().finalize())
     }
 
     async fn go_to(&mut self, offset: u64) -> anyhow::Result<()> {
@@ -112,10 +111,7 @@ mod tests {
     #[tokio::test]
     async fn the_checksum_is_of_the_whole_file_wherever_reading_begins_and_begins_again() {
         let bytes: Vec<u8> = (0..3 * PIECE_BYTES + 77).map(|at| (at % 251) as u8).collect();
-        let expected: String = Sha256::digest(&bytes)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let expected = hex::encode(Sha256::digest(&bytes));
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), &bytes).unwrap();
         let total = bytes.len();

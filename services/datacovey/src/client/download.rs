@@ -162,8 +162,7 @@ impl Client {
                 patience.after(error).await?;
             }
         }
-        let sha256 = begun.sha256.finalize();
-        let found: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+        let found = hex::encode(begun.sha256.finalize());
         ensure!(begun.length == total && found == job.sha256, NotTheSame);
         Ok(())
     }

@@ -73,7 +73,7 @@ impl Collector {
                 let spans = self.spans.lock().unwrap();
                 let mut seen: Vec<_> = spans
                     .iter()
-                    .map(|span| format!("{} {}", hex(&span.trace_id), span.name))
+                    .map(|span| format!("{} {}", hex::encode(&span.trace_id), span.name))
                     .collect();
                 seen.sort();
                 panic!("no trace has all of {names:?}; there are:\n{}", seen.join("\n"))
@@ -165,8 +165,4 @@ fn print(trace: &[Span], parent: &[u8], depth: usize) {
         println!("{}{} ({:?})", "  ".repeat(depth), span.name, span.kind());
         print(trace, &span.span_id, depth + 1);
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

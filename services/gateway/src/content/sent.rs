@@ -130,7 +130,7 @@ fn digest(value: &str) -> Option<String> {
     let bytes = STANDARD
         .decode(encoded.strip_prefix(':')?.strip_suffix(':')?)
         .ok()?;
-    (bytes.len() == 32).then(|| bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    (bytes.len() == 32).then(|| hex::encode(bytes))
 }
 
 /// The one value of a header.

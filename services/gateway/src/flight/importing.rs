@@ -117,9 +117,9 @@ async fn import(
     let mut offset = 0;
     if is_keyed {
         match upload_left(&mut jobs, &job).await? {
-            Left::From(committed) => offset = committed,
-            Left::Nothing if job.state() == pb::JobState::Failed => return Ok(job.id),
-            Left::Nothing => {
+            Some(committed) => offset = committed,
+            None if job.state() == pb::JobState::Failed => return Ok(job.id),
+            None => {
                 // The caller sends all the same, and would take an answer before the end for a failure.
                 while let Some(Sent::Content(_)) = content.recv().await {}
                 return Ok(job.id);
@@ -162,26 +162,21 @@ async fn import(
     }
 }
 
-/// What an import has not got of its content.
-enum Left {
-    Nothing,
-    From(u64),
-}
-
-async fn upload_left(jobs: &mut ImportServiceClient<PeerChannel>, job: &pb::ImportJob) -> Result<Left> {
+/// From where on an import has not got its content; none if it has all.
+async fn upload_left(
+    jobs: &mut ImportServiceClient<PeerChannel>,
+    job: &pb::ImportJob,
+) -> Result<Option<u64>> {
     if job.state() != pb::JobState::Pending {
-        return Ok(Left::Nothing);
+        return Ok(None);
     }
     let request = pb::GetUploadOffsetRequest {
         import_job_id: job.id.clone(),
     };
     let found = jobs.get_upload_offset(request).await.map_err(of_transfer)?;
     let found = found.into_inner();
-    Ok(if found.finished {
-        Left::Nothing
-    } else {
-        Left::From(u64::try_from(found.committed_bytes).unwrap_or_default())
-    })
+    let committed = u64::try_from(found.committed_bytes).unwrap_or_default();
+    Ok((!found.finished).then_some(committed))
 }
 
 /// How the import has ended; none where it cannot be cancelled now.
@@ -232,7 +227,7 @@ fn messages(
                     Sent::End => Part::Finish(pb::UploadFinish {
                         // Where less came than is there already, the checksum says so.
                         total_bytes: i64::try_from(at.max(offset)).unwrap_or(i64::MAX),
-                        sha256: sha256.clone().map(hexadecimal),
+                        sha256: sha256.clone().map(|it| hex::encode(it.finalize())),
                     }),
                 };
                 return Some((part, (content, at, sha256)));
@@ -241,12 +236,4 @@ fn messages(
     );
     let parts = stream::once(std::future::ready(start)).chain(parts);
     parts.map(|part| pb::UploadRequest { part: Some(part) })
-}
-
-fn hexadecimal(sha256: Sha256) -> String {
-    sha256
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }

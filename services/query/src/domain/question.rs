@@ -40,8 +40,7 @@ pub(crate) fn cache_key(analyst: Uuid, statement: &str, plans: &[String], tables
 }
 
 fn digest(of: &Value) -> String {
-    let digest = Sha256::digest(of.to_string());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(of.to_string()))
 }
 
 #[cfg(test)]

@@ -84,14 +84,9 @@ async fn measure(result: &StoredResult, format: FileFormat) -> Result<Arc<Measur
         total_bytes += part.len() as u64;
         sha256.update(&part);
     }
-    let digits = sha256
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
     Ok(Arc::new(Measure {
         total_bytes,
-        sha256: digits,
+        sha256: hex::encode(sha256.finalize()),
     }))
 }
 

@@ -53,12 +53,11 @@ pub(super) fn approval(reader: Uuid, row: QueryApprovalRow) -> Result<pb::QueryA
         .ok_or_else(|| Error::internal(format!("an unknown state of an approval: {}", row.state)))?;
     let tables: Vec<StoredTable> = serde_json::from_value(row.tables).map_err(Error::internal)?;
     let approver = row.approver_user_id.filter(|_| row.tenant_id == reader);
-    let digest = Sha256::digest(&row.query_text);
     Ok(pb::QueryApproval {
         id: row.id.to_string(),
         table_id: row.table_id.to_string(),
         project_id: row.project_id.to_string(),
-        query_sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+        query_sha256: hex::encode(Sha256::digest(&row.query_text)),
         query_text: row.query_text,
         parameters: Some(object(row.parameters)),
         requester_tenant_id: row.requester_tenant_id.to_string(),

@@ -82,17 +82,8 @@ impl Upload {
 
     /// The checksum of all that was received, where this stream has seen it all.
     pub(crate) fn sha256(&self) -> Option<String> {
-        self.sha256.clone().map(hexadecimal)
+        self.sha256.clone().map(|it| hex::encode(it.finalize()))
     }
-}
-
-/// 64 hexadecimal digits.
-pub(crate) fn hexadecimal(sha256: Sha256) -> String {
-    sha256
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }
 
 /// Checks what the client says of the whole against what was received.
@@ -156,7 +147,7 @@ mod tests {
         upload.take(b"f").unwrap();
         let rest = upload.rest().unwrap();
         upload.commit(&rest);
-        let whole = hexadecimal(Sha256::new().chain_update(b"abcdef"));
+        let whole = hex::encode(Sha256::digest(b"abcdef"));
         assert_eq!(upload.sha256(), Some(whole));
     }
 

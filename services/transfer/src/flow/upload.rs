@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::Transfer;
 use crate::domain::options::{ImportOptions, Uploaded, stored};
-use crate::domain::upload::{Upload, check_total, checksum_mismatch, hexadecimal, parse_sha256};
+use crate::domain::upload::{Upload, check_total, checksum_mismatch, parse_sha256};
 
 /// How much is read at a time to compute the checksum of staged content.
 const HASH_BYTES: u64 = 8 << 20;
@@ -175,7 +175,7 @@ impl Uploading<'_> {
                 .await
                 .map_err(Error::internal)?;
         }
-        Ok(hexadecimal(sha256))
+        Ok(hex::encode(sha256.finalize()))
     }
 
     fn response(&self, finished: bool) -> pb::UploadResponse {

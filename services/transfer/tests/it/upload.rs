@@ -14,10 +14,7 @@ fn reason(status: &Status) -> String {
 }
 
 fn sha256(content: &[u8]) -> String {
-    Sha256::digest(content)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex::encode(Sha256::digest(content))
 }
 
 async fn offset(caller: &mut Caller, job_id: &str) -> pb::GetUploadOffsetResponse {

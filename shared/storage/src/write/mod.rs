@@ -19,7 +19,7 @@ pub use export::{ExportWriter, Exported};
 pub use table::{TableWriter, WriteOptions, Written, WrittenFile};
 
 use arrow::error::ArrowError;
-pub(crate) use object::{BlockingObject, hexadecimal};
+pub(crate) use object::BlockingObject;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};

@@ -26,7 +26,7 @@ impl BlockingObject {
     /// Makes the object durable; gives its length and SHA-256 in hexadecimal digits.
     pub(crate) fn finish(self) -> Result<(u64, String), StoreError> {
         self.runtime.block_on(self.writer.finish())?;
-        Ok((self.size_bytes, hexadecimal(&self.sha256.finalize())))
+        Ok((self.size_bytes, hex::encode(self.sha256.finalize())))
     }
 
     pub(crate) const fn size_bytes(&self) -> u64 {
@@ -47,8 +47,4 @@ impl Write for BlockingObject {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

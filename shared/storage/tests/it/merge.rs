@@ -54,8 +54,7 @@ async fn put(
 }
 
 fn sha256(content: &[u8]) -> String {
-    let digits = Sha256::digest(content);
-    digits.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(content))
 }
 
 async fn merge(store: &Store, files: &[Mergeable], file_bytes: u64) -> Result<Merged, WriteError> {

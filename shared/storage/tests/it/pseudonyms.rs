@@ -336,7 +336,7 @@ async fn an_export_has_hexadecimal_digits_in_text_and_bytes_in_parquet() {
     };
     let text = async |format, name| String::from_utf8(export(format, name).await.to_vec()).unwrap();
     let pseudonym = batch["email"].as_fixed_size_binary().value(0);
-    let hex: String = pseudonym.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex::encode(pseudonym);
     assert_eq!(
         text(Format::Csv, "csv").await,
         format!("email,number\r\n{hex},\r\n")

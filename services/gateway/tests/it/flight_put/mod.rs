@@ -1,134 +1,24 @@
 //! DoPut, before a fake transfer service that keeps what it is sent.
 
+mod imports;
+mod repeat;
+
 use std::sync::{Arc, Mutex};
 
-use arrow_flight::{FlightData, FlightDescriptor, PutResult};
-use datacovey_error::{Error, ErrorReason, Violation};
+use arrow_flight::{FlightData, FlightDescriptor};
+use datacovey_error::{Error, ErrorReason};
 use datacovey_proto::catalog::v1 as catalog;
 use datacovey_proto::transfer::v1 as pb;
-use futures::{Stream, StreamExt as _, stream};
+use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
-use tokio::sync::Notify;
-use tonic::{Code, Status};
+use tonic::Code;
 use uuid::Uuid;
 
-use crate::content::{Import, an_import};
 use crate::fake;
-use crate::flight::{batch, client, fields, path, read, reason, sent, stream_of};
+use crate::flight::{batch, fields, path, read, reason, sent, stream_of};
 use crate::suite::{Suite, UPLOAD, soon};
 
-const CREATE: &str = "/datacovey.transfer.v1.ImportService/CreateImportJob";
-const WAIT: &str = "/datacovey.transfer.v1.ImportService/WaitImportJob";
-const CANCEL: &str = "/datacovey.transfer.v1.ImportService/CancelImportJob";
-const TABLES: &str = "/datacovey.catalog.v1.TableService/ListTables";
-const DATASETS: &str = "/datacovey.catalog.v1.DatasetService/ListDatasets";
-
-/// A transfer service that takes imports.
-struct Imports {
-    content: Import,
-    /// What was asked to be created.
-    created: Arc<Mutex<Vec<pb::CreateImportJobRequest>>>,
-    /// What was cancelled.
-    cancelled: Arc<Mutex<Vec<String>>>,
-    cancel: Arc<Notify>,
-}
-
-impl Imports {
-    /// Each import ends as `ended`.
-    fn of(suite: &Suite, ended: pb::ImportJob) -> Self {
-        let imports = Self {
-            content: an_import(suite),
-            created: Arc::default(),
-            cancelled: Arc::default(),
-            cancel: Arc::default(),
-        };
-        let created = imports.created.clone();
-        suite.transfer.answer(CREATE, move |request| {
-            let created = created.clone();
-            Box::pin(async move {
-                let request = fake::read(request.into_body()).await;
-                created.lock().unwrap().push(request);
-                fake::unary(&job(pb::JobState::Pending))
-            })
-        });
-        let waits = Arc::new(Mutex::new(0));
-        suite.transfer.answer(WAIT, move |_| {
-            // The first wait is over before the import is.
-            let mut waits = waits.lock().unwrap();
-            *waits += 1;
-            let answer = if *waits == 1 {
-                job(pb::JobState::Running)
-            } else {
-                ended.clone()
-            };
-            Box::pin(async move { fake::unary(&answer) })
-        });
-        let (cancelled, cancel) = (imports.cancelled.clone(), imports.cancel.clone());
-        suite.transfer.answer(CANCEL, move |request| {
-            let (cancelled, cancel) = (cancelled.clone(), cancel.clone());
-            Box::pin(async move {
-                let request: pb::CancelImportJobRequest = fake::read(request.into_body()).await;
-                cancelled.lock().unwrap().push(request.id);
-                cancel.notify_one();
-                fake::unary(&job(pb::JobState::Failed))
-            })
-        });
-        imports
-    }
-
-    fn that_complete(suite: &Suite) -> Self {
-        Self::of(
-            suite,
-            pb::ImportJob {
-                version: Some(4),
-                rows_imported: 7,
-                rows_rejected: 1,
-                ignored_columns: vec!["other".to_owned()],
-                ..job(pb::JobState::Completed)
-            },
-        )
-    }
-
-    fn created(&self) -> usize {
-        self.created.lock().unwrap().len()
-    }
-
-    fn is_finished(&self) -> bool {
-        self.content.lock().unwrap().finish.is_some()
-    }
-
-    /// Nothing is left of what was begun.
-    fn expect_given_up(&self) {
-        assert_eq!(*self.cancelled.lock().unwrap(), ["an import"]);
-        assert!(!self.is_finished());
-    }
-}
-
-fn job(state: pb::JobState) -> pb::ImportJob {
-    pb::ImportJob {
-        id: "an import".to_owned(),
-        state: state.into(),
-        ..Default::default()
-    }
-}
-
-fn table() -> FlightDescriptor {
-    path(&["table", &Uuid::nil().to_string()])
-}
-
-async fn put(
-    suite: &Suite,
-    messages: impl Stream<Item = FlightData> + Send + 'static,
-) -> Result<Vec<PutResult>, Status> {
-    let answer = client(suite).await.do_put(messages).await?.into_inner();
-    let results: Vec<_> = soon(answer.collect()).await;
-    results.into_iter().collect()
-}
-
-async fn put_all(suite: &Suite, messages: Vec<FlightData>) -> Result<Vec<PutResult>, Status> {
-    put(suite, stream::iter(messages)).await
-}
+use self::imports::{CREATE, DATASETS, Imports, TABLES, job, leave_half_way, put, put_all, table};
 
 #[tokio::test]
 async fn rows_become_the_content_of_an_import() {
@@ -314,18 +204,7 @@ async fn what_goes_wrong_half_way_leaves_nothing() {
 async fn a_caller_that_leaves_half_way_leaves_nothing() {
     let suite = Suite::start().await;
     let imports = Imports::that_complete(&suite);
-    let messages = stream::iter(sent(table(), &[batch(100_000)])).chain(stream::pending());
-    let putting = tokio::spawn({
-        let mut client = client(&suite).await;
-        async move { client.do_put(messages).await.map(|_| ()) }
-    });
-    let arrived = async {
-        while imports.content.lock().unwrap().content.is_empty() {
-            tokio::task::yield_now().await;
-        }
-    };
-    soon(arrived).await;
-    putting.abort();
+    leave_half_way(&suite, &imports, sent(table(), &[batch(100_000)])).await;
     soon(imports.cancel.notified()).await;
     imports.expect_given_up();
 }
@@ -381,128 +260,6 @@ async fn why_an_import_failed_is_the_status() {
         )
     );
     assert!(imports.is_finished());
-}
-
-fn under_a_key() -> FlightDescriptor {
-    let table = Uuid::nil().to_string();
-    FlightDescriptor::new_cmd(json!({"table": table, "request_id": "once"}).to_string())
-}
-
-#[tokio::test]
-async fn a_repeat_under_the_same_key_is_the_same_import() {
-    let suite = Suite::start().await;
-    let imports = Imports::that_complete(&suite);
-    let messages = sent(under_a_key(), &[batch(3), batch(100_000)]);
-    let first = put_all(&suite, messages.clone()).await.unwrap();
-    let content = imports.content.lock().unwrap().content.clone();
-    // All that the service has by then is not sent to it again.
-    suite.transfer.answer(UPLOAD, |_| {
-        Box::pin(async { fake::refused(Error::wrong_state("the upload is finished")) })
-    });
-    for state in [
-        pb::JobState::Pending,
-        pb::JobState::Running,
-        pb::JobState::Completed,
-    ] {
-        let created = imports.created.clone();
-        suite.transfer.answer(CREATE, move |request| {
-            let created = created.clone();
-            Box::pin(async move {
-                let request = fake::read(request.into_body()).await;
-                created.lock().unwrap().push(request);
-                fake::unary(&job(state))
-            })
-        });
-        assert_eq!(put_all(&suite, messages.clone()).await.unwrap(), first);
-    }
-    let created = imports.created.lock().unwrap();
-    assert_eq!(created.len(), 4);
-    assert!(
-        created
-            .iter()
-            .all(|it| *it == created[0] && it.request_id == "once")
-    );
-    assert!(imports.content.lock().unwrap().content == content);
-    assert!(imports.cancelled.lock().unwrap().is_empty());
-}
-
-#[tokio::test]
-async fn what_broke_off_under_a_key_goes_on() {
-    let suite = Suite::start().await;
-    let imports = Imports::that_complete(&suite);
-    let rows = [batch(100_000), batch(7)];
-    let whole = sent(under_a_key(), &rows);
-    let messages = stream::iter(whole[..2].to_vec()).chain(stream::pending());
-    let putting = tokio::spawn({
-        let mut client = client(&suite).await;
-        async move { client.do_put(messages).await.map(|_| ()) }
-    });
-    let arrived = async {
-        while imports.content.lock().unwrap().content.is_empty() {
-            tokio::task::yield_now().await;
-        }
-    };
-    soon(arrived).await;
-    putting.abort();
-    let broken_off = async {
-        while imports.content.lock().unwrap().ended == 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    soon(broken_off).await;
-    let before = imports.content.lock().unwrap().content.len();
-    let expected = stream_of(&rows);
-    assert!(0 < before && before < expected.len());
-
-    put_all(&suite, whole.clone()).await.unwrap();
-    let kept = imports.content.lock().unwrap();
-    assert!(read(&kept.content) == rows);
-    let finish = kept.finish.as_ref().unwrap();
-    assert_eq!(finish.total_bytes, kept.content.len() as i64);
-    let sha256: String = Sha256::digest(&kept.content)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    assert_eq!(finish.sha256.as_deref(), Some(sha256.as_str()));
-    assert!(imports.cancelled.lock().unwrap().is_empty());
-}
-
-#[tokio::test]
-async fn a_key_stands_for_one_content_and_one_call_at_a_time() {
-    let suite = Suite::start().await;
-    let imports = Imports::that_complete(&suite);
-    let refused = async |error: fn() -> Error| {
-        suite
-            .transfer
-            .answer(UPLOAD, move |_| Box::pin(async move { fake::refused(error()) }));
-        put_all(&suite, sent(under_a_key(), &[batch(2)]))
-            .await
-            .unwrap_err()
-    };
-    for error in [
-        || Error::wrong_offset(0, 8),
-        || Error::wrong_state("the upload is finished"),
-    ] {
-        let status = refused(error).await;
-        assert_eq!(
-            (status.code(), reason(&status).as_str()),
-            (Code::Aborted, "CONFLICT")
-        );
-        assert!(status.message().contains("is under way"), "{status:?}");
-    }
-    let away = refused(|| Error::unavailable("the store")).await;
-    assert_eq!(away.code(), Code::Unavailable);
-    assert!(imports.cancelled.lock().unwrap().is_empty());
-
-    // Rows of others than those that arrived, and what no repeat would mend, are of no further use.
-    let other = refused(|| {
-        let violation = Violation::new("finish.sha256", "is another");
-        Error::violated(ErrorReason::ChecksumMismatch, "the request", vec![violation])
-    });
-    let other = other.await;
-    assert_eq!(fields(&other), ["flight_descriptor.cmd.request_id"], "{other:?}");
-    refused(|| Error::too_large("the upload is too large")).await;
-    assert_eq!(imports.cancelled.lock().unwrap().len(), 2);
 }
 
 /// In frames of which none is a message of its own.
