@@ -4,11 +4,19 @@
 //! are taken as decimals of the scale that their owner's policy gives. So a sum does not depend on the order of rows,
 //! and two runs of one query agree to the last digit.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use arrow::datatypes::DataType;
+use datafusion::common::tree_node::{Transformed, TreeNode as _};
+use datafusion::common::{Column, DFSchemaRef};
+use datafusion::error::Result;
 use datafusion::functions_aggregate::expr_fn::{count, max, sum};
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::expr_fn::{col, when};
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Cast, Expr, TryCast, lit};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 
 use super::Argument;
 
@@ -90,6 +98,52 @@ fn of_one_row(aggregate: &Expr) -> Option<Expr> {
     }
 }
 
+/// Named aggregates over columns of which some are constants, each aggregate that is another then only once; and all of
+/// them by their names.
+pub(super) fn of_constants(
+    aggregates: Vec<Expr>,
+    columns: &[Expr],
+    schema: &DFSchemaRef,
+) -> Result<(Vec<Expr>, Vec<Expr>)> {
+    let constant = |expr: &Expr| match expr {
+        Expr::Alias(alias) if matches!(*alias.expr, Expr::Literal(..)) => {
+            Some((Column::from_name(&alias.name), (*alias.expr).clone()))
+        }
+        _ => None,
+    };
+    let constants: HashMap<Column, Expr> = columns.iter().filter_map(constant).collect();
+    let simplifier = ExprSimplifier::new(SimplifyContext::builder().with_schema(Arc::clone(schema)).build());
+    let (mut once, mut all): (Vec<Expr>, Vec<Expr>) = (Vec::new(), Vec::new());
+    for aggregate in aggregates {
+        let name = aggregate.schema_name().to_string();
+        let mut aggregate = aggregate.unalias();
+        if let Expr::AggregateFunction(AggregateFunction { params, .. }) = &mut aggregate {
+            for argument in &mut params.args {
+                let known = replaced(argument.clone(), &constants)?;
+                *argument = simplifier.simplify(known)?;
+            }
+        }
+        let known = once.iter().find(|e| (*e).clone().unalias() == aggregate);
+        let same = known.map(|known| col(known.schema_name().to_string()));
+        all.push(same.map_or_else(|| col(&name), |same| same.alias(&name)));
+        if known.is_none() {
+            once.push(aggregate.alias(name));
+        }
+    }
+    Ok((once, all))
+}
+
+fn replaced(expr: Expr, constants: &HashMap<Column, Expr>) -> Result<Expr> {
+    let constant = |expr: Expr| match &expr {
+        Expr::Column(column) => Ok(match constants.get(column) {
+            Some(constant) => Transformed::yes(constant.clone()),
+            None => Transformed::no(expr),
+        }),
+        _ => Ok(Transformed::no(expr)),
+    };
+    Ok(expr.transform(constant)?.data)
+}
+
 /// A measure as an exact number.
 pub(crate) fn exact(argument: &Expr, data_type: &DataType, scale: u8) -> Expr {
     let argument = Box::new(argument.clone());
@@ -132,7 +186,7 @@ pub(super) fn centered(argument: &Argument, value: &Expr) -> Expr {
 }
 
 /// `value` where the condition holds, NULL elsewhere.
-pub(super) fn conditional(condition: Option<&Expr>, value: Expr) -> datafusion::error::Result<Expr> {
+pub(super) fn conditional(condition: Option<&Expr>, value: Expr) -> Result<Expr> {
     match condition {
         None => Ok(value),
         Some(condition) => when(condition.clone(), value).end(),
@@ -140,17 +194,17 @@ pub(super) fn conditional(condition: Option<&Expr>, value: Expr) -> datafusion::
 }
 
 /// Number of rows for which the condition holds.
-pub(super) fn count_where(condition: Option<&Expr>) -> datafusion::error::Result<Expr> {
+pub(super) fn count_where(condition: Option<&Expr>) -> Result<Expr> {
     Ok(count(conditional(condition, lit(1_i64))?))
 }
 
 /// Number of units for which the condition holds, over rows of one unit each.
-pub(super) fn units_where(condition: Expr) -> datafusion::error::Result<Expr> {
+pub(super) fn units_where(condition: Expr) -> Result<Expr> {
     Ok(sum(when(condition, lit(1_i64)).otherwise(lit(0_i64))?))
 }
 
 /// The largest and the total of a column's values without their signs.
-pub(super) fn shares(value: &Expr, signed: bool) -> datafusion::error::Result<(Expr, Expr)> {
+pub(super) fn shares(value: &Expr, signed: bool) -> Result<(Expr, Expr)> {
     let size = if signed {
         when(
             value.clone().lt(lit(0_i64)),

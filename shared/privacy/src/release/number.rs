@@ -16,7 +16,14 @@ pub(super) struct Exact {
 
 impl Exact {
     pub(super) fn to_f64(self) -> f64 {
-        let raw: f64 = self.raw.to_string().parse().unwrap_or(f64::NAN);
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "the nearest number is what is asked for"
+        )]
+        let raw = match self.raw.to_i128() {
+            Some(raw) => raw as f64,
+            None => self.raw.to_string().parse().unwrap_or(f64::NAN),
+        };
         raw / 10_f64.powi(i32::try_from(self.scale).unwrap_or(i32::MAX))
     }
 }

@@ -9,7 +9,7 @@ use datafusion::logical_expr::{
     Aggregate, Expr, Join, JoinConstraint, JoinType, LogicalPlan, LogicalPlanBuilder, lit,
 };
 
-use super::levels::{Columns, count_where};
+use super::levels::{Columns, count_where, of_constants};
 use super::venn;
 use super::{Check, Output, Question, Release, Released, Value, ValueKind, output};
 use crate::policy::{ColumnUse, Policy, Threshold};
@@ -233,9 +233,7 @@ impl<'q, 'a> Builder<'q, 'a> {
         let all_keys: Vec<usize> = (0..groups.len()).collect();
         let mut plan: Option<LogicalPlan> = None;
         for level in classes {
-            let first = Arc::new(self.first_level(&base, &key_columns, &level)?);
-            let second =
-                LogicalPlan::Aggregate(Aggregate::try_new(first, key_columns.clone(), level.second)?);
+            let second = self.levels(&base, &key_columns, level)?;
             plan = Some(match plan {
                 None => second,
                 Some(plan) => beside(plan, second, &all_keys, JoinType::Inner)?,
@@ -255,17 +253,28 @@ impl<'q, 'a> Builder<'q, 'a> {
         LogicalPlanBuilder::from(plan).project(columns)?.build()
     }
 
-    /// One row for each group and unit. Where no unit has a second row, the rows themselves are that.
-    fn first_level(&self, base: &LogicalPlan, keys: &[Expr], level: &Levels) -> Result<LogicalPlan> {
-        let by_unit = keys.iter().cloned().chain([level.unit.clone()]);
+    /// One row for each group and unit, and of these one for each group. Where no unit has a second row, the rows
+    /// themselves are the first level.
+    fn levels(&self, base: &LogicalPlan, keys: &[Expr], level: Levels) -> Result<LogicalPlan> {
+        let by_unit = keys.iter().cloned().chain([level.unit]);
         let alone = self.question.alone.contains(&level.class);
-        if let Some(of_row) = alone.then(|| level.first.of_one_row()).flatten() {
-            return LogicalPlanBuilder::from(base.clone())
-                .project(by_unit.chain(of_row))?
-                .build();
-        }
-        let grouped = Aggregate::try_new(Arc::new(base.clone()), by_unit.collect(), level.first.aliased())?;
-        Ok(LogicalPlan::Aggregate(grouped))
+        let Some(of_row) = alone.then(|| level.first.of_one_row()).flatten() else {
+            let first = Aggregate::try_new(Arc::new(base.clone()), by_unit.collect(), level.first.aliased())?;
+            let first = Arc::new(LogicalPlan::Aggregate(first));
+            return Ok(LogicalPlan::Aggregate(Aggregate::try_new(
+                first,
+                keys.to_vec(),
+                level.second,
+            )?));
+        };
+        let first = LogicalPlanBuilder::from(base.clone())
+            .project(by_unit.chain(of_row.clone()))?
+            .build()?;
+        let (once, all) = of_constants(level.second, &of_row, first.schema())?;
+        let second = Aggregate::try_new(Arc::new(first), keys.to_vec(), once)?;
+        LogicalPlanBuilder::from(LogicalPlan::Aggregate(second))
+            .project(keys.iter().cloned().chain(all))?
+            .build()
     }
 
     /// Adds a column to the second level; its position in the engine's rows.

@@ -6,7 +6,9 @@ use datacovey_privacy::{
     BindError, Limits, Parameters, Policy, ScanKey, ViolationCode, bind, compile, scans,
 };
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
 use datafusion::datasource::empty::EmptyTable;
+use datafusion::logical_expr::LogicalPlan;
 
 use crate::engine::{check, run};
 use crate::world::{A, B, C, World, world};
@@ -326,4 +328,21 @@ async fn a_list_is_held_to_the_thresholds_of_parents() {
         let rows = run(&world, &compiled).await.unwrap();
         assert_eq!(!rows.is_empty(), listed, "{rows:?}");
     }
+}
+
+#[test]
+fn what_is_the_same_for_each_individual_is_aggregated_once() {
+    // A plane has one row, so that counts of rows, of planes and of what each adds to them are one sum.
+    let sql = "SELECT manufacturer, COUNT(*) AS n, COUNT(DISTINCT tailnum) AS planes FROM registry.planes GROUP BY manufacturer";
+    let compiled = check(&world(), C, sql).unwrap();
+    let mut aggregates = Vec::new();
+    let noted = compiled.releases[0].engine_plan().apply(|node| {
+        if let LogicalPlan::Aggregate(aggregate) = node {
+            let exprs = aggregate.aggr_expr.iter();
+            aggregates.extend(exprs.map(|expr| expr.clone().unalias().to_string()));
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    noted.unwrap();
+    assert_eq!(aggregates, ["sum(Int64(1))", "max(Int64(1))"]);
 }
