@@ -1,10 +1,10 @@
 //! Proof that a column's values are unique over all files of a version, in bounded memory.
 //!
-//! Each value becomes a 128-bit hash (what has no more bits stays itself); hashes are sorted in runs of a fixed
-//! size, the runs of a column go to one temporary file, and a merge looks for two equal neighbours:
-//! 24 bytes of disk for a row and column, memory that does not grow with the rows. Equal values have equal hashes, so no
-//! repetition is ever missed. Two different values of one hash (for a billion rows less likely than
-//! 2^-69) only leave a true uniqueness unproven, where it is looked for (`x-identity`); where it is demanded
+//! Each value becomes a 128-bit hash (what has no more bits stays itself). Hashes are dealt to buckets; a run of a fixed
+//! size goes to a temporary file, one for each column, bucket by bucket, and in the end each bucket is sorted by itself
+//! and looked through for two equal neighbours: 24 bytes of disk for a row and column, and the memory of one run. Equal
+//! values have equal hashes, so no repetition is ever missed. Two different values of one hash (for a billion rows less
+//! likely than 2^-69) only leave a true uniqueness unproven, where it is looked for (`x-identity`); where it is demanded
 //! (`x-unique`), the values themselves are read again before a repetition is told.
 //!
 //! Null is no value: it equals nothing, and a column with many nulls can be unique.
@@ -29,7 +29,7 @@ use crate::{Store, StoreError};
 /// How much a proof may use.
 #[derive(Clone, Debug)]
 pub struct UniqueLimits {
-    /// Hashes sorted in memory at a time, of all columns together: 24 bytes each.
+    /// Hashes in memory at a time, of all columns together: 24 bytes each.
     pub run_rows: usize,
     /// Beyond this many values a column stays unproven.
     pub max_rows: u64,
@@ -40,7 +40,8 @@ pub struct UniqueLimits {
 impl Default for UniqueLimits {
     fn default() -> Self {
         Self {
-            run_rows: 1 << 20,
+            // Three quarters of what the buckets have room for when they have grown to it.
+            run_rows: 3 << 18,
             max_rows: 2_000_000_000,
             spill_folder: std::env::temp_dir(),
         }

@@ -1,8 +1,6 @@
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::fs::File;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::{self, BufWriter, Write as _};
-use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 
 use super::UniqueLimits;
@@ -29,28 +27,46 @@ impl Entry {
     fn same_hash(self, other: Self) -> bool {
         self.0[..2] == other.0[..2]
     }
+
+    fn bytes(self) -> [[u8; 8]; 3] {
+        self.0.map(u64::to_le_bytes)
+    }
+
+    fn from_bytes(bytes: &[[u8; 8]; 3]) -> Self {
+        Self(bytes.map(u64::from_le_bytes))
+    }
 }
 
-/// Sorts entries in runs of a fixed size, which are spilled to one file.
+/// Entries are dealt to so many buckets by their hashes. A bucket of a run fits the processor's nearest cache, and one
+/// of all runs the memory of a run as long as there are no more runs than buckets.
+const BUCKETS: usize = 1 << 10;
+/// Entries of one hash that are kept: a value that most rows have would fill the memory, and its first rows are enough
+/// to tell.
+const MAX_SAME: usize = 1_024;
+
+/// Brings entries of one hash together: in runs of a fixed size, which are spilled to one file bucket by bucket.
 #[derive(Debug)]
 pub(super) struct Sorter {
     limits: UniqueLimits,
-    run: Vec<Entry>,
-    /// Where the runs are spilled, one behind the other, and where each ends.
-    spilled: Option<File>,
-    ends: Vec<u64>,
+    /// The run in memory.
+    buckets: Vec<Vec<Entry>>,
+    held: usize,
+    /// Nobody knows it, so that nobody can choose values that are all in one bucket.
+    multiplier: u64,
+    spilled: Option<Spilled>,
     entries: u64,
     /// Whether a run that was spilled has a hash twice.
     repeated: bool,
 }
 
 impl Sorter {
-    pub(super) const fn new(limits: UniqueLimits) -> Self {
+    pub(super) fn new(limits: UniqueLimits) -> Self {
         Self {
             limits,
-            run: Vec::new(),
+            buckets: Vec::new(),
+            held: 0,
+            multiplier: RandomState::new().build_hasher().finish() | 1,
             spilled: None,
-            ends: Vec::new(),
             entries: 0,
             repeated: false,
         }
@@ -68,126 +84,123 @@ impl Sorter {
 
     /// The hashes that were added, unless some were spilled.
     pub(super) fn in_memory(&self) -> Option<impl Iterator<Item = u128> + '_> {
-        self.spilled
-            .is_none()
-            .then(|| self.run.iter().map(|entry| entry.hash()))
+        let entries = self.buckets.iter().flatten();
+        self.spilled.is_none().then(|| entries.map(|entry| entry.hash()))
     }
 
     pub(super) fn extend(&mut self, entries: impl Iterator<Item = Entry>) -> io::Result<()> {
+        self.buckets.resize_with(BUCKETS, Vec::new);
         for entry in entries {
+            let bucket = self.bucket(entry);
+            self.buckets[bucket].push(entry);
             self.entries += 1;
-            self.run.push(entry);
-            if self.run.len() >= self.limits.run_rows {
+            self.held += 1;
+            if self.held >= self.limits.run_rows {
                 self.spill()?;
             }
         }
         Ok(())
     }
 
+    fn bucket(&self, Entry([high, low, _]): Entry) -> usize {
+        let mixed = (high ^ low).wrapping_mul(self.multiplier);
+        (mixed >> (u64::BITS - BUCKETS.trailing_zeros())) as usize
+    }
+
     fn spill(&mut self) -> io::Result<()> {
-        self.run.sort_unstable();
-        self.repeated |= self.run.windows(2).any(|pair| pair[0].same_hash(pair[1]));
-        let file = match self.spilled.take() {
-            Some(file) => file,
+        let spilled = match &mut self.spilled {
+            Some(spilled) => spilled,
             // Without a name it is gone with its handle, whatever ends the process.
-            None => tempfile::tempfile_in(&self.limits.spill_folder)?,
+            spilled => spilled.insert(Spilled {
+                file: tempfile::tempfile_in(&self.limits.spill_folder)?,
+                end: 0,
+                runs: Vec::new(),
+            }),
         };
-        let mut out = BufWriter::new(self.spilled.insert(file));
-        for entry in &self.run {
-            for part in entry.0 {
-                out.write_all(&part.to_le_bytes())?;
-            }
+        for bucket in &mut self.buckets {
+            bucket.sort_unstable();
+            self.repeated |= bucket.windows(2).any(|pair| pair[0].same_hash(pair[1]));
+            let mut same = 0;
+            let mut last = None;
+            bucket.retain(|entry| {
+                same = if last.replace(*entry).is_some_and(|it| it.same_hash(*entry)) {
+                    same + 1
+                } else {
+                    1
+                };
+                same <= MAX_SAME
+            });
         }
-        out.flush()?;
-        let begin = self.ends.last().copied().unwrap_or(0);
-        self.ends.push(begin + (self.run.len() * Entry::BYTES) as u64);
-        self.run.clear();
+        spilled.add(&self.buckets)?;
+        self.buckets.iter_mut().for_each(Vec::clear);
+        self.held = 0;
         Ok(())
     }
 
-    /// Calls `repeated` with all entries of each hash that comes more than once, until it says no.
+    /// Calls `repeated` with the entries of each hash that comes more than once, until it says no.
     pub(super) fn finish(mut self, mut repeated: impl FnMut(&[Entry]) -> bool) -> io::Result<()> {
-        if self.spilled.is_none() {
-            self.run.sort_unstable();
-            for same in self.run.chunk_by(|one, other| one.same_hash(*other)) {
-                if same.len() > 1 && !repeated(same) {
-                    break;
-                }
+        for (index, mut bucket) in std::mem::take(&mut self.buckets).into_iter().enumerate() {
+            if let Some(spilled) = &mut self.spilled {
+                spilled.take(index, &mut bucket)?;
             }
-            return Ok(());
-        }
-        self.spill()?;
-        let Some(file) = self.spilled else {
-            return Ok(());
-        };
-        // All runs together take what one of them took.
-        let ahead = (self.limits.run_rows / self.ends.len()).max(MIN_AHEAD);
-        let mut begin = 0;
-        let mut runs: Vec<Run<'_>> = Vec::with_capacity(self.ends.len());
-        for end in self.ends {
-            runs.push(Run::new(&file, begin..end, ahead));
-            begin = end;
-        }
-        let mut heads = BinaryHeap::new();
-        for (index, run) in runs.iter_mut().enumerate() {
-            heads.extend(run.next()?.map(|entry| Reverse((entry, index))));
-        }
-        let mut same: Vec<Entry> = Vec::new();
-        while let Some(Reverse((entry, index))) = heads.pop() {
-            if same.last().is_some_and(|last| !last.same_hash(entry)) {
-                if same.len() > 1 && !repeated(&same) {
+            bucket.sort_unstable();
+            for same in bucket.chunk_by(|one, other| one.same_hash(*other)) {
+                if same.len() > 1 && !repeated(&same[..same.len().min(MAX_SAME)]) {
                     return Ok(());
                 }
-                same.clear();
             }
-            // A value that most rows have would fill the memory: the first rows are enough to tell.
-            if same.len() < MAX_SAME {
-                same.push(entry);
-            }
-            heads.extend(runs[index].next()?.map(|entry| Reverse((entry, index))));
-        }
-        if same.len() > 1 {
-            repeated(&same);
         }
         Ok(())
     }
 }
 
-/// Entries of a run that are read at a time at least.
-const MIN_AHEAD: usize = 256;
-/// Entries of one hash that are kept.
-const MAX_SAME: usize = 1_024;
-
-/// A run on disk, read a part at a time.
-struct Run<'a> {
-    file: &'a File,
-    left: Range<u64>,
-    ahead: usize,
-    /// The next entries, the first one last.
-    entries: Vec<Entry>,
+/// Runs on disk, one behind the other.
+#[derive(Debug)]
+struct Spilled {
+    file: File,
+    end: u64,
+    runs: Vec<Run>,
 }
 
-impl<'a> Run<'a> {
-    const fn new(file: &'a File, bytes: Range<u64>, ahead: usize) -> Self {
-        Self {
-            file,
-            left: bytes,
-            ahead,
-            entries: Vec::new(),
+#[derive(Debug)]
+struct Run {
+    /// Where the first bucket that was not taken begins.
+    next: u64,
+    /// Entries by bucket.
+    lengths: Vec<u32>,
+}
+
+impl Spilled {
+    fn add(&mut self, buckets: &[Vec<Entry>]) -> io::Result<()> {
+        let mut out = BufWriter::new(&self.file);
+        let mut run = Run {
+            next: self.end,
+            lengths: Vec::with_capacity(buckets.len()),
+        };
+        for bucket in buckets {
+            for entry in bucket {
+                out.write_all(entry.bytes().as_flattened())?;
+            }
+            run.lengths
+                .push(u32::try_from(bucket.len()).map_err(io::Error::other)?);
+            self.end += (bucket.len() * Entry::BYTES) as u64;
         }
+        out.flush()?;
+        self.runs.push(run);
+        Ok(())
     }
 
-    fn next(&mut self) -> io::Result<Option<Entry>> {
-        if self.entries.is_empty() && !self.left.is_empty() {
-            let length = (self.left.end - self.left.start).min((self.ahead * Entry::BYTES) as u64);
-            let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
-            self.file.read_exact_at(&mut bytes, self.left.start)?;
-            self.left.start += length;
+    /// Adds the entries of the bucket; buckets are taken in their order.
+    fn take(&mut self, bucket: usize, entries: &mut Vec<Entry>) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        for run in &mut self.runs {
+            bytes.resize(run.lengths[bucket] as usize * Entry::BYTES, 0);
+            self.file.read_exact_at(&mut bytes, run.next)?;
+            run.next += bytes.len() as u64;
             let (parts, _) = bytes.as_chunks::<8>();
-            let (entries, _) = parts.as_chunks::<3>();
-            let entry = |parts: &[[u8; 8]; 3]| Entry(parts.map(u64::from_le_bytes));
-            self.entries.extend(entries.iter().rev().map(entry));
+            let (parts, _) = parts.as_chunks::<3>();
+            entries.extend(parts.iter().map(Entry::from_bytes));
         }
-        Ok(self.entries.pop())
+        Ok(())
     }
 }
