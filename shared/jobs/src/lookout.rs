@@ -46,8 +46,9 @@ impl Lookout {
         self.until(at_most, is_job).await;
     }
 
-    /// Returns when the job has ended, or after `at_most`: what its worker waits for, which knows the rest.
-    pub async fn end(&mut self, kind: JobKind, job_id: Uuid, at_most: Duration) {
+    /// Returns when the job has ended, or after `at_most`: what its worker waits for, which knows the rest. True where
+    /// something was told of.
+    pub(crate) async fn end(&mut self, kind: JobKind, job_id: Uuid, at_most: Duration) -> bool {
         self.until(at_most, |notice| match notice {
             Notice::Status {
                 kind: of,
@@ -56,10 +57,10 @@ impl Lookout {
             } => (*of, *id) == (kind, job_id) && is_final(status),
             Notice::Ready { .. } | Notice::Missed => false,
         })
-        .await;
+        .await
     }
 
-    async fn until(&mut self, at_most: Duration, awaited: impl Fn(&Notice) -> bool + Send + Sync) {
+    async fn until(&mut self, at_most: Duration, awaited: impl Fn(&Notice) -> bool + Send + Sync) -> bool {
         let told = async {
             while let Some(notices) = &mut self.notices {
                 match notices.recv().await {
@@ -72,8 +73,7 @@ impl Lookout {
             }
             std::future::pending::<()>().await;
         };
-        // That the time is over is an answer like the other.
-        let _ = timeout(at_most, told).await;
+        timeout(at_most, told).await.is_ok()
     }
 }
 

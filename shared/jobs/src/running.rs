@@ -20,6 +20,9 @@ use crate::job::Reporter;
 use crate::metrics::{self, Ended, LeaseEvent};
 use crate::{Job, JobFailure, Lookout, Work, WorkerOptions, backoff};
 
+/// How long work that has ended a job is given to return.
+const RETURNING: Duration = Duration::from_millis(100);
+
 /// What a running job needs beside its work.
 pub(crate) struct Outlook {
     pub(crate) database: Database,
@@ -134,14 +137,12 @@ async fn lose(outlook: &mut Outlook, ctx: &Ctx, lease: &Lease, progress: &Report
     } = outlook.options;
     let mut renewed = Instant::now();
     loop {
-        // A cancel makes us look at once.
-        outlook.lookout.end(lease.kind, lease.job_id, heartbeat).await;
+        // A cancel makes us look at once; but most often it is our own work that has ended the job.
+        if outlook.lookout.end(lease.kind, lease.job_id, heartbeat).await {
+            sleep(RETURNING).await;
+        }
         let now = Instant::now();
-        match outlook
-            .database
-            .lease_renew(ctx, lease, lasts, progress.take())
-            .await
-        {
+        match renew(outlook, ctx, lease, lasts, progress.take()).await {
             Ok(LeaseState::Held) => {
                 metrics::lease(lease.kind, LeaseEvent::Renewed);
                 renewed = now;
@@ -156,6 +157,21 @@ async fn lose(outlook: &mut Outlook, ctx: &Ctx, lease: &Lease, progress: &Report
             }
         }
     }
+}
+
+/// On a task of its own: when the work returns meanwhile, a connection is not lost in the middle of a transaction.
+async fn renew(
+    outlook: &Outlook,
+    ctx: &Ctx,
+    lease: &Lease,
+    lasts: Duration,
+    progress: Option<Value>,
+) -> Result<LeaseState, Error> {
+    let (database, ctx, lease) = (outlook.database.clone(), ctx.clone(), lease.clone());
+    let renewing = async move { database.lease_renew(&ctx, &lease, lasts, progress).await };
+    tokio::spawn(renewing.in_current_span())
+        .await
+        .map_err(Error::internal)?
 }
 
 /// How a lease ends other than by the work itself.
