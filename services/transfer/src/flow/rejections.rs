@@ -21,7 +21,9 @@ pub(super) struct Rejections<'a> {
 impl<'a> Rejections<'a> {
     /// Begins with none: what an earlier attempt rejected is forgotten.
     pub(super) async fn start(database: &'a Database, job: &'a Job, max_bad_records: u64) -> Result<Self> {
-        database.rejected_row_clear(&job.ctx, &job.lease).await?;
+        if job.lease.attempt > 1 {
+            database.rejected_row_clear(&job.ctx, &job.lease).await?;
+        }
         Ok(Self {
             database,
             job,

@@ -4,13 +4,13 @@ use chrono::NaiveDateTime;
 use datacovey_error::Result;
 use datacovey_types::Ctx;
 use diesel::prelude::*;
-use diesel_async::RunQueryDsl;
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::Database;
+use crate::pipeline::answer;
 use crate::schema::table_file;
-use crate::{Conn, Database};
 
 /// A file of a table.
 #[derive(Clone, Debug, PartialEq, Queryable, Selectable, Serialize)]
@@ -37,20 +37,18 @@ impl Database {
         table_id: Uuid,
         version: i64,
     ) -> Result<Vec<TableFileRow>> {
-        self.transaction(ctx, async |conn: &mut Conn<'_>| {
-            let there = table_file::removed_in
-                .is_null()
-                .or(table_file::removed_in.gt(version));
-            let files = table_file::table
-                .filter(
-                    table_file::table_id
-                        .eq(table_id)
-                        .and(table_file::added_in.le(version)),
-                )
-                .filter(there);
-            let in_order = files.order((table_file::added_in, table_file::path));
-            Ok(in_order.select(TableFileRow::as_select()).load(conn).await?)
-        })
-        .await
+        let there = table_file::removed_in
+            .is_null()
+            .or(table_file::removed_in.gt(version));
+        let files = table_file::table
+            .filter(
+                table_file::table_id
+                    .eq(table_id)
+                    .and(table_file::added_in.le(version)),
+            )
+            .filter(there)
+            .order((table_file::added_in, table_file::path))
+            .select(TableFileRow::as_select());
+        answer(self.fetch(ctx, files).await)
     }
 }

@@ -84,14 +84,12 @@ door! {
 impl Database {
     /// The newest version of a table of the caller's tenant; none before its first import.
     pub async fn table_version_latest(&self, ctx: &Ctx, table_id: Uuid) -> Result<Option<TableVersionRow>> {
-        self.transaction(ctx, async |conn: &mut Conn<'_>| {
-            let versions = table_version::table.filter(table_version::table_id.eq(table_id));
-            let newest = versions
-                .order(table_version::version.desc())
-                .select(TableVersionRow::as_select());
-            Ok(newest.first(conn).await.optional()?)
-        })
-        .await
+        let newest = table_version::table
+            .filter(table_version::table_id.eq(table_id))
+            .order(table_version::version.desc())
+            .select(TableVersionRow::as_select())
+            .limit(1);
+        Ok(answer(self.fetch(ctx, newest).await)?.into_iter().next())
     }
 
     /// One version of a table of the caller's tenant.

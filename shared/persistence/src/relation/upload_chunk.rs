@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::import_run::upload_is_over;
 use crate::failure::OnConstraint as _;
+use crate::pipeline::answer;
 use crate::schema::upload_chunk;
 use crate::{Conn, Database};
 
@@ -65,13 +66,10 @@ impl Database {
 
     /// The parts of an upload, in order.
     pub async fn upload_chunk_list(&self, ctx: &Ctx, job_id: Uuid) -> Result<Vec<UploadChunkRow>> {
-        self.transaction(ctx, async |conn: &mut Conn<'_>| {
-            let chunks = upload_chunk::table.filter(upload_chunk::job_id.eq(job_id));
-            let in_order = chunks
-                .order(upload_chunk::offset)
-                .select(UploadChunkRow::as_select());
-            Ok(in_order.load(conn).await?)
-        })
-        .await
+        let chunks = upload_chunk::table
+            .filter(upload_chunk::job_id.eq(job_id))
+            .order(upload_chunk::offset)
+            .select(UploadChunkRow::as_select());
+        answer(self.fetch(ctx, chunks).await)
     }
 }
