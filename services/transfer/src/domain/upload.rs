@@ -10,6 +10,8 @@ pub(crate) const MAX_MESSAGE_BYTES: usize = 4 << 20;
 #[derive(Debug)]
 pub(crate) struct Upload {
     committed: u64,
+    /// Bytes of chunks that were given back and are not committed yet.
+    underway: u64,
     pending: Vec<u8>,
     chunk_bytes: usize,
     max_bytes: u64,
@@ -32,6 +34,7 @@ impl Upload {
         let sha256 = (offset == 0).then(Sha256::new);
         Ok(Self {
             committed,
+            underway: 0,
             pending: Vec::new(),
             chunk_bytes,
             max_bytes,
@@ -59,17 +62,23 @@ impl Upload {
         if let Some(sha256) = &mut self.sha256 {
             sha256.update(data);
         }
-        Ok((self.pending.len() >= self.chunk_bytes).then(|| std::mem::take(&mut self.pending)))
+        Ok((self.pending.len() >= self.chunk_bytes).then(|| self.chunk()))
     }
 
     /// What is left to be committed.
     pub(crate) fn rest(&mut self) -> Option<Vec<u8>> {
-        (!self.pending.is_empty()).then(|| std::mem::take(&mut self.pending))
+        (!self.pending.is_empty()).then(|| self.chunk())
     }
 
-    /// Notes that a chunk is committed.
-    pub(crate) fn commit(&mut self, chunk: &[u8]) {
-        self.committed += chunk.len() as u64;
+    fn chunk(&mut self) -> Vec<u8> {
+        self.underway += self.pending.len() as u64;
+        std::mem::take(&mut self.pending)
+    }
+
+    /// Notes that a chunk of so many bytes is committed.
+    pub(crate) const fn commit(&mut self, bytes: usize) {
+        self.committed += bytes as u64;
+        self.underway -= bytes as u64;
     }
 
     pub(crate) const fn committed(&self) -> u64 {
@@ -77,7 +86,7 @@ impl Upload {
     }
 
     fn received(&self) -> u64 {
-        self.committed + self.pending.len() as u64
+        self.committed + self.underway + self.pending.len() as u64
     }
 
     /// The checksum of all that was received, where this stream has seen it all.
@@ -142,11 +151,11 @@ mod tests {
         assert_eq!(upload.take(b"abc").unwrap(), None);
         let chunk = upload.take(b"de").unwrap().unwrap();
         assert_eq!(chunk, b"abcde");
-        upload.commit(&chunk);
+        upload.commit(chunk.len());
         assert_eq!((upload.rest(), upload.committed()), (None, 5));
         upload.take(b"f").unwrap();
         let rest = upload.rest().unwrap();
-        upload.commit(&rest);
+        upload.commit(rest.len());
         let whole = hex::encode(Sha256::digest(b"abcdef"));
         assert_eq!(upload.sha256(), Some(whole));
     }

@@ -7,7 +7,9 @@ use datacovey_storage::{ObjectPath, layout};
 use datacovey_types::{Ctx, new_id};
 use futures::{Stream, StreamExt as _};
 use sha2::{Digest as _, Sha256};
+use tokio_util::task::AbortOnDropHandle;
 use tonic::Status;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::Transfer;
@@ -51,6 +53,7 @@ pub(crate) async fn upload(
         ctx,
         job_id,
         upload,
+        underway: None,
     }
     .run(messages)
     .await
@@ -61,6 +64,8 @@ struct Uploading<'a> {
     ctx: &'a Ctx,
     job_id: Uuid,
     upload: Upload,
+    /// The chunk that is committed while the next one comes.
+    underway: Option<AbortOnDropHandle<Result<usize>>>,
 }
 
 impl Uploading<'_> {
@@ -98,31 +103,32 @@ impl Uploading<'_> {
     }
 
     async fn commit_rest(&mut self) -> Result<()> {
-        match self.upload.rest() {
-            Some(chunk) => self.commit(chunk).await,
-            None => Ok(()),
+        if let Some(chunk) = self.upload.rest() {
+            self.commit(chunk).await?;
         }
+        self.arrive().await
     }
 
-    /// The object first, and then the row that makes it part of the content.
+    /// Begins to commit a chunk, once the one before it is.
     async fn commit(&mut self, chunk: Vec<u8>) -> Result<()> {
-        let chunk = Bytes::from(chunk);
-        let offset = self.upload.committed();
-        let path = layout::staging_chunk(self.job_id, offset, new_id());
-        self.transfer.store.put(&path, chunk.clone()).await?;
-        let [offset, bytes] = [offset, chunk.len() as u64].map(|it| i64::try_from(it).unwrap_or(i64::MAX));
-        let database = &self.transfer.database;
-        let appended = database
-            .upload_chunk_append(self.ctx, self.job_id, offset, bytes, path.as_ref())
-            .await;
-        if let Err(error) = appended {
-            // Whether the row is there is not known after a lost connection; then the sweeper decides.
-            if !error.is_transient() {
-                self.transfer.store.delete(&path).await?;
-            }
-            return Err(error);
+        self.arrive().await?;
+        let commit = commit(
+            self.transfer.clone(),
+            self.ctx.clone(),
+            self.job_id,
+            self.upload.committed(),
+            chunk.into(),
+        );
+        self.underway = Some(AbortOnDropHandle::new(tokio::spawn(commit.in_current_span())));
+        Ok(())
+    }
+
+    /// Waits until the chunk that is underway is committed.
+    async fn arrive(&mut self) -> Result<()> {
+        if let Some(underway) = self.underway.take() {
+            let bytes = underway.await.map_err(Error::internal)??;
+            self.upload.commit(bytes);
         }
-        self.upload.commit(&chunk);
         Ok(())
     }
 
@@ -185,6 +191,25 @@ impl Uploading<'_> {
             finished,
         }
     }
+}
+
+/// Commits a chunk, and gives its length: the object first, and then the row that makes it part of the content.
+async fn commit(transfer: Transfer, ctx: Ctx, job_id: Uuid, offset: u64, chunk: Bytes) -> Result<usize> {
+    let path = layout::staging_chunk(job_id, offset, new_id());
+    transfer.store.put(&path, chunk.clone()).await?;
+    let [offset, bytes] = [offset, chunk.len() as u64].map(|it| i64::try_from(it).unwrap_or(i64::MAX));
+    let appended = transfer
+        .database
+        .upload_chunk_append(&ctx, job_id, offset, bytes, path.as_ref())
+        .await;
+    if let Err(error) = appended {
+        // Whether the row is there is not known after a lost connection; then the sweeper decides.
+        if !error.is_transient() {
+            transfer.store.delete(&path).await?;
+        }
+        return Err(error);
+    }
+    Ok(chunk.len())
 }
 
 /// The committed content of an import.
