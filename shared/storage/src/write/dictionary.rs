@@ -1,9 +1,11 @@
-//! Which columns are not worth a dictionary: it would outgrow its page, and be given up after much work.
+//! Which columns are not worth a dictionary: it would outgrow its page, and be given up after much work, or be nearly as
+//! large as the values.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 
 use arrow::array::{Array, AsArray as _};
+use arrow::datatypes::{ArrowPrimitiveType, Float64Type, Int64Type, ToByteSlice as _};
 use arrow::record_batch::RecordBatch;
 
 use super::GROUP_ROWS;
@@ -12,6 +14,9 @@ use super::GROUP_ROWS;
 const LEAST_ROWS: usize = 1_024;
 /// Of so many, most are different.
 const SHARE: f64 = 0.9;
+/// Of so many of the first thousands, about a half of a group are: what is left out of the dictionary then is taken by the
+/// places in it.
+const SHARE_OF_NUMBERS: f64 = 0.95;
 /// The size of a dictionary at which the Parquet writer gives it up.
 const MOST_BYTES: f64 = 1_048_576.0;
 
@@ -34,33 +39,50 @@ fn outgrows(values: &dyn Array) -> bool {
     } else if let Some(pseudonyms) = values.as_fixed_size_binary_opt() {
         is_too_large(pseudonyms.iter().flatten(), values.len())
     } else {
-        false
+        all_differ::<Float64Type>(values) || all_differ::<Int64Type>(values)
     }
 }
 
 fn is_too_large<'a>(values: impl Iterator<Item = &'a [u8]>, rows: usize) -> bool {
+    let (distinct, bytes) = distinct(values, rows);
+    // Each with its length.
+    let bytes = (bytes + 4 * distinct) as f64;
+    let groups = GROUP_ROWS as f64 / rows as f64;
+    distinct as f64 > SHARE * rows as f64 && bytes * groups > MOST_BYTES
+}
+
+fn all_differ<T: ArrowPrimitiveType>(values: &dyn Array) -> bool {
+    values.as_primitive_opt::<T>().is_some_and(|numbers| {
+        let (distinct, _) = distinct(
+            numbers.values().iter().map(|it| it.to_byte_slice()),
+            numbers.len(),
+        );
+        distinct as f64 > SHARE_OF_NUMBERS * numbers.len() as f64
+    })
+}
+
+/// How many values there are, and how many bytes they have.
+fn distinct<'a>(values: impl Iterator<Item = &'a [u8]>, rows: usize) -> (usize, usize) {
     let hashes = RandomState::new();
     let (mut seen, mut bytes) = (HashSet::with_capacity(rows), 0);
     for value in values {
         if seen.insert(hashes.hash_one(value)) {
-            // With its length.
-            bytes += value.len() + 4;
+            bytes += value.len();
         }
     }
-    let groups = GROUP_ROWS as f64 / rows as f64;
-    seen.len() as f64 > SHARE * rows as f64 && bytes as f64 * groups > MOST_BYTES
+    (seen.len(), bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, Int64Array, StringArray};
+    use arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray};
 
     use super::*;
 
     #[test]
-    fn long_texts_that_all_differ_get_none() {
+    fn long_texts_and_numbers_that_all_differ_get_none() {
         let rows = 0..8_192;
         let texts =
             |text: &dyn Fn(i64) -> String| Arc::new(StringArray::from_iter_values(rows.clone().map(text)));
@@ -71,10 +93,20 @@ mod tests {
                 texts(&|n| format!("a city with a long name: {}", n % 450)),
             ),
             ("code", texts(&|n| format!("{:x}", n % 7_800))),
-            ("age", Arc::new(Int64Array::from_iter_values(rows.clone()))),
+            (
+                "age",
+                Arc::new(Int64Array::from_iter_values(rows.clone().map(|n| n % 90))),
+            ),
+            ("number", Arc::new(Int64Array::from_iter_values(rows.clone()))),
+            (
+                "spend",
+                Arc::new(Float64Array::from_iter_values(
+                    rows.clone().map(|n| n as f64 / 100.0),
+                )),
+            ),
         ])
         .unwrap();
-        assert_eq!(not_worth_a_dictionary(&batch), ["email"]);
+        assert_eq!(not_worth_a_dictionary(&batch), ["email", "number", "spend"]);
         assert!(not_worth_a_dictionary(&batch.slice(0, 100)).is_empty());
     }
 }
