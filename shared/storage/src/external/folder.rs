@@ -410,7 +410,9 @@ impl MultipartUpload for Upload {
         let (begun, location) = (self.begun.clone(), self.location.clone());
         let written = blocking(move || {
             let begun = begun.ok_or_else(no_file)?;
-            begun.file.write_all_at(&Bytes::from(data), offset)
+            begun.file.write_all_at(&Bytes::from(data), offset)?;
+            // While the next part is made, so that little is left to be waited for at the end.
+            begun.file.sync_data()
         });
         written
             .map(move |it| it.map_err(|error| of_io(&location, error)))
