@@ -1,11 +1,11 @@
 use std::fmt;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
 use chrono::{DateTime, Utc};
@@ -86,22 +86,21 @@ impl Folder {
             })?,
             None => 0..before.size,
         };
-        let mut content = BytesMut::new();
+        let mut content = Vec::new();
         if !options.head {
-            let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
-            content.resize(length, 0);
-            match file.read_exact_at(&mut content, range.start) {
-                // Cut off below our hands.
-                Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
-                    return Err(changed(location));
-                }
-                read => read.map_err(of_io)?,
+            let length = range.end - range.start;
+            content.reserve_exact(usize::try_from(length).unwrap_or(usize::MAX));
+            (&file).seek(SeekFrom::Start(range.start)).map_err(of_io)?;
+            (&file).take(length).read_to_end(&mut content).map_err(of_io)?;
+            // Cut off below our hands.
+            if (content.len() as u64) < length {
+                return Err(changed(location));
             }
         }
         if look()? != before {
             return Err(changed(location));
         }
-        let content = content.freeze();
+        let content = Bytes::from(content);
         Ok(GetResult {
             payload: GetResultPayload::Stream(futures::stream::once(async { Ok(content) }).boxed()),
             meta: before,

@@ -9,12 +9,17 @@ use super::text::Lines;
 use crate::read::CsvFormat;
 use crate::schema::TableSchema;
 
+/// Room for a field, more than most need.
+const FIELD_BYTES: usize = 16;
+
 /// Renders records of one table.
 pub(super) struct CsvLines {
     format: CsvFormat,
     schema: TableSchema,
     /// Bytes that a field without quotes may not hold.
     is_special: [bool; 256],
+    /// Whether numbers and times never need quotes, whatever they are.
+    digits_are_plain: bool,
 }
 
 impl CsvLines {
@@ -23,52 +28,53 @@ impl CsvLines {
         for byte in [format.delimiter, format.quote, b'\r', b'\n'] {
             is_special[usize::from(byte)] = true;
         }
+        let is_plain = |byte: u8| !byte.is_ascii_alphanumeric() && !b"+-.:".contains(&byte);
+        let digits_are_plain = is_plain(format.delimiter)
+            && is_plain(format.quote)
+            && format.null_values.iter().all(String::is_empty);
         Self {
             format,
             schema,
             is_special,
+            digits_are_plain,
         }
     }
 
     /// Quotes a field that would not read back as itself: also one that reads as no value.
-    fn push_field(&self, line: &mut Vec<u8>, field: &[u8]) {
-        let is_null = field.is_empty()
-            || self
-                .format
-                .null_values
-                .iter()
-                .any(|text| text.as_bytes() == field);
+    fn push_field(&self, line: &mut String, field: &str) {
+        let is_null = field.is_empty() || self.format.null_values.iter().any(|text| text == field);
         // At the start of a file these bytes would be taken for a byte order mark.
-        let is_mark = field.starts_with(b"\xef\xbb\xbf");
-        if !is_null && !is_mark && !field.iter().any(|byte| self.is_special[usize::from(*byte)]) {
-            line.extend_from_slice(field);
+        let is_mark = field.starts_with('\u{feff}');
+        if !is_null && !is_mark && !field.bytes().any(|byte| self.is_special[usize::from(byte)]) {
+            line.push_str(field);
             return;
         }
-        line.push(self.format.quote);
-        for &byte in field {
-            if byte == self.format.quote {
-                line.push(byte);
+        let quote = char::from(self.format.quote);
+        line.push(quote);
+        for char in field.chars() {
+            if char == quote {
+                line.push(quote);
             }
-            line.push(byte);
+            line.push(char);
         }
-        line.push(self.format.quote);
+        line.push(quote);
     }
 }
 
 impl Lines for CsvLines {
     fn head(&self) -> Vec<u8> {
-        let mut line = Vec::new();
+        let mut line = String::new();
         if self.format.columns.is_some() {
-            return line;
+            return line.into_bytes();
         }
         for (index, column) in self.schema.columns().iter().enumerate() {
             if index > 0 {
-                line.push(self.format.delimiter);
+                line.push(self.format.delimiter.into());
             }
-            self.push_field(&mut line, column.name.as_bytes());
+            self.push_field(&mut line, &column.name);
         }
-        line.extend_from_slice(b"\r\n");
-        line
+        line.push_str("\r\n");
+        line.into_bytes()
     }
 
     fn of(&self, batch: &RecordBatch) -> io::Result<Vec<u8>> {
@@ -77,25 +83,28 @@ impl Lines for CsvLines {
         let columns: Vec<_> = columns
             .map(|(column, values)| (values.nulls(), Cells::of(values, &column.column_type)))
             .collect();
-        let (mut lines, mut text) = (Vec::with_capacity(batch.num_rows() * 16), String::new());
+        let bytes = batch.num_rows() * columns.len() * FIELD_BYTES;
+        let (mut lines, mut text) = (String::with_capacity(bytes), String::new());
         for row in 0..batch.num_rows() {
             for (index, (nulls, cells)) in columns.iter().enumerate() {
                 if index > 0 {
-                    lines.push(self.format.delimiter);
+                    lines.push(self.format.delimiter.into());
                 }
                 if nulls.is_some_and(|nulls| nulls.is_null(row)) {
-                    lines.extend_from_slice(null.as_bytes());
+                    lines.push_str(null);
                 } else if let Some(text) = cells.as_str(row) {
-                    self.push_field(&mut lines, text.as_bytes());
+                    self.push_field(&mut lines, text);
+                } else if self.digits_are_plain && cells.are_plain() {
+                    cells.text(&mut lines, row).map_err(io::Error::other)?;
                 } else {
                     text.clear();
                     cells.text(&mut text, row).map_err(io::Error::other)?;
-                    self.push_field(&mut lines, text.as_bytes());
+                    self.push_field(&mut lines, &text);
                 }
             }
-            lines.extend_from_slice(b"\r\n");
+            lines.push_str("\r\n");
         }
-        Ok(lines)
+        Ok(lines.into_bytes())
     }
 }
 

@@ -68,6 +68,14 @@ impl<'a> Cells<'a> {
         }
     }
 
+    /// Whether the texts are made of letters, digits and `+-.:` alone.
+    pub(super) const fn are_plain(&self) -> bool {
+        !matches!(
+            self,
+            Self::Text(_) | Self::Bytes(_) | Self::List(..) | Self::Object(..)
+        )
+    }
+
     /// Adds the value of a row that has one; of a list or an object its JSON.
     pub(super) fn text(&self, text: &mut String, row: usize) -> Result {
         match self {
@@ -212,7 +220,8 @@ fn time(text: &mut String, micros: i64) -> Result {
 
 /// Of a number below 100.
 fn two_digits(text: &mut String, number: u32) {
-    for digit in [number / 10, number % 10] {
-        text.push(char::from_digit(digit, 10).unwrap_or('0'));
-    }
+    const ALL: &str = "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849\
+                       5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+    let at = 2 * number as usize;
+    text.push_str(ALL.get(at..at + 2).unwrap_or("00"));
 }
