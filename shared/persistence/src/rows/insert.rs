@@ -29,14 +29,13 @@ impl Database {
         let (transaction, prelude) = self.rows_begin(ctx, Mode::Write).await?;
         let done = async {
             transaction.run(&prelude).await?;
-            self.insert(ctx, &transaction, relation, request, rules).await
+            self.insert(&transaction, relation, request, rules).await
         };
         end(done.await, transaction).await
     }
 
     async fn insert(
         &self,
-        ctx: &Ctx,
         transaction: &Transaction,
         relation: &Relation,
         request: &InsertRequest,
@@ -92,11 +91,6 @@ impl Database {
         check_affected(after.len(), returned)?;
         let by_id = |after: &Found| before.iter().find(|it| it.row.get("id") == after.row.get("id"));
         check(transaction, rules, relation, &after, by_id).await?;
-        for job in &after {
-            if by_id(job).is_none() {
-                transaction.make_run(ctx, relation, &job.row, rules).await?;
-            }
-        }
         let key = match (relation.primary_key(), after.as_slice()) {
             (Some(key), [one]) => one
                 .row
@@ -208,17 +202,5 @@ impl Transaction {
             inserted += i64::from(row.try_get::<_, bool>(2)?);
         }
         Ok((found(&rows)?, inserted))
-    }
-
-    /// Queues what a new job runs.
-    async fn make_run(
-        &self,
-        ctx: &Ctx,
-        relation: &Relation,
-        job: &Value,
-        rules: &dyn RowRules,
-    ) -> Result<(), RowsError> {
-        let _ = (ctx, relation, job, rules);
-        Ok(())
     }
 }

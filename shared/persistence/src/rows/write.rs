@@ -42,18 +42,6 @@ pub trait RowRules: Send + Sync {
     fn schema(&self) -> Option<SchemaRule> {
         None
     }
-
-    /// What is to run for a job that was made. None for rows that are plain data.
-    fn run(
-        &self,
-        ctx: &Ctx,
-        relation: &Relation,
-        job: &Value,
-        parent: &Value,
-    ) -> Result<Option<Value>, Error> {
-        let _ = (ctx, relation, job, parent);
-        Ok(None)
-    }
 }
 
 /// No rules but those of the database: rows as plain data, for callers that may write them so.
