@@ -146,7 +146,7 @@ impl Merge {
                     let path = layout::table_file(&self.folder, self.done.files.len());
                     let object = BlockingObject::new(self.store.writer(path.clone()), self.runtime.clone());
                     let ids = hidden.iter().map(|field| field.name().as_str());
-                    let properties = parquet_properties(&self.schema, ids);
+                    let properties = parquet_properties(&self.schema, ids, &[]);
                     let writer = ArrowWriter::try_new(object, Arc::clone(&schema), Some(properties))?;
                     (path, writer, Vec::new())
                 }

@@ -37,6 +37,7 @@ async fn sweep_once(database: &Database, store: &Store, swept: &mut (Vec<Uuid>, 
                 swept_jobs: swept.0.clone(),
                 swept_paths: swept.1.clone(),
                 grace: GRACE,
+                completed_grace: GRACE,
                 upload_lifetime: Duration::MAX,
             })
             .await?;

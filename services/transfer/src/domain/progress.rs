@@ -33,7 +33,7 @@ pub(crate) struct Progress {
     pub(crate) found: Option<Detected>,
     #[serde(skip)]
     began: Option<Instant>,
-    /// The file that an export made, once it is complete.
+    /// The file that an export made, or, until it is completed, is about to make appear at its URI.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) result: Option<ExportResult>,
 }

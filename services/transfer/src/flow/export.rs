@@ -1,19 +1,19 @@
 use datacovey_auth::authorize;
 use datacovey_error::{Error, Result};
 use datacovey_jobs::{Job, JobFailure, Work};
-use datacovey_persistence::JobKind;
+use datacovey_persistence::{ExportJob, JobKind};
 use datacovey_storage::external::{ExternalError, Target};
 use datacovey_storage::read::{Piece, read_table_files};
 use datacovey_storage::schema::TableSchema;
-use datacovey_storage::write::{CopyError, ExportWriter, Exported, WriteError};
+use datacovey_storage::write::{CopyError, ExportWriter, WriteError};
 use datacovey_storage::{Format, ObjectPath, Store, layout};
-use datacovey_types::{Permission, TransferJobStatus};
+use datacovey_types::{Ctx, Permission, TransferJobStatus};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::create::gone;
 use super::import::old_piece;
 use crate::Transfer;
-use crate::domain::external::failure;
+use crate::domain::external::{failure, refusal};
 use crate::domain::failure::of_schema;
 use crate::domain::options::{ExportOptions, stored};
 use crate::domain::progress::{ExportResult, Progress};
@@ -57,6 +57,12 @@ impl Work for ExportWork {
             .await?;
         let pieces: Vec<_> = files.iter().map(old_piece).collect();
         let mut progress = Progress::begin(pieces.iter().map(|it| it.size_bytes).sum());
+        if options.uri.is_some() && job.lease.attempt > 1 {
+            // What an earlier attempt announced may be there until this one has come to an end.
+            let earlier = database.export_job_get(&job.ctx, job.lease.job_id).await?;
+            let earlier = earlier.run.and_then(|run| run.progress);
+            progress.result = Progress::stored(earlier.as_ref()).result;
+        }
         let destination = Destination::open(&self.0, &job, &options).await?;
         let copied = match options.format {
             Format::Parquet => destination.copy(store, &pieces, &schema, &job, &progress).await?,
@@ -175,20 +181,24 @@ impl Destination {
         writer: ExportWriter,
         mut progress: Progress,
     ) -> Result<(), JobFailure> {
-        let Exported {
-            rows,
-            size_bytes,
-            sha256,
-        } = writer.finish().await.map_err(|error| self.failed(error))?;
-        progress.rows_done = rows;
+        let sealed = writer.seal().await.map_err(|error| self.failed(error))?;
+        let exported = sealed.exported();
+        progress.rows_done = exported.rows;
         progress.result = Some(ExportResult {
             path: self.target.is_none().then(|| self.path.to_string()),
-            size_bytes,
-            sha256,
+            size_bytes: exported.size_bytes,
+            sha256: exported.sha256.clone(),
         });
-        let database = &transfer.worker_database;
-        let completed = database.export_complete(&job.ctx, &job.lease, progress.report()?);
-        if let Err(error) = completed.await {
+        let (database, report) = (&transfer.worker_database, progress.report()?);
+        if self.target.is_some() {
+            // The next renewal of the lease writes what was reported last.
+            job.progress.report(report.clone());
+            database
+                .export_announce(&job.ctx, &job.lease, report.clone())
+                .await?;
+        }
+        sealed.appear().await.map_err(|error| self.failed(error))?;
+        if let Err(error) = database.export_complete(&job.ctx, &job.lease, report).await {
             self.undo(&transfer, &job).await;
             return Err(error.into());
         }
@@ -196,20 +206,23 @@ impl Destination {
     }
 
     /// Takes a file away that belongs to an export that was cancelled in the last moment. If another
-    /// attempt goes on, the file is its own.
+    /// attempt goes on, the file is its own. What cannot be done now is done by the sweep.
     async fn undo(&self, transfer: &Transfer, job: &Job) {
-        let Some((target, uri)) = &self.target else { return };
-        let (database, id) = (&transfer.worker_database, job.lease.job_id);
-        let undone = match database.export_job_get(&job.ctx, id).await {
-            Ok(found) if found.job.status == TransferJobStatus::Failed.as_str() => target.remove().await,
-            Ok(_) => return,
-            Err(error) => {
-                tracing::warn!(%uri, %error, "whether the file of an export is to stay is not known");
-                return;
+        if self.target.is_none() {
+            return;
+        }
+        let found = transfer
+            .worker_database
+            .export_job_get(&job.ctx, job.lease.job_id);
+        let undone = match found.await {
+            Ok(found) if found.job.status == TransferJobStatus::Failed.as_str() => {
+                take_back(transfer, &job.ctx, &found).await
             }
+            Ok(_) => return,
+            Err(error) => Err(error),
         };
         if let Err(error) = undone {
-            tracing::warn!(%uri, %error, "the file of a cancelled export is left");
+            tracing::warn!(%error, "the file of a cancelled export is left to the sweep");
         }
     }
 
@@ -223,4 +236,27 @@ impl Destination {
 
 fn columns_gone(names: Vec<String>) -> JobFailure {
     Error::wrong_state(format!("the table has no columns {} any more", names.join(", "))).into()
+}
+
+/// Takes the file at a URI away that an export announced which then failed. One that has been put in its place
+/// since stays, and so does whatever is where the tenant may no longer write.
+pub(super) async fn take_back(transfer: &Transfer, ctx: &Ctx, export: &ExportJob) -> Result<()> {
+    let Some(run) = &export.run else { return Ok(()) };
+    let announced = Progress::stored(run.progress.as_ref()).result;
+    let uri = stored::<ExportOptions>(&run.options).and_then(|options| options.uri);
+    let (Some(announced), Some(uri)) = (announced, uri) else {
+        return Ok(());
+    };
+    let attempt = (run.job_id, run.attempt);
+    let Ok(target) = Target::find(&transfer.allowed, run.tenant_id, &uri, true, attempt) else {
+        tracing::warn!(%uri, "the file of a failed export may be where its tenant may no longer write");
+        return Ok(());
+    };
+    // Of a later export the file may be the very same.
+    let database = &transfer.worker_database;
+    if database.export_uri_is_taken(ctx, &uri, run.job_id).await? {
+        return Ok(());
+    }
+    let removed = target.remove_this(announced.size_bytes, &announced.sha256);
+    removed.await.map_err(refusal)
 }

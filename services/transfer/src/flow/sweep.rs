@@ -6,6 +6,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::export;
 use crate::Transfer;
 use crate::observed::{self, Of};
 
@@ -58,8 +59,8 @@ impl Sweeper {
     /// Sweeps until there is nothing left that can be done now.
     async fn sweep(&self, kind: JobKind) -> Result<()> {
         let limits = &self.0.limits;
-        // An export leaves one file at a time, which goes with all else of it when it has expired.
-        let grace = match kind {
+        // The file of a completed export goes with all else of it when it has expired.
+        let completed_grace = match kind {
             JobKind::Export => limits.export_lifetime.saturating_add(limits.sweep_grace),
             _ => limits.sweep_grace,
         };
@@ -69,7 +70,8 @@ impl Sweeper {
                 kind,
                 swept_jobs: std::mem::take(&mut swept_jobs),
                 swept_paths: std::mem::take(&mut swept_paths),
-                grace,
+                grace: limits.sweep_grace,
+                completed_grace,
                 upload_lifetime: limits.upload_lifetime,
             };
             for swept in self.0.worker_database.job_sweep(sweep).await? {
@@ -85,7 +87,7 @@ impl Sweeper {
                             let kept = completed.then_some(*last_attempt);
                             self.import(*tenant_id, *job_id, *last_attempt, kept).await
                         }
-                        _ => self.export(*tenant_id, *job_id).await,
+                        _ => self.export(*tenant_id, *job_id, *completed).await,
                     },
                 };
                 // What cannot be deleted now is named again next time, and holds up nothing else.
@@ -127,17 +129,10 @@ impl Sweeper {
     async fn import(&self, tenant_id: Uuid, job_id: Uuid, last: i32, kept: Option<i32>) -> Result<()> {
         let store = &self.0.store;
         store.delete_below(&layout::staging(job_id)).await?;
-        // The sweeper acts within the tenant of the job, as nobody in particular.
-        let nobody = Principal {
-            tenant_id,
-            user_id: Uuid::nil(),
-            role: Role::DatasetUser,
-            scopes: Scopes::NONE,
-        };
         let job = self
             .0
             .worker_database
-            .import_job_get(&Ctx::for_job(nobody, job_id), job_id)
+            .import_job_get(&nobody(tenant_id, job_id), job_id)
             .await?;
         for attempt in (1..=last).filter(|attempt| kept != Some(*attempt)) {
             let folder = layout::table_attempt(tenant_id, job.job.table_id, job_id, attempt);
@@ -146,9 +141,25 @@ impl Sweeper {
         Ok(())
     }
 
-    async fn export(&self, tenant_id: Uuid, job_id: Uuid) -> Result<()> {
+    async fn export(&self, tenant_id: Uuid, job_id: Uuid, completed: bool) -> Result<()> {
         let folder = layout::result(tenant_id, job_id);
         self.0.store.delete_below(&folder).await?;
-        Ok(())
+        if completed {
+            return Ok(());
+        }
+        let nobody = nobody(tenant_id, job_id);
+        let job = self.0.worker_database.export_job_get(&nobody, job_id).await?;
+        export::take_back(&self.0, &nobody, &job).await
     }
+}
+
+/// The sweeper acts within the tenant of the job, as nobody in particular.
+fn nobody(tenant_id: Uuid, job_id: Uuid) -> Ctx {
+    let nobody = Principal {
+        tenant_id,
+        user_id: Uuid::nil(),
+        role: Role::DatasetUser,
+        scopes: Scopes::NONE,
+    };
+    Ctx::for_job(nobody, job_id)
 }

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use datacovey_error::ErrorReason;
 use datacovey_proto::transfer::v1 as pb;
 use datacovey_storage::external::Allowed;
 use datacovey_storage::{Store, StoreOptions};
+use datacovey_transfer::Limits;
 use http::Method;
 use serde_json::json;
 use tempfile::TempDir;
@@ -25,6 +27,11 @@ struct World {
 
 impl World {
     async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// With other limits than those of the tests.
+    async fn with(change: impl FnOnce(&mut Limits)) -> Self {
         let s3 = S3::start(&["lake", "other"]).await;
         let folder = tempfile::tempdir().unwrap();
         for name in ["in", "store", "out"] {
@@ -34,7 +41,7 @@ impl World {
         let store = store.to_str().unwrap();
         let prefixes = json!({ "*": [format!("file://{}/in", folder.path().display()), "s3://lake/planes"] });
         let allowed = Allowed::parse(&prefixes.to_string(), store, &s3.options()).unwrap();
-        let suite = Suite::over(Store::open(store).unwrap(), allowed, |_| {}).await;
+        let suite = Suite::over(Store::open(store).unwrap(), allowed, change).await;
         Self { suite, s3, folder }
     }
 
@@ -422,4 +429,77 @@ async fn a_full_disk_fails_an_export_and_leaves_nothing() {
         .await;
     assert_eq!(job.error.unwrap().reason(), ErrorReason::Unavailable);
     assert_eq!(fs::read_dir(small.0.path()).unwrap().count(), 0);
+}
+
+/// A worker that died between making a file appear and saying so left it to nobody.
+#[tokio::test]
+async fn the_file_of_an_export_that_then_failed_is_taken_back() {
+    let world = World::with(|limits| {
+        limits.sweep_every = Duration::from_millis(50);
+        limits.sweep_grace = Duration::ZERO;
+    })
+    .await;
+    let mut editor = world.suite.as_editor();
+    let table = world.suite.table("planes").await;
+    editor.import(csv_import(&table), csv(1, 10).as_bytes()).await;
+    let whole = editor.export(export_to(&table, world.file("in/whole.csv"))).await;
+    assert_eq!(whole.state(), pb::JobState::Completed, "{whole:?}");
+    let content = fs::read_to_string(world.folder.path().join("in/whole.csv")).unwrap();
+
+    let sql = &world.suite.sql;
+    let mut left = Vec::new();
+    for (name, found) in [
+        ("left", Some(&*content)),
+        ("changed", Some("else")),
+        ("whole", None),
+        ("gone", None),
+    ] {
+        if let Some(found) = found {
+            world.put(&format!("in/{name}.csv"), found);
+        }
+        let id = uuid::Uuid::now_v7();
+        let of = &whole.id;
+        sql.run(&format!(
+            "WITH job AS (INSERT INTO export_job (id, tenant_id, table_id, status)
+                SELECT '{id}', tenant_id, table_id, 'pending' FROM export_job WHERE id = '{of}')
+             INSERT INTO export_run (job_id, tenant_id, created_by, options, progress, ready_at, holder,
+                                     lease_expires_at, attempt)
+                SELECT '{id}', tenant_id, created_by, options || '{{\"uri\": \"{}\"}}', progress, utc_now(), 'dead',
+                       utc_now() + interval '1 hour', 1
+                FROM export_run WHERE job_id = '{of}'",
+            world.file(&format!("in/{name}.csv"))
+        ))
+        .await
+        .unwrap();
+        left.push(id.to_string());
+    }
+    for id in &left {
+        let request = pb::CancelExportJobRequest {
+            id: id.clone(),
+            ..Default::default()
+        };
+        editor.exports.cancel_export_job(request).await.unwrap();
+    }
+    let unswept = format!(
+        "SELECT count(*)::text FROM export_run WHERE swept_at IS NULL AND job_id IN ('{}')",
+        left.join("', '")
+    );
+    let swept = async {
+        while sql.value(&unswept).await.unwrap() != "0" {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(crate::suite::PATIENCE, swept).await.unwrap();
+    let there = |name: &str| fs::read_to_string(world.folder.path().join(format!("in/{name}.csv"))).ok();
+    assert_eq!(there("left"), None, "it was taken away");
+    assert_eq!(
+        there("changed").as_deref(),
+        Some("else"),
+        "it is somebody else's by now"
+    );
+    assert_eq!(
+        there("whole"),
+        Some(content),
+        "an export that completed has written it"
+    );
 }

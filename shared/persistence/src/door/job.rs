@@ -86,6 +86,8 @@ pub struct Sweep {
     pub swept_paths: Vec<String>,
     /// How long after a job's end a straggling attempt may still write.
     pub grace: Duration,
+    /// How long what a completed job made is kept.
+    pub completed_grace: Duration,
     /// An upload that is not finished by then fails its job.
     pub upload_lifetime: Duration,
 }
@@ -129,7 +131,7 @@ door! {
 door! {
     SweepJobs {
         kind: String => Text, swept_jobs: Vec<Uuid> => Array<SqlUuid>, swept_paths: Vec<String> => Array<Text>,
-        grace_ms: i64 => BigInt, upload_lifetime_ms: i64 => BigInt,
+        grace_ms: i64 => BigInt, upload_lifetime_ms: i64 => BigInt, completed_grace_ms: i64 => BigInt,
     }
     "SELECT path, tenant_id, job_id, attempt, completed FROM sweep(" .. ")"
     -> (Nullable<Text>, Nullable<SqlUuid>, Nullable<SqlUuid>, Nullable<Integer>, Nullable<Bool>)
@@ -225,6 +227,7 @@ impl Database {
             swept_paths: sweep.swept_paths,
             grace_ms: millis(sweep.grace),
             upload_lifetime_ms: millis(sweep.upload_lifetime),
+            completed_grace_ms: millis(sweep.completed_grace),
         };
         type Row = (
             Option<String>,

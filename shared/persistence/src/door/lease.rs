@@ -155,17 +155,21 @@ impl Database {
         .await
     }
 
+    /// Notes what an export is about to make appear where others see it, so that it can be taken away again
+    /// whatever comes of the worker.
+    ///
+    /// FAILED_PRECONDITION where the job has ended (a cancel won) or is held by another.
+    pub async fn export_announce(&self, ctx: &Ctx, lease: &Lease, progress: Value) -> Result<()> {
+        self.transaction(ctx, async |conn| note(lease, &progress, conn).await)
+            .await
+    }
+
     /// Ends an export as completed, with the last state of its progress.
     ///
     /// FAILED_PRECONDITION where the job has ended (a cancel won) or is held by another.
     pub async fn export_complete(&self, ctx: &Ctx, lease: &Lease, progress: Value) -> Result<()> {
         self.transaction(ctx, async |conn| {
-            lock_held(lease, conn).await?;
-            sql_query("UPDATE export_run SET progress = $2 WHERE job_id = $1")
-                .bind::<SqlUuid, _>(lease.job_id)
-                .bind::<Jsonb, _>(progress.clone())
-                .execute(conn)
-                .await?;
+            note(lease, &progress, conn).await?;
             sql_query("UPDATE export_job SET status = 'completed' WHERE id = $1")
                 .bind::<SqlUuid, _>(lease.job_id)
                 .execute(conn)
@@ -174,6 +178,17 @@ impl Database {
         })
         .await
     }
+}
+
+/// Keeps the progress of an export that is held.
+async fn note(lease: &Lease, progress: &Value, conn: &mut Conn<'_>) -> Result<(), Failure> {
+    lock_held(lease, conn).await?;
+    sql_query("UPDATE export_run SET progress = $2 WHERE job_id = $1")
+        .bind::<SqlUuid, _>(lease.job_id)
+        .bind::<Jsonb, _>(progress.clone())
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 async fn fail(

@@ -4,6 +4,7 @@ use chrono::NaiveDateTime;
 use datacovey_error::Result;
 use datacovey_list::{Fields, Listing, Page};
 use datacovey_types::{Ctx, TransferJobStatus, new_id};
+use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use serde::Serialize;
@@ -118,6 +119,20 @@ impl Database {
     pub async fn export_job_get(&self, ctx: &Ctx, id: Uuid) -> Result<ExportJob> {
         self.transaction(ctx, async |conn: &mut Conn<'_>| one(id, conn).await)
             .await
+    }
+
+    /// Whether an export of the caller's tenant other than `id` has written to a URI, or is going to.
+    pub async fn export_uri_is_taken(&self, ctx: &Ctx, uri: &str, id: Uuid) -> Result<bool> {
+        self.transaction(ctx, async |conn: &mut Conn<'_>| {
+            let others = export_run::table
+                .inner_join(export_job::table.on(export_job::id.eq(export_run::job_id)))
+                .filter(export_run::tenant_id.eq(ctx.tenant_id()))
+                .filter(export_run::job_id.ne(id))
+                .filter(export_run::options.retrieve_as_text("uri").eq(uri))
+                .filter(export_job::status.ne(TransferJobStatus::Failed.as_str()));
+            Ok(diesel::select(exists(others)).get_result(conn).await?)
+        })
+        .await
     }
 
     /// The exports of the caller's tenant.

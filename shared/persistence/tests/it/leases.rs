@@ -267,6 +267,7 @@ async fn an_upload_that_is_never_finished_fails() {
         swept_jobs: Vec::new(),
         swept_paths: Vec::new(),
         grace: Duration::from_secs(3600),
+        completed_grace: Duration::from_secs(3600),
         upload_lifetime: Duration::from_secs(3600),
     };
     worker.job_sweep(sweep.clone()).await.unwrap();

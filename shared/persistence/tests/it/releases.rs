@@ -205,6 +205,7 @@ async fn what_jobs_leave_behind_is_swept() {
         swept_jobs: jobs.to_vec(),
         swept_paths: paths.iter().map(ToString::to_string).collect(),
         grace: Duration::ZERO,
+        completed_grace: Duration::ZERO,
         // As the query service asks: its jobs await no content.
         upload_lifetime: Duration::MAX,
     };

@@ -85,6 +85,20 @@ impl Target {
         }
     }
 
+    /// Takes the file away if it is of this length and SHA-256 (64 hexadecimal digits); another is somebody
+    /// else's.
+    ///
+    /// # Errors
+    ///
+    /// [`ExternalError::Store`] if the store does not answer.
+    pub async fn remove_this(&self, size_bytes: u64, sha256: &str) -> std::result::Result<(), ExternalError> {
+        let found = content_of(self.objects.as_ref(), &self.path, size_bytes).await;
+        match found.map_err(|error| ExternalError::of(&self.uri, error.into()))? {
+            Content::Of(found) if hex::encode(found) == sha256 => self.remove().await,
+            _ => Ok(()),
+        }
+    }
+
     /// Where the file lies within [`Target::store`].
     #[must_use]
     pub const fn path(&self) -> &ObjectPath {
@@ -113,26 +127,40 @@ struct Whole {
 impl Whole {
     /// Fails if there is an object, unless it has this content.
     async fn check(&self, location: &Path, size_bytes: u64, sha256: &Sha256) -> Result<Found> {
-        let there = match self.objects.get_opts(location, GetOptions::default()).await {
-            Ok(there) => there,
-            Err(Error::NotFound { .. }) => return Ok(Found::Nothing),
-            Err(error) => return Err(error),
-        };
-        if there.meta.size == size_bytes {
-            let mut content = there.into_stream();
-            let mut found = Sha256::new();
-            while let Some(part) = content.try_next().await? {
-                found.update(&part);
-            }
-            if found.finalize() == sha256.clone().finalize() {
-                return Ok(Found::TheSame);
-            }
+        match content_of(self.objects.as_ref(), location, size_bytes).await? {
+            Content::None => Ok(Found::Nothing),
+            Content::Of(found) if found[..] == sha256.clone().finalize()[..] => Ok(Found::TheSame),
+            _ => Err(Error::AlreadyExists {
+                path: location.to_string(),
+                source: "there is another object".into(),
+            }),
         }
-        Err(Error::AlreadyExists {
-            path: location.to_string(),
-            source: "there is another object".into(),
-        })
     }
+}
+
+/// What an object holds.
+enum Content {
+    /// There is no object.
+    None,
+    /// It is of another length.
+    Other,
+    /// Its SHA-256.
+    Of([u8; 32]),
+}
+
+async fn content_of(objects: &dyn ObjectStore, location: &Path, size_bytes: u64) -> Result<Content> {
+    let there = match objects.get_opts(location, GetOptions::default()).await {
+        Ok(there) if there.meta.size == size_bytes => there,
+        Ok(_) => return Ok(Content::Other),
+        Err(Error::NotFound { .. }) => return Ok(Content::None),
+        Err(error) => return Err(error),
+    };
+    let mut content = there.into_stream();
+    let mut found = Sha256::new();
+    while let Some(part) = content.try_next().await? {
+        found.update(&part);
+    }
+    Ok(Content::Of(found.finalize().into()))
 }
 
 enum Found {

@@ -4,65 +4,102 @@ use std::io::Read;
 use super::assemble::{Decoded, check};
 use super::column::ColumnBuilder;
 use super::names::match_columns;
+use super::parallel::{self, Chunk, Decode, Send, Split as _};
+use super::pseudonymize::Pseudonymizer;
+use super::records::RecordChunks;
 use super::tokenize::{Record, Tokenizer};
 use super::{BATCH_BYTES, BATCH_ROWS, CheckedBatch, CsvFormat, ReadError, ReadLimits, Rejected};
 use crate::schema::TableSchema;
 
-/// Decodes CSV by the columns' names, in any order.
-pub(super) struct CsvDecoder<R> {
-    tokenizer: Tokenizer<R>,
-    record: Record,
-    schema: TableSchema,
-    null_values: Vec<Vec<u8>>,
-    /// For each field of the file its column; none is passed over.
-    columns: Vec<Option<usize>>,
-    /// Columns that the file does not have; all may be without a value.
-    absent: Vec<usize>,
-    /// Names of the fields that are passed over, until they are told.
-    ignored: Vec<String>,
+/// Decodes the content by the columns' names, in any order; batches come in its order. Ends early where `send`
+/// says so.
+pub(super) fn decode(
+    content: impl Read,
+    format: &CsvFormat,
+    limits: ReadLimits,
+    schema: &TableSchema,
+    pseudonymizer: &Pseudonymizer,
+    send: Send<'_>,
+) -> Result<(), ReadError> {
+    let mut chunks = RecordChunks::new(content, format, limits.line_bytes);
+    let (names, first) = match &format.columns {
+        Some(names) => (names.clone(), None),
+        None => {
+            let mut first = chunks.next()?.unwrap_or_default();
+            (take_header(&mut first, format, limits)?, Some(first))
+        }
+    };
+    let matched = match_columns(&names, schema)?;
+    let columns = &matched.columns;
+    let absent: Vec<_> = (0..schema.columns().len())
+        .filter(|at| !columns.contains(&Some(*at)))
+        .collect();
+    let mut ignored = matched.ignored;
+    let mut send = |mut batch: CheckedBatch| {
+        batch.ignored = std::mem::take(&mut ignored);
+        send(batch)
+    };
+    let decoder = || CsvDecoder {
+        format,
+        limits,
+        // Patterns keep what they need at hand for each thread that has its own.
+        schema: schema.clone(),
+        columns,
+        absent: &absent,
+        record: Record::default(),
+    };
+    parallel::decode(first, &mut chunks, decoder, pseudonymizer, &mut send)
 }
 
-impl<R: Read> CsvDecoder<R> {
-    pub(super) fn new(
-        input: R,
-        format: &CsvFormat,
-        limits: ReadLimits,
-        schema: TableSchema,
-    ) -> Result<Self, ReadError> {
-        let mut tokenizer = Tokenizer::new(input, format, limits.line_bytes);
-        let mut record = Record::default();
-        let names = match &format.columns {
-            Some(names) => names.clone(),
-            None => header(&mut tokenizer, &mut record)?,
-        };
-        let matched = match_columns(&names, &schema)?;
-        let absent = (0..schema.columns().len())
-            .filter(|at| !matched.columns.contains(&Some(*at)))
-            .collect();
-        let null_values = format
-            .null_values
-            .iter()
-            .map(|text| text.clone().into_bytes())
-            .collect();
-        Ok(Self {
-            tokenizer,
-            record,
-            schema,
-            null_values,
-            columns: matched.columns,
-            absent,
-            ignored: matched.ignored,
-        })
+/// The names of the columns, and without them what is left of the chunk.
+fn take_header(chunk: &mut Chunk, format: &CsvFormat, limits: ReadLimits) -> Result<Vec<String>, ReadError> {
+    let mut tokenizer = Tokenizer::within(&chunk.bytes[..], format, limits.line_bytes, 1);
+    let names = header(&mut tokenizer, &mut Record::default())?;
+    let (at, line) = (tokenizer.bytes_read(), tokenizer.line());
+    let mut at = usize::try_from(at).unwrap_or_default();
+    if chunk.bytes[..at].ends_with(b"\r") && chunk.bytes[at..].starts_with(b"\n") {
+        at += 1;
     }
+    chunk.bytes.drain(..at);
+    chunk.first_line = line;
+    Ok(names)
+}
 
+struct CsvDecoder<'a> {
+    format: &'a CsvFormat,
+    limits: ReadLimits,
+    schema: TableSchema,
+    /// For each field of the file its column; none is passed over.
+    columns: &'a [Option<usize>],
+    /// Columns that the file does not have; all may be without a value.
+    absent: &'a [usize],
+    record: Record,
+}
+
+impl Decode for CsvDecoder<'_> {
+    fn decode(&mut self, chunk: &Chunk, send: Send<'_>) -> Result<(), ReadError> {
+        let max_bytes = self.limits.line_bytes;
+        let mut tokenizer = Tokenizer::within(&chunk.bytes[..], self.format, max_bytes, chunk.first_line);
+        let before = chunk.end - chunk.bytes.len() as u64;
+        while let Some(mut batch) = self.next(&mut tokenizer)? {
+            batch.bytes_read += before;
+            if !send(batch) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl CsvDecoder<'_> {
     /// The next rows; none at the end.
-    pub(super) fn next(&mut self) -> Result<Option<CheckedBatch>, ReadError> {
+    fn next(&mut self, tokenizer: &mut Tokenizer<&[u8]>) -> Result<Option<CheckedBatch>, ReadError> {
         let columns = self.schema.columns().iter();
         let mut builders: Vec<_> = columns.map(|it| ColumnBuilder::new(&it.column_type)).collect();
         let mut rejected = BTreeMap::new();
         let mut lines = Vec::new();
         let mut size_bytes = 0;
-        while lines.len() < BATCH_ROWS && size_bytes < BATCH_BYTES && self.tokenizer.read(&mut self.record)? {
+        while lines.len() < BATCH_ROWS && size_bytes < BATCH_BYTES && tokenizer.read(&mut self.record)? {
             // An empty line is a row only where a row is one field.
             if self.record.is_blank() && self.columns.len() > 1 {
                 continue;
@@ -82,8 +119,8 @@ impl<R: Read> CsvDecoder<R> {
                 .collect::<Result<_, _>>()
                 .map_err(|error| ReadError::content(error.to_string()))?,
             rejected,
-            ignored: std::mem::take(&mut self.ignored),
-            bytes_read: self.tokenizer.bytes_read(),
+            ignored: Vec::new(),
+            bytes_read: tokenizer.bytes_read(),
         };
         check(&self.schema, decoded, |row| lines[row]).map(Some)
     }
@@ -101,21 +138,34 @@ impl<R: Read> CsvDecoder<R> {
             builders.iter_mut().for_each(ColumnBuilder::append_null);
             return Some(rejected);
         }
+        // Found to be UTF-8 as a whole, which is much faster than field by field.
+        let text = std::str::from_utf8(record.bytes()).ok();
         for (index, &column) in self.columns.iter().enumerate() {
             let Some(column) = column else { continue };
-            let (bytes, quoted) = record.field(index);
+            let (extent, quoted) = record.extent(index);
+            let bytes = &record.bytes()[extent.clone()];
             let builder = &mut builders[column];
             let column = &self.schema.columns()[column];
             let fault = if record.misquoted == Some(index) {
                 builder.append_null();
                 Some("has text after its closing quote".into())
-            } else if !quoted && self.null_values.iter().any(|text| text == bytes) {
+            } else if !quoted
+                && self
+                    .format
+                    .null_values
+                    .iter()
+                    .any(|text| text.as_bytes() == bytes)
+            {
                 builder.append_null();
                 continue;
             } else {
-                match std::str::from_utf8(bytes) {
-                    Ok(text) => builder.append_text(text).err(),
-                    Err(_) => {
+                // Bytes that are UTF-8 together need not be so apart.
+                match text
+                    .and_then(|text| text.get(extent))
+                    .or_else(|| std::str::from_utf8(bytes).ok())
+                {
+                    Some(text) => builder.append_text(text).err(),
+                    None => {
                         builder.append_null();
                         Some("is not UTF-8".into())
                     }
@@ -126,7 +176,7 @@ impl<R: Read> CsvDecoder<R> {
                 rejected.add_misfit(column, misfit, &shown);
             }
         }
-        for &column in &self.absent {
+        for &column in self.absent {
             builders[column].append_null();
         }
         (!rejected.faults.is_empty()).then_some(rejected)
@@ -174,11 +224,21 @@ mod tests {
     }
 
     fn read(text: &[u8], format: &CsvFormat) -> Result<Vec<CheckedBatch>, ReadError> {
-        let mut decoder = CsvDecoder::new(text, format, ReadLimits::default(), schema())?;
-        let mut batches = Vec::new();
-        while let Some(batch) = decoder.next()? {
+        read_with(text, format, ReadLimits::default())
+    }
+
+    fn read_with(
+        content: impl Read,
+        format: &CsvFormat,
+        limits: ReadLimits,
+    ) -> Result<Vec<CheckedBatch>, ReadError> {
+        let (mut batches, schema) = (Vec::new(), schema());
+        let plain = Pseudonymizer::new(&schema, None)?;
+        let mut keep = |batch| {
             batches.push(batch);
-        }
+            true
+        };
+        decode(content, format, limits, &schema, &plain, &mut keep)?;
         Ok(batches)
     }
 

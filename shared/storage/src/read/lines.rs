@@ -2,21 +2,14 @@
 
 use std::io::Read;
 
+use memchr::{memchr_iter, memrchr};
+
 use super::ReadError;
+use super::parallel::{Chunk, Split};
 
 /// A chunk has about this many bytes, and a whole number of lines.
-const CHUNK_BYTES: usize = 2 << 20;
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// Some lines.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Chunk {
-    pub(super) bytes: Vec<u8>,
-    /// The number of the first line, from 1.
-    pub(super) first_line: u64,
-    /// Bytes of the content up to its end.
-    pub(super) end: u64,
-}
+pub(super) const CHUNK_BYTES: usize = 2 << 20;
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Splits content.
 pub(super) struct Chunks<R> {
@@ -40,9 +33,10 @@ impl<R: Read> Chunks<R> {
             max_line_bytes,
         }
     }
+}
 
-    /// The next lines; none at the end.
-    pub(super) fn next(&mut self) -> Result<Option<Chunk>, ReadError> {
+impl<R: Read> Split for Chunks<R> {
+    fn next(&mut self) -> Result<Option<Chunk>, ReadError> {
         let mut bytes = std::mem::take(&mut self.rest);
         let mut step = CHUNK_BYTES.saturating_sub(bytes.len()).max(CHUNK_BYTES / 2);
         while !self.ended {
@@ -57,7 +51,7 @@ impl<R: Read> Chunks<R> {
                 bytes.drain(..BYTE_ORDER_MARK.len());
             }
             let looked_at = looked_at.min(bytes.len());
-            let newline = bytes[looked_at..].iter().rposition(|byte| *byte == b'\n');
+            let newline = memrchr(b'\n', &bytes[looked_at..]);
             if let Some(at) = newline.filter(|_| !self.ended) {
                 self.rest = bytes.split_off(looked_at + at + 1);
                 break;
@@ -71,12 +65,16 @@ impl<R: Read> Chunks<R> {
             return Ok(None);
         }
         let first_line = self.line;
-        self.line += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.line += memchr_iter(b'\n', &bytes).count() as u64;
         Ok(Some(Chunk {
             bytes,
             first_line,
             end: self.read - self.rest.len() as u64,
         }))
+    }
+
+    fn has_ended(&self) -> bool {
+        self.ended
     }
 }
 

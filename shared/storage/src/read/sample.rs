@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::arrow_ipc::stream_of;
 use super::detect::{HEAD_BYTES, judge};
 use super::lines::Chunks;
+use super::parallel::Split as _;
 use super::tokenize::{Record, Tokenizer};
 use super::transcode::Transcoded;
 use super::{CsvFormat, Detected, ReadError, ReadLimits};

@@ -7,13 +7,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::arrow_ipc::ArrowDecoder;
-use super::csv::CsvDecoder;
 use super::parquet::ParquetDecoder;
 use super::pseudonymize::Pseudonymizer;
 use super::source::{BlockingSource, ByteSource, Piece};
 use super::transcode::Transcoded;
 use super::unpack::Unpacked;
-use super::{CheckedBatch, ReadError, ReadLimits, ndjson};
+use super::{CheckedBatch, ReadError, ReadLimits, csv, ndjson};
 use crate::keys::ProjectKeys;
 use crate::schema::TableSchema;
 use crate::{Compression, FileForm, Format, Store, StoreError};
@@ -72,21 +71,7 @@ pub fn read_import(
     let form = form.into();
     BatchStream::spawn(move |send| {
         let pseudonymizer = Pseudonymizer::new(&schema, keys)?;
-        let mut failed = Ok(());
-        decode(
-            source,
-            &form,
-            limits,
-            schema.as_given(),
-            &mut |batch| match pseudonymizer.apply(batch) {
-                Ok(batch) => send(batch),
-                Err(error) => {
-                    failed = Err(error);
-                    false
-                }
-            },
-        )?;
-        failed
+        decode(source, &form, limits, schema.as_given(), &pseudonymizer, send)
     })
 }
 
@@ -96,6 +81,7 @@ fn decode(
     form: &FileForm,
     limits: ReadLimits,
     schema: TableSchema,
+    pseudonymizer: &Pseudonymizer,
     send: &mut dyn FnMut(CheckedBatch) -> bool,
 ) -> Result<(), ReadError> {
     match form.format {
@@ -108,13 +94,13 @@ fn decode(
             }
             let mut decoder = ParquetDecoder::open(source, schema)?;
             while let Some(batch) = decoder.next()? {
-                if !send(batch) {
+                if !send(pseudonymizer.apply(batch)?) {
                     break;
                 }
             }
             Ok(())
         }
-        _ => read_plain(&source, form, limits, schema, send),
+        _ => read_plain(&source, form, limits, schema, pseudonymizer, send),
     }
 }
 
@@ -124,6 +110,7 @@ fn read_plain(
     form: &FileForm,
     limits: ReadLimits,
     schema: TableSchema,
+    pseudonymizer: &Pseudonymizer,
     send: &mut dyn FnMut(CheckedBatch) -> bool,
 ) -> Result<(), ReadError> {
     let taken = Arc::new(AtomicU64::new(0));
@@ -151,20 +138,12 @@ fn read_plain(
         send(batch)
     };
     match form.format {
-        Format::Csv => {
-            let mut decoder = CsvDecoder::new(content, &form.csv, limits, schema)?;
-            while let Some(batch) = decoder.next()? {
-                if !send(batch) {
-                    break;
-                }
-            }
-            Ok(())
-        }
-        Format::Ndjson => ndjson::decode(content, limits, &schema, &mut send),
+        Format::Csv => csv::decode(content, &form.csv, limits, &schema, pseudonymizer, &mut send),
+        Format::Ndjson => ndjson::decode(content, limits, &schema, pseudonymizer, &mut send),
         Format::Arrow => {
             let mut decoder = ArrowDecoder::open(content, limits, schema)?;
             while let Some(batch) = decoder.next()? {
-                if !send(batch) {
+                if !send(pseudonymizer.apply(batch)?) {
                     break;
                 }
             }

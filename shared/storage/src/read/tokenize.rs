@@ -2,12 +2,69 @@
 //! quoted, which is what tells an empty text from no value.
 
 use std::io::Read;
+use std::ops::Range;
 
+use memchr::{memchr, memchr_iter, memchr2, memchr3};
+
+use super::lines::BYTE_ORDER_MARK;
 use super::{CsvFormat, ReadError};
 
 const MAX_FIELDS: usize = 16 << 10;
 const BUFFER_BYTES: usize = 64 << 10;
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// What becomes of a record as it is read.
+pub(super) trait Sink {
+    /// Another record begins.
+    fn clear(&mut self, line: u64);
+    /// Its first line is known to be another.
+    fn begin(&mut self, line: u64);
+    fn extend(&mut self, bytes: &[u8]);
+    fn end_field(&mut self, quoted: bool);
+    /// After the closing quote of the field something else follows.
+    fn misquote(&mut self);
+    fn line(&self) -> u64;
+    /// The length of its content, and its fields that have ended.
+    fn size(&self) -> (usize, usize);
+}
+
+/// A record of which nothing is kept.
+#[derive(Debug, Default)]
+pub(super) struct Passed {
+    bytes: usize,
+    fields: usize,
+    line: u64,
+}
+
+impl Sink for Passed {
+    fn clear(&mut self, line: u64) {
+        *self = Self {
+            line,
+            ..Self::default()
+        };
+    }
+
+    fn begin(&mut self, line: u64) {
+        self.line = line;
+    }
+
+    fn extend(&mut self, bytes: &[u8]) {
+        self.bytes += bytes.len();
+    }
+
+    fn end_field(&mut self, _: bool) {
+        self.fields += 1;
+    }
+
+    fn misquote(&mut self) {}
+
+    fn line(&self) -> u64 {
+        self.line
+    }
+
+    fn size(&self) -> (usize, usize) {
+        (self.bytes, self.fields)
+    }
+}
 
 /// One record; reused from one to the next.
 #[derive(Debug, Default)]
@@ -33,9 +90,20 @@ impl Record {
 
     /// The bytes of a field, and whether it was quoted.
     pub(super) fn field(&self, index: usize) -> (&[u8], bool) {
+        let (extent, quoted) = self.extent(index);
+        (&self.bytes[extent], quoted)
+    }
+
+    /// Where a field lies within [`Record::bytes`], and whether it was quoted.
+    pub(super) fn extent(&self, index: usize) -> (Range<usize>, bool) {
         let start = index.checked_sub(1).map_or(0, |before| self.fields[before].end);
         let Extent { end, quoted } = self.fields[index];
-        (&self.bytes[start..end], quoted)
+        (start..end, quoted)
+    }
+
+    /// The content of all fields, one after the other.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// Whether the line was empty.
@@ -43,16 +111,13 @@ impl Record {
         self.bytes.is_empty() && matches!(self.fields.as_slice(), [only] if !only.quoted)
     }
 
-    /// Whether nothing of it was read.
-    fn is_empty(&self) -> bool {
-        self.bytes.is_empty() && self.fields.is_empty()
-    }
-
     /// The length of the record's content.
     pub(super) fn size_bytes(&self) -> usize {
         self.bytes.len()
     }
+}
 
+impl Sink for Record {
     fn clear(&mut self, line: u64) {
         self.bytes.clear();
         self.fields.clear();
@@ -60,11 +125,31 @@ impl Record {
         self.misquoted = None;
     }
 
+    fn begin(&mut self, line: u64) {
+        self.line = line;
+    }
+
+    fn extend(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
     fn end_field(&mut self, quoted: bool) {
         self.fields.push(Extent {
             end: self.bytes.len(),
             quoted,
         });
+    }
+
+    fn misquote(&mut self) {
+        self.misquoted.get_or_insert(self.fields.len());
+    }
+
+    fn line(&self) -> u64 {
+        self.line
+    }
+
+    fn size(&self) -> (usize, usize) {
+        (self.bytes.len(), self.fields.len())
     }
 }
 
@@ -99,6 +184,10 @@ pub(super) struct Tokenizer<R> {
     /// The last byte was a carriage return that ended a line; a line feed belongs to it.
     after_return: bool,
     bytes_read: u64,
+    /// Whether a byte order mark may come.
+    at_start: bool,
+    /// The place and the line at which what was read last began: a record, or a line that is passed over.
+    began: (u64, u64),
 }
 
 impl<R: Read> Tokenizer<R> {
@@ -117,7 +206,29 @@ impl<R: Read> Tokenizer<R> {
             line: 1,
             after_return: false,
             bytes_read: 0,
+            at_start: true,
+            began: (0, 1),
         }
+    }
+
+    /// Of content within a file, from the first byte of a record on this line.
+    pub(super) fn within(input: R, format: &CsvFormat, max_record_bytes: usize, line: u64) -> Self {
+        Self {
+            line,
+            at_start: false,
+            began: (0, line),
+            ..Self::new(input, format, max_record_bytes)
+        }
+    }
+
+    /// The place and the line at which what was read last began.
+    pub(super) const fn began(&self) -> (u64, u64) {
+        self.began
+    }
+
+    /// The line of what comes next.
+    pub(super) const fn line(&self) -> u64 {
+        self.line
     }
 
     /// Bytes consumed so far.
@@ -126,7 +237,7 @@ impl<R: Read> Tokenizer<R> {
     }
 
     /// Reads the next record; false at the end.
-    pub(super) fn read(&mut self, record: &mut Record) -> Result<bool, ReadError> {
+    pub(super) fn read(&mut self, record: &mut impl Sink) -> Result<bool, ReadError> {
         record.clear(self.line);
         let mut state = State::Start;
         let mut any = false;
@@ -140,7 +251,8 @@ impl<R: Read> Tokenizer<R> {
                 continue;
             }
             if !any {
-                record.line = self.line;
+                record.begin(self.line);
+                self.began = (self.bytes_read(), self.line);
                 any = true;
             }
             match state {
@@ -162,17 +274,17 @@ impl<R: Read> Tokenizer<R> {
                     any = false;
                     State::Start
                 }
-                State::Start if Some(byte) == self.comment && record.is_empty() => State::Comment,
+                State::Start if Some(byte) == self.comment && record.size() == (0, 0) => State::Comment,
                 State::Escaped => {
                     self.line += u64::from(byte == b'\n');
-                    record.bytes.push(byte);
+                    record.extend(&[byte]);
                     State::Quoted
                 }
                 State::Quoted if byte == self.quote => State::Quote,
                 State::Quoted => State::Escaped,
                 State::Start if byte == self.quote => State::Quoted,
                 State::Quote if byte == self.quote => {
-                    record.bytes.push(byte);
+                    record.extend(&[byte]);
                     State::Quoted
                 }
                 _ if byte == self.delimiter => {
@@ -187,12 +299,12 @@ impl<R: Read> Tokenizer<R> {
                     return Ok(true);
                 }
                 State::Quote => {
-                    record.misquoted.get_or_insert(record.fields.len());
-                    record.bytes.push(byte);
+                    record.misquote();
+                    record.extend(&[byte]);
                     State::Misquoted
                 }
                 _ => {
-                    record.bytes.push(byte);
+                    record.extend(&[byte]);
                     if state == State::Misquoted {
                         state
                     } else {
@@ -205,43 +317,42 @@ impl<R: Read> Tokenizer<R> {
     }
 
     /// Takes what can only be content of an unquoted field.
-    fn take_plain(&mut self, record: &mut Record) {
+    fn take_plain(&mut self, record: &mut impl Sink) {
         let rest = &self.buffer[self.at..self.filled];
-        let ends = |byte: &u8| *byte == self.delimiter || *byte == b'\n' || *byte == b'\r';
-        let length = rest.iter().position(ends).unwrap_or(rest.len());
-        record.bytes.extend_from_slice(&rest[..length]);
+        let length = memchr3(self.delimiter, b'\n', b'\r', rest).unwrap_or(rest.len());
+        record.extend(&rest[..length]);
         self.at += length;
     }
 
     /// Takes what can only be content of a quoted field.
-    fn take_quoted(&mut self, record: &mut Record) {
+    fn take_quoted(&mut self, record: &mut impl Sink) {
         let rest = &self.buffer[self.at..self.filled];
-        let length = rest
-            .iter()
-            .position(|byte| *byte == self.quote || Some(*byte) == self.escape)
-            .unwrap_or(rest.len());
-        record.bytes.extend_from_slice(&rest[..length]);
-        self.line += rest[..length].iter().filter(|byte| **byte == b'\n').count() as u64;
+        let end = match self.escape {
+            Some(escape) => memchr2(self.quote, escape, rest),
+            None => memchr(self.quote, rest),
+        };
+        let length = end.unwrap_or(rest.len());
+        record.extend(&rest[..length]);
+        self.line += memchr_iter(b'\n', &rest[..length]).count() as u64;
         self.at += length;
     }
 
     /// Passes over what is left of a line.
     fn pass_line(&mut self) {
         let rest = &self.buffer[self.at..self.filled];
-        let ends = |byte: &u8| *byte == b'\n' || *byte == b'\r';
-        self.at += rest.iter().position(ends).unwrap_or(rest.len());
+        self.at += memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
     }
 
-    fn end(&mut self, record: &mut Record, state: State, any: bool) -> Result<bool, ReadError> {
+    fn end(&mut self, record: &mut impl Sink, state: State, any: bool) -> Result<bool, ReadError> {
         if state == State::Comment {
             return Ok(false);
         }
         if matches!(state, State::Quoted | State::Escaped) {
             let reason = format!(
                 "the quote opened in the record at line {} is never closed",
-                record.line
+                record.line()
             );
-            return Err(ReadError::at(record.line, reason));
+            return Err(ReadError::at(record.line(), reason));
         }
         if any {
             record.end_field(matches!(state, State::Quote | State::Misquoted));
@@ -249,19 +360,21 @@ impl<R: Read> Tokenizer<R> {
         Ok(any)
     }
 
-    fn check_size(&self, record: &Record) -> Result<(), ReadError> {
-        if record.bytes.len() > self.max_record_bytes || record.fields.len() > MAX_FIELDS {
+    fn check_size(&self, record: &impl Sink) -> Result<(), ReadError> {
+        let (bytes, fields) = record.size();
+        if bytes > self.max_record_bytes || fields > MAX_FIELDS {
             let reason = format!(
                 "the record at line {} has more than {} bytes or {MAX_FIELDS} fields; is a quote not closed?",
-                record.line, self.max_record_bytes
+                record.line(),
+                self.max_record_bytes
             );
-            return Err(ReadError::at(record.line, reason));
+            return Err(ReadError::at(record.line(), reason));
         }
         Ok(())
     }
 
     fn fill(&mut self) -> Result<bool, ReadError> {
-        let at_start = self.bytes_read == 0;
+        let at_start = std::mem::take(&mut self.at_start);
         (self.at, self.filled) = (0, 0);
         // The first read must see a whole byte order mark.
         let enough = if at_start { BYTE_ORDER_MARK.len() } else { 1 };

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStoreExt as _, PutPayload};
 use tokio::runtime::Handle;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{Store, StoreError};
 
@@ -18,8 +19,10 @@ pub struct ObjectWriter {
     store: Store,
     path: Path,
     parts: Option<Box<dyn MultipartUpload>>,
-    /// Parts that the store has.
+    /// Parts that the store has or is given.
     count: usize,
+    /// The part that it is given meanwhile.
+    underway: Option<AbortOnDropHandle<object_store::Result<()>>>,
     pending: Vec<u8>,
     size_bytes: u64,
 }
@@ -37,12 +40,13 @@ impl ObjectWriter {
             path,
             parts: None,
             count: 0,
+            underway: None,
             pending: Vec::new(),
             size_bytes: 0,
         }
     }
 
-    /// Adds bytes at the end; at most one part is held in memory: 8 MiB, and more only of objects
+    /// Adds bytes at the end; at most two parts are held in memory: 16 MiB, and more only of objects
     /// beyond 16 GiB.
     ///
     /// # Errors
@@ -66,10 +70,23 @@ impl ObjectWriter {
         if self.parts.is_none() {
             self.parts = Some(self.store.objects.put_multipart(&self.path).await?);
         }
-        let part = std::mem::take(&mut self.pending);
+        self.arrive().await?;
         if let Some(parts) = &mut self.parts {
-            parts.put_part(PutPayload::from(part)).await?;
             self.count += 1;
+            let next = Vec::with_capacity(part_bytes(self.count));
+            let part = std::mem::replace(&mut self.pending, next);
+            let put = parts.put_part(PutPayload::from(part));
+            self.underway = Some(AbortOnDropHandle::new(tokio::spawn(put)));
+        }
+        Ok(())
+    }
+
+    /// Waits until the store has what it is given.
+    async fn arrive(&mut self) -> Result<(), StoreError> {
+        if let Some(underway) = &mut self.underway {
+            let arrived = underway.await;
+            self.underway = None;
+            arrived.map_err(std::io::Error::other)??;
         }
         Ok(())
     }
@@ -83,6 +100,7 @@ impl ObjectWriter {
         if self.parts.is_some() && !self.pending.is_empty() {
             self.put_part().await?;
         }
+        self.arrive().await?;
         match &mut self.parts {
             Some(parts) => {
                 parts.complete().await?;

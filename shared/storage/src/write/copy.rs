@@ -13,7 +13,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::SchemaDescriptor;
 use tokio::runtime::Handle;
 
-use super::export::Exported;
+use super::export::Sealed;
 use super::object::BlockingObject;
 use super::{WriteError, common_properties, object_of};
 use crate::read::{ByteSource, Piece, ReadError};
@@ -70,14 +70,10 @@ impl ParquetCopy {
             .map_err(|lost| WriteError::from(StoreError::Io(std::io::Error::other(lost))))?
     }
 
-    pub(super) async fn finish(self) -> Result<Exported, WriteError> {
+    pub(super) async fn seal(self) -> Result<Sealed, WriteError> {
         let thread = tokio::task::spawn_blocking(move || {
-            let (size_bytes, sha256) = object_of(self.writer.into_inner())?.finish()?;
-            Ok(Exported {
-                rows: self.rows,
-                size_bytes,
-                sha256,
-            })
+            let object = object_of(self.writer.into_inner())?;
+            Ok(Sealed::new(object, self.rows))
         });
         thread
             .await

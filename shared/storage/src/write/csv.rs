@@ -1,108 +1,102 @@
 //! CSV as in RFC 4180, written so that the reader of this crate gives back the same values.
 
-use std::io::{self, Write};
+use std::io;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array as _, RecordBatch};
 
-use super::render;
+use super::render::Cells;
+use super::text::Lines;
 use crate::read::CsvFormat;
 use crate::schema::TableSchema;
 
-/// Writes records of one table.
-pub(super) struct CsvEncoder<W> {
-    out: W,
+/// Renders records of one table.
+pub(super) struct CsvLines {
     format: CsvFormat,
-    /// Whether the names of the columns are still to be written.
-    header: bool,
     schema: TableSchema,
-    line: Vec<u8>,
-    text: String,
+    /// Bytes that a field without quotes may not hold.
+    is_special: [bool; 256],
 }
 
-impl<W: Write> CsvEncoder<W> {
-    pub(super) fn new(out: W, format: CsvFormat, schema: TableSchema) -> Self {
+impl CsvLines {
+    pub(super) fn new(format: CsvFormat, schema: TableSchema) -> Self {
+        let mut is_special = [false; 256];
+        for byte in [format.delimiter, format.quote, b'\r', b'\n'] {
+            is_special[usize::from(byte)] = true;
+        }
         Self {
-            out,
-            header: format.columns.is_none(),
             format,
             schema,
-            line: Vec::new(),
-            text: String::new(),
+            is_special,
         }
     }
 
-    pub(super) fn write(&mut self, batch: &RecordBatch) -> io::Result<()> {
-        self.write_header()?;
-        for row in 0..batch.num_rows() {
-            for (index, column) in self.schema.columns().iter().enumerate() {
-                if index > 0 {
-                    self.line.push(self.format.delimiter);
-                }
-                let values = batch.column(index).as_ref();
-                if values.is_null(row) {
-                    let text = self.format.null_values.first().map_or("", String::as_str);
-                    self.line.extend_from_slice(text.as_bytes());
-                    continue;
-                }
-                self.text.clear();
-                render::text(&mut self.text, values, row, &column.column_type).map_err(io::Error::other)?;
-                push_field(&mut self.line, self.text.as_bytes(), &self.format);
+    /// Quotes a field that would not read back as itself: also one that reads as no value.
+    fn push_field(&self, line: &mut Vec<u8>, field: &[u8]) {
+        let is_null = field.is_empty()
+            || self
+                .format
+                .null_values
+                .iter()
+                .any(|text| text.as_bytes() == field);
+        // At the start of a file these bytes would be taken for a byte order mark.
+        let is_mark = field.starts_with(b"\xef\xbb\xbf");
+        if !is_null && !is_mark && !field.iter().any(|byte| self.is_special[usize::from(*byte)]) {
+            line.extend_from_slice(field);
+            return;
+        }
+        line.push(self.format.quote);
+        for &byte in field {
+            if byte == self.format.quote {
+                line.push(byte);
             }
-            self.end_line()?;
+            line.push(byte);
         }
-        Ok(())
+        line.push(self.format.quote);
     }
+}
 
-    /// Writes what is left and gives back where it went.
-    pub(super) fn finish(mut self) -> io::Result<W> {
-        self.write_header()?;
-        self.out.write_all(&self.line)?;
-        Ok(self.out)
-    }
-
-    fn write_header(&mut self) -> io::Result<()> {
-        if !std::mem::take(&mut self.header) {
-            return Ok(());
+impl Lines for CsvLines {
+    fn head(&self) -> Vec<u8> {
+        let mut line = Vec::new();
+        if self.format.columns.is_some() {
+            return line;
         }
         for (index, column) in self.schema.columns().iter().enumerate() {
             if index > 0 {
-                self.line.push(self.format.delimiter);
+                line.push(self.format.delimiter);
             }
-            push_field(&mut self.line, column.name.as_bytes(), &self.format);
+            self.push_field(&mut line, column.name.as_bytes());
         }
-        self.end_line()
+        line.extend_from_slice(b"\r\n");
+        line
     }
 
-    /// Lines are gathered, so that the one below sees few large writes.
-    fn end_line(&mut self) -> io::Result<()> {
-        self.line.extend_from_slice(b"\r\n");
-        if self.line.len() >= 64 << 10 {
-            self.out.write_all(&self.line)?;
-            self.line.clear();
+    fn of(&self, batch: &RecordBatch) -> io::Result<Vec<u8>> {
+        let null = self.format.null_values.first().map_or("", String::as_str);
+        let columns = self.schema.columns().iter().zip(batch.columns());
+        let columns: Vec<_> = columns
+            .map(|(column, values)| (values.nulls(), Cells::of(values, &column.column_type)))
+            .collect();
+        let (mut lines, mut text) = (Vec::with_capacity(batch.num_rows() * 16), String::new());
+        for row in 0..batch.num_rows() {
+            for (index, (nulls, cells)) in columns.iter().enumerate() {
+                if index > 0 {
+                    lines.push(self.format.delimiter);
+                }
+                if nulls.is_some_and(|nulls| nulls.is_null(row)) {
+                    lines.extend_from_slice(null.as_bytes());
+                } else if let Some(text) = cells.as_str(row) {
+                    self.push_field(&mut lines, text.as_bytes());
+                } else {
+                    text.clear();
+                    cells.text(&mut text, row).map_err(io::Error::other)?;
+                    self.push_field(&mut lines, text.as_bytes());
+                }
+            }
+            lines.extend_from_slice(b"\r\n");
         }
-        Ok(())
+        Ok(lines)
     }
-}
-
-/// Quotes a field that would not read back as itself: also one that reads as no value.
-fn push_field(line: &mut Vec<u8>, field: &[u8], format: &CsvFormat) {
-    let special =
-        |byte: &u8| *byte == format.delimiter || *byte == format.quote || matches!(*byte, b'\r' | b'\n');
-    let is_null = field.is_empty() || format.null_values.iter().any(|text| text.as_bytes() == field);
-    // At the start of a file these bytes would be taken for a byte order mark.
-    let is_mark = field.starts_with(b"\xef\xbb\xbf");
-    if !is_null && !is_mark && !field.iter().any(special) {
-        line.extend_from_slice(field);
-        return;
-    }
-    line.push(format.quote);
-    for &byte in field {
-        if byte == format.quote {
-            line.push(byte);
-        }
-        line.push(byte);
-    }
-    line.push(format.quote);
 }
 
 #[cfg(test)]
@@ -134,9 +128,9 @@ mod tests {
             null_values: vec!["NA".to_owned()],
             ..CsvFormat::default()
         };
-        let mut encoder = CsvEncoder::new(Vec::new(), format, schema);
-        encoder.write(&batch).unwrap();
-        let text = String::from_utf8(encoder.finish().unwrap()).unwrap();
+        let lines = CsvLines::new(format, schema);
+        let text = [lines.head(), lines.of(&batch).unwrap()].concat();
+        let text = String::from_utf8(text).unwrap();
         let expected = "\"a,b\",n,d,t\r\n\
             \"x\"\"y\",0.1,1970-01-01,1970-01-01T00:00:00Z\r\n\
             \"NA\",-0.0,1969-12-31,1970-01-01T00:00:00.000001Z\r\n\

@@ -1,22 +1,24 @@
 use std::io::BufWriter;
+use std::sync::Arc;
 
 use arrow::ipc::writer::FileWriter;
 use arrow::record_batch::RecordBatch;
-use parquet::arrow::ArrowWriter;
 use tokio::runtime::Handle;
 
 use super::copy::{CopyError, ParquetCopy};
-use super::csv::CsvEncoder;
-use super::ndjson::NdjsonEncoder;
+use super::csv::CsvLines;
+use super::groups::GroupsWriter;
+use super::keyed::Keyed;
+use super::ndjson::NdjsonLines;
 use super::object::BlockingObject;
-use super::packed::Packed;
+use super::text::{Lines, LinesWriter};
 use super::thread::{Encode, EncoderThread};
-use super::{WriteError, object_of, parquet_properties};
+use super::{WriteError, parquet_properties};
 use crate::read::Piece;
 use crate::schema::TableSchema;
-use crate::{Compression, FileForm, Format, ObjectPath, Store};
+use crate::{Compression, FileForm, Format, ObjectPath, ObjectWriter, Store};
 
-/// A durable exported file.
+/// An exported file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exported {
     pub rows: u64,
@@ -25,13 +27,49 @@ pub struct Exported {
     pub sha256: String,
 }
 
+/// A file with all its rows that nobody sees yet. Dropped, it leaves nothing.
+#[derive(Debug)]
+pub struct Sealed {
+    exported: Exported,
+    object: ObjectWriter,
+}
+
+impl Sealed {
+    pub(super) fn new(object: BlockingObject, rows: u64) -> Self {
+        let (object, size_bytes, sha256) = object.seal();
+        Self {
+            exported: Exported {
+                rows,
+                size_bytes,
+                sha256,
+            },
+            object,
+        }
+    }
+
+    /// What is going to appear.
+    #[must_use]
+    pub const fn exported(&self) -> &Exported {
+        &self.exported
+    }
+
+    /// Makes the file appear, durable.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError`] if the store does not take it.
+    pub async fn appear(self) -> Result<(), WriteError> {
+        Ok(self.object.finish().await.map(|_| ())?)
+    }
+}
+
 /// Writes one table as one file.
 #[derive(Debug)]
 pub struct ExportWriter(Source);
 
 #[derive(Debug)]
 enum Source {
-    Batches(EncoderThread<Exported>),
+    Batches(EncoderThread<Sealed>),
     Copied(Box<ParquetCopy>),
 }
 
@@ -59,17 +97,12 @@ impl ExportWriter {
         }
         let object = BlockingObject::new(store.writer(path), Handle::current());
         let body = match format {
-            Format::Csv => {
-                let packed = Packed::new(object, compression)?;
-                Body::Csv(Box::new(CsvEncoder::new(packed, csv, schema)))
-            }
-            Format::Ndjson => {
-                let packed = Packed::new(object, compression)?;
-                Body::Ndjson(Box::new(NdjsonEncoder::new(packed, schema)?))
-            }
+            Format::Csv => lines(object, compression, CsvLines::new(csv, schema))?,
+            Format::Ndjson => lines(object, compression, NdjsonLines::new(schema)?)?,
             Format::Parquet => {
-                let properties = parquet_properties(&schema, std::iter::empty());
-                let writer = ArrowWriter::try_new(object, schema.arrow(), Some(properties))?;
+                let properties = parquet_properties(&schema, std::iter::empty(), &[]);
+                let keyed = Arc::new(Keyed::new(&schema, None));
+                let writer = GroupsWriter::new(object, keyed, properties, Handle::current())?;
                 Body::Parquet(Box::new(writer))
             }
             Format::Arrow => {
@@ -114,24 +147,40 @@ impl ExportWriter {
         }
     }
 
+    /// Ends the file, without making it appear.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError`] if any row could not be written.
+    pub async fn seal(self) -> Result<Sealed, WriteError> {
+        match self.0 {
+            Source::Batches(thread) => thread.finish().await,
+            Source::Copied(copied) => copied.seal().await,
+        }
+    }
+
     /// Makes the file appear, durable.
     ///
     /// # Errors
     ///
     /// [`WriteError`] if any row could not be written.
     pub async fn finish(self) -> Result<Exported, WriteError> {
-        match self.0 {
-            Source::Batches(thread) => thread.finish().await,
-            Source::Copied(copied) => copied.finish().await,
-        }
+        let sealed = self.seal().await?;
+        let exported = sealed.exported.clone();
+        sealed.appear().await?;
+        Ok(exported)
     }
 }
 
 enum Body {
-    Csv(Box<CsvEncoder<Packed<BlockingObject>>>),
-    Ndjson(Box<NdjsonEncoder<Packed<BlockingObject>>>),
-    Parquet(Box<ArrowWriter<BlockingObject>>),
+    Lines(Box<LinesWriter>),
+    Parquet(Box<GroupsWriter>),
     Arrow(Box<FileWriter<BufWriter<BlockingObject>>>),
+}
+
+fn lines(object: BlockingObject, compression: Compression, lines: impl Lines) -> std::io::Result<Body> {
+    let writer = LinesWriter::new(object, compression, lines, Handle::current())?;
+    Ok(Body::Lines(Box::new(writer)))
 }
 
 struct ExportEncoder {
@@ -140,23 +189,21 @@ struct ExportEncoder {
 }
 
 impl Encode for ExportEncoder {
-    type Output = Exported;
+    type Output = Sealed;
 
     fn write(&mut self, batch: &RecordBatch) -> Result<(), WriteError> {
         self.rows += batch.num_rows() as u64;
         match &mut self.body {
-            Body::Csv(encoder) => Ok(encoder.write(batch)?),
-            Body::Ndjson(encoder) => Ok(encoder.write(batch)?),
-            Body::Parquet(writer) => Ok(writer.write(batch)?),
+            Body::Lines(writer) => writer.write(batch),
+            Body::Parquet(writer) => writer.write(batch),
             Body::Arrow(writer) => Ok(writer.write(batch)?),
         }
     }
 
-    fn finish(self) -> Result<Exported, WriteError> {
+    fn finish(self) -> Result<Sealed, WriteError> {
         let object = match self.body {
-            Body::Csv(encoder) => encoder.finish()?.finish()?,
-            Body::Ndjson(encoder) => encoder.finish()?.finish()?,
-            Body::Parquet(writer) => object_of(writer.into_inner())?,
+            Body::Lines(writer) => writer.finish()?,
+            Body::Parquet(writer) => writer.finish()?,
             Body::Arrow(mut writer) => {
                 writer.finish()?;
                 let buffered = writer.into_inner()?;
@@ -165,11 +212,6 @@ impl Encode for ExportEncoder {
                     .map_err(std::io::IntoInnerError::into_error)?
             }
         };
-        let (size_bytes, sha256) = object.finish()?;
-        Ok(Exported {
-            rows: self.rows,
-            size_bytes,
-            sha256,
-        })
+        Ok(Sealed::new(object, self.rows))
     }
 }

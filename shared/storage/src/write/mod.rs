@@ -3,8 +3,11 @@
 
 mod copy;
 mod csv;
+mod dictionary;
 mod distinct;
 mod export;
+mod groups;
+mod in_order;
 mod keyed;
 mod ndjson;
 mod object;
@@ -12,10 +15,11 @@ mod packed;
 mod render;
 mod statistics;
 mod table;
+mod text;
 mod thread;
 
 pub use copy::CopyError;
-pub use export::{ExportWriter, Exported};
+pub use export::{ExportWriter, Exported, Sealed};
 pub use table::{TableWriter, WriteOptions, Written, WrittenFile};
 
 use arrow::error::ArrowError;
@@ -79,15 +83,19 @@ pub(crate) fn common_properties() -> WriterPropertiesBuilder {
         .set_created_by("datacovey".to_owned())
 }
 
-/// `ids`: hidden columns beside those of the schema. Nothing makes ids smaller, nor pseudonyms that do not repeat,
+/// `ids`: hidden columns beside those of the schema; `plain`: columns without a dictionary. Nothing makes ids smaller, nor pseudonyms that do not repeat,
 /// and no range of them skips anything.
 pub(crate) fn parquet_properties<'a>(
     schema: &'a TableSchema,
     ids: impl Iterator<Item = &'a str>,
+    plain: &[String],
 ) -> WriterProperties {
     let path = |name: &str| ColumnPath::new(vec![name.to_owned()]);
     let builder = ids.fold(common_properties(), |builder, name| {
         random(builder, path(name)).set_column_dictionary_enabled(path(name), false)
+    });
+    let builder = plain.iter().fold(builder, |builder, name| {
+        builder.set_column_dictionary_enabled(path(name), false)
     });
     schema
         .pseudonymized()

@@ -1,57 +1,50 @@
 //! A JSON object a line, every column in it, written so that the reader gives back the same values.
 
-use std::io::{self, Write};
+use std::io;
 
 use arrow::array::RecordBatch;
 
-use super::render;
+use super::render::Cells;
+use super::text::Lines;
 use crate::schema::TableSchema;
 
-/// Writes records of one table.
-pub(super) struct NdjsonEncoder<W> {
-    out: W,
+/// Renders records of one table.
+pub(super) struct NdjsonLines {
     schema: TableSchema,
     /// For each column what comes before its value.
     heads: Vec<String>,
-    lines: String,
 }
 
-impl<W: Write> NdjsonEncoder<W> {
-    pub(super) fn new(out: W, schema: TableSchema) -> io::Result<Self> {
+impl NdjsonLines {
+    pub(super) fn new(schema: TableSchema) -> io::Result<Self> {
         let heads = schema.columns().iter().enumerate().map(|(at, column)| {
             let before = if at == 0 { '{' } else { ',' };
             Ok(format!("{before}{}:", serde_json::to_string(&column.name)?))
         });
         let heads = heads.collect::<io::Result<_>>()?;
-        Ok(Self {
-            out,
-            schema,
-            heads,
-            lines: String::new(),
-        })
+        Ok(Self { schema, heads })
+    }
+}
+
+impl Lines for NdjsonLines {
+    fn head(&self) -> Vec<u8> {
+        Vec::new()
     }
 
-    pub(super) fn write(&mut self, batch: &RecordBatch) -> io::Result<()> {
+    fn of(&self, batch: &RecordBatch) -> io::Result<Vec<u8>> {
+        let columns = self.schema.columns().iter().zip(batch.columns());
+        let columns: Vec<_> = columns
+            .map(|(column, values)| Cells::of(values, &column.column_type))
+            .collect();
+        let mut lines = String::with_capacity(batch.num_rows() * 16);
         for row in 0..batch.num_rows() {
-            for (at, column) in self.schema.columns().iter().enumerate() {
-                self.lines.push_str(&self.heads[at]);
-                render::json(&mut self.lines, batch.column(at), row, &column.column_type)
-                    .map_err(io::Error::other)?;
+            for (head, cells) in self.heads.iter().zip(&columns) {
+                lines.push_str(head);
+                cells.json(&mut lines, row).map_err(io::Error::other)?;
             }
-            self.lines.push_str("}\n");
-            // Lines are gathered, so that the one below sees few large writes.
-            if self.lines.len() >= 64 << 10 {
-                self.out.write_all(self.lines.as_bytes())?;
-                self.lines.clear();
-            }
+            lines.push_str("}\n");
         }
-        Ok(())
-    }
-
-    /// Writes what is left and gives back where it went.
-    pub(super) fn finish(mut self) -> io::Result<W> {
-        self.out.write_all(self.lines.as_bytes())?;
-        Ok(self.out)
+        Ok(lines.into_bytes())
     }
 }
 
@@ -86,9 +79,8 @@ mod tests {
         .map(|(name, data_type)| Field::new(name, data_type, true));
         let arrow = Arc::new(Schema::new(fields.to_vec()));
         let batch = RecordBatch::try_new(arrow, vec![texts, numbers, pseudonyms]).unwrap();
-        let mut encoder = NdjsonEncoder::new(Vec::new(), schema).unwrap();
-        encoder.write(&batch).unwrap();
-        let text = String::from_utf8(encoder.finish().unwrap()).unwrap();
+        let lines = NdjsonLines::new(schema).unwrap().of(&batch).unwrap();
+        let text = String::from_utf8(lines).unwrap();
         let hex = [0xab_u8, 0, 9].map(|byte| format!("{byte:02x}").repeat(32));
         let expected = [
             format!(r#"{{"a\"b":"x\"\n\u0001é","n":0.1,"p":"{}"}}"#, hex[0]),

@@ -25,8 +25,15 @@ impl BlockingObject {
 
     /// Makes the object durable; gives its length and SHA-256 in hexadecimal digits.
     pub(crate) fn finish(self) -> Result<(u64, String), StoreError> {
-        self.runtime.block_on(self.writer.finish())?;
-        Ok((self.size_bytes, hex::encode(self.sha256.finalize())))
+        let runtime = self.runtime.clone();
+        let (writer, size_bytes, sha256) = self.seal();
+        runtime.block_on(writer.finish())?;
+        Ok((size_bytes, sha256))
+    }
+
+    /// What is left to be finished, its length and SHA-256 in hexadecimal digits.
+    pub(crate) fn seal(self) -> (ObjectWriter, u64, String) {
+        (self.writer, self.size_bytes, hex::encode(self.sha256.finalize()))
     }
 
     pub(crate) const fn size_bytes(&self) -> u64 {

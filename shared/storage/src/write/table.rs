@@ -1,13 +1,16 @@
+use std::sync::Arc;
+
 use arrow::record_batch::RecordBatch;
-use parquet::arrow::ArrowWriter;
 use serde_json::Value;
 use tokio::runtime::Handle;
 
+use super::dictionary::not_worth_a_dictionary;
 use super::distinct::DistinctValues;
+use super::groups::GroupsWriter;
 use super::keyed::Keyed;
 use super::object::BlockingObject;
 use super::thread::{Encode, EncoderThread};
-use super::{WriteError, object_of, parquet_properties, statistics};
+use super::{WriteError, parquet_properties, statistics};
 use crate::keys::ProjectKeys;
 use crate::schema::TableSchema;
 use crate::unique::{UniqueLimits, UniqueProof};
@@ -69,7 +72,7 @@ impl TableWriter {
         keys: Option<ProjectKeys>,
         options: WriteOptions,
     ) -> Self {
-        let keyed = Keyed::new(&schema, keys);
+        let keyed = Arc::new(Keyed::new(&schema, keys));
         let unique = UniqueProof::new(&schema, &options.unique);
         Self(EncoderThread::spawn(TableEncoder {
             store,
@@ -108,7 +111,7 @@ struct TableEncoder {
     store: Store,
     folder: ObjectPath,
     schema: TableSchema,
-    keyed: Keyed,
+    keyed: Arc<Keyed>,
     file_bytes: u64,
     runtime: Handle,
     unique: UniqueProof,
@@ -119,20 +122,23 @@ struct TableEncoder {
 
 struct Current {
     path: ObjectPath,
-    writer: ArrowWriter<BlockingObject>,
+    writer: GroupsWriter,
     distinct: DistinctValues,
     rows: u64,
 }
 
 impl TableEncoder {
-    fn current(&mut self) -> Result<&mut Current, WriteError> {
+    /// The file that is being written; a new one, if it has to be, as its first rows are best kept.
+    fn current(&mut self, first: &RecordBatch) -> Result<&mut Current, WriteError> {
         let current = match self.current.take() {
             Some(current) => current,
             None => {
                 let path = layout::table_file(&self.folder, self.files.len());
                 let object = BlockingObject::new(self.store.writer(path.clone()), self.runtime.clone());
-                let properties = parquet_properties(&self.schema, self.keyed.hidden());
-                let writer = ArrowWriter::try_new(object, self.keyed.arrow(), Some(properties))?;
+                let plain = not_worth_a_dictionary(first);
+                let properties = parquet_properties(&self.schema, self.keyed.hidden(), &plain);
+                let keyed = Arc::clone(&self.keyed);
+                let writer = GroupsWriter::new(object, keyed, properties, self.runtime.clone())?;
                 Current {
                     path,
                     writer,
@@ -154,14 +160,9 @@ impl TableEncoder {
         else {
             return Ok(());
         };
-        writer.flush()?;
-        let statistics = statistics::of(
-            writer.flushed_row_groups(),
-            &self.schema,
-            &distinct,
-            self.keyed.fingerprint(),
-        );
-        let (size_bytes, sha256) = object_of(writer.into_inner())?.finish()?;
+        let groups = writer.flush()?;
+        let statistics = statistics::of(groups, &self.schema, &distinct, self.keyed.fingerprint());
+        let (size_bytes, sha256) = writer.finish()?.finish()?;
         self.files.push(WrittenFile {
             path,
             rows,
@@ -183,14 +184,12 @@ impl Encode for TableEncoder {
         let rows = batch.num_rows() as u64;
         self.unique.add(batch)?;
         self.rows += rows;
-        let keyed = self.keyed.add(batch)?;
         let file_bytes = self.file_bytes;
-        let current = self.current()?;
+        let current = self.current(batch)?;
         current.distinct.add(batch);
-        current.writer.write(&keyed)?;
+        current.writer.write(batch)?;
         current.rows += rows;
-        let size_bytes = current.writer.inner().size_bytes() + current.writer.in_progress_size() as u64;
-        if size_bytes >= file_bytes {
+        if current.writer.size_bytes() >= file_bytes {
             self.end_file()?;
         }
         Ok(())

@@ -1,14 +1,17 @@
 //! The lines of one chunk, straight into columns.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
-use serde::de::DeserializeSeed as _;
+use memchr::memchr_iter;
+use serde::de::DeserializeSeed;
 
-use super::{Batches, MAX_IGNORED};
+use super::MAX_IGNORED;
 use crate::read::assemble::{Decoded, check};
 use crate::read::column::{ColumnBuilder, Misfit};
 use crate::read::json::{Member, Places, RowSeed};
-use crate::read::lines::{Chunk, too_long};
+use crate::read::lines::too_long;
+use crate::read::parallel::{Chunk, Decode, Send};
 use crate::read::{BATCH_BYTES, BATCH_ROWS, MAX_NAME, ReadError, ReadLimits, Rejected, quoted, shorten};
 use crate::schema::{Column, ColumnType, TableSchema};
 
@@ -16,8 +19,8 @@ use crate::schema::{Column, ColumnType, TableSchema};
 const MAX_SHOWN_BYTES: usize = 1_024;
 
 /// Decodes lines into columns.
-pub(super) struct Decoder<'a> {
-    schema: &'a TableSchema,
+pub(super) struct Decoder {
+    schema: TableSchema,
     places: Places,
     seen: Vec<bool>,
     max_line_bytes: usize,
@@ -26,23 +29,26 @@ pub(super) struct Decoder<'a> {
     has_sensitive: bool,
 }
 
-impl<'a> Decoder<'a> {
-    pub(super) fn new(schema: &'a TableSchema, limits: ReadLimits) -> Self {
+impl Decoder {
+    pub(super) fn new(schema: TableSchema, limits: ReadLimits) -> Self {
         let columns = schema.columns();
         Self {
-            schema,
             places: columns.iter().map(|it| it.name.as_str()).collect(),
             seen: vec![false; columns.len()],
             max_line_bytes: limits.line_bytes,
             max_rows: (BATCH_BYTES / (8 * leaves(columns)).max(1)).clamp(16, BATCH_ROWS),
             has_sensitive: columns.iter().any(Column::is_sensitive),
+            schema,
         }
     }
+}
 
-    /// The rows of a chunk, in one batch or several.
-    pub(super) fn decode(&mut self, chunk: &Chunk, batches: &Batches) -> Result<(), ReadError> {
+impl Decode for Decoder {
+    fn decode(&mut self, chunk: &Chunk, send: Send<'_>) -> Result<(), ReadError> {
         let mut line_number = chunk.first_line;
-        let mut lines = chunk.bytes.split(|byte| *byte == b'\n').peekable();
+        // Found to be UTF-8 as a whole, which is much faster than text by text.
+        let text = std::str::from_utf8(&chunk.bytes).ok();
+        let mut lines = lines_of(&chunk.bytes).peekable();
         while lines.peek().is_some() {
             let columns = self.schema.columns().iter();
             let mut builders: Vec<_> = columns.map(|it| ColumnBuilder::new(&it.column_type)).collect();
@@ -57,11 +63,12 @@ impl<'a> Decoder<'a> {
                 if line.len() > self.max_line_bytes {
                     return Err(too_long(number, self.max_line_bytes));
                 }
-                let line = line.trim_ascii();
+                let line = trimmed(&chunk.bytes, line);
                 if line.is_empty() {
                     continue;
                 }
-                let found = self.append(line, number, &mut builders, &mut ignored);
+                let text = text.and_then(|text| text.get(line.clone()));
+                let found = self.append(&chunk.bytes[line], text, number, &mut builders, &mut ignored);
                 if !found.faults.is_empty() {
                     rejected.insert(numbers.len(), found);
                 }
@@ -79,19 +86,20 @@ impl<'a> Decoder<'a> {
                 ignored: ignored.into_iter().collect(),
                 bytes_read: chunk.end,
             };
-            let batch = check(self.schema, decoded, |row| numbers[row])?;
-            // A receiver that went away is the sign to stop.
-            if batches.send(Ok(batch)).is_err() {
+            if !send(check(&self.schema, decoded, |row| numbers[row])?) {
                 return Ok(());
             }
         }
         Ok(())
     }
+}
 
-    /// Adds a line as a row, with no value where something is wrong.
+impl Decoder {
+    /// Adds a line, which is that text if it is any, as a row, with no value where something is wrong.
     fn append(
         &mut self,
         line: &[u8],
+        text: Option<&str>,
         number: u64,
         builders: &mut [ColumnBuilder],
         ignored: &mut BTreeSet<String>,
@@ -116,10 +124,10 @@ impl<'a> Decoder<'a> {
                 }
             },
         };
-        let mut deserializer = serde_json::Deserializer::from_slice(line);
-        let read = seed
-            .deserialize(&mut deserializer)
-            .and_then(|known| deserializer.end().map(|()| known));
+        let read = match text {
+            Some(text) => read(seed, serde_json::Deserializer::from_str(text)),
+            None => read(seed, serde_json::Deserializer::from_slice(line)),
+        };
         let fault = match (read, stranger) {
             (Err(error), _) => Some(syntax(&error)),
             (Ok(_), Some(name)) if self.schema.is_closed() => {
@@ -139,6 +147,28 @@ impl<'a> Decoder<'a> {
         }
         rejected
     }
+}
+
+fn read<'de, T, R: serde_json::de::Read<'de>>(
+    seed: impl DeserializeSeed<'de, Value = T>,
+    mut line: serde_json::Deserializer<R>,
+) -> serde_json::Result<T> {
+    let read = seed.deserialize(&mut line)?;
+    line.end()?;
+    Ok(read)
+}
+
+/// Where each line lies, without its end. What follows the last end is one, too.
+fn lines_of(bytes: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    let mut start = 0;
+    let ends = memchr_iter(b'\n', bytes).chain(std::iter::once(bytes.len()));
+    ends.map(move |end| std::mem::replace(&mut start, end + 1)..end)
+}
+
+fn trimmed(bytes: &[u8], line: Range<usize>) -> Range<usize> {
+    let from_first = bytes[line.clone()].trim_ascii_start();
+    let start = line.end - from_first.len();
+    start..start + from_first.trim_ascii_end().len()
 }
 
 /// What the parser says, without the line, which is always its first.

@@ -40,7 +40,8 @@ fn every_type() -> TableSchema {
 
 fn read(text: &[u8], schema: &TableSchema) -> Result<Vec<CheckedBatch>, ReadError> {
     let mut batches = Vec::new();
-    decode(text, ReadLimits::default(), schema, &mut |batch| {
+    let plain = Pseudonymizer::new(schema, None)?;
+    decode(text, ReadLimits::default(), schema, &plain, &mut |batch| {
         batches.push(batch);
         true
     })?;
@@ -224,11 +225,18 @@ fn long_files_come_in_order_and_with_their_lines() {
         .collect();
     assert_eq!(numbers, (1..=300_000).collect::<Vec<u64>>());
     // Whoever wants no more gets no more.
+    let plain = Pseudonymizer::new(&table, None).unwrap();
     let mut batches = 0;
-    decode(lines.as_bytes(), ReadLimits::default(), &table, &mut |_| {
-        batches += 1;
-        false
-    })
+    decode(
+        lines.as_bytes(),
+        ReadLimits::default(),
+        &table,
+        &plain,
+        &mut |_| {
+            batches += 1;
+            false
+        },
+    )
     .unwrap();
     assert_eq!(batches, 1);
 }

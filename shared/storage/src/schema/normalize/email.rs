@@ -29,7 +29,13 @@ fn is_address(text: &str) -> bool {
     let Some((name, domain)) = text.split_once('@') else {
         return false;
     };
-    let in_name = |c: char| !c.is_whitespace() && !c.is_control() && !"\"(),:;<>@[\\]".contains(c);
+    let is_special = |c| {
+        matches!(
+            c,
+            '"' | '(' | ')' | ',' | ':' | ';' | '<' | '>' | '@' | '[' | '\\' | ']'
+        )
+    };
+    let in_name = |c: char| !c.is_whitespace() && !c.is_control() && !is_special(c);
     let is_number = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
     text.len() <= MAX_BYTES
         && (1..=MAX_NAME_BYTES).contains(&name.len())

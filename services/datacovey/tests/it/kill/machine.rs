@@ -1,6 +1,6 @@
-//! `kill -9` at any moment: what was acknowledged is there once, and every job ends.
+//! The suite on one machine, killed whole: the next start takes up what is left, its database among it.
 //!
-//! `DATACOVEY_KILLS=20 cargo test -p datacovey --test it kill` makes more rounds than the usual run.
+//! `DATACOVEY_KILLS=20 cargo test -p datacovey --test it kill::machine` makes more rounds than the usual run.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
