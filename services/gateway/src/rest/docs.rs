@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::Request;
 use axum::middleware::map_response;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -13,6 +14,7 @@ use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTE
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 use swagger_ui_dist::{ApiDefinition, OpenApiSource};
+use tower::ServiceExt as _;
 
 const PAGE: &str = include_str!("docs/page.html");
 const START: &str = include_str!("docs/start.js");
@@ -22,7 +24,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
                       img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'";
 
-/// The routes with `/docs` before them.
+/// The routes, and `/docs` beside them.
 pub(crate) fn with_docs(routes: Router, public: Option<Address>) -> Router {
     let document: Arc<str> = document(public).to_string().into();
     let library = swagger_ui_dist::generate_routes(ApiDefinition {
@@ -30,17 +32,18 @@ pub(crate) fn with_docs(routes: Router, public: Option<Address>) -> Router {
         api_definition: OpenApiSource::Uri("/docs/openapi.json"),
         title: None,
     });
-    Router::new()
+    let file = move |request: Request| library.clone().oneshot(request);
+    let docs = Router::new()
         .route("/docs", get(async || typed("text/html; charset=utf-8", PAGE)))
         .route("/docs/start.js", get(async || typed("text/javascript", START)))
         .route(
             "/docs/openapi.json",
             get(async move || typed("application/json", document.to_string())),
         )
-        .route_service("/docs/swagger-ui.css", library.clone())
-        .route_service("/docs/swagger-ui-bundle.js", library)
-        .layer(map_response(guarded))
-        .fallback_service(routes)
+        .route("/docs/swagger-ui.css", get(file.clone()))
+        .route("/docs/swagger-ui-bundle.js", get(file))
+        .layer(map_response(guarded));
+    routes.merge(docs)
 }
 
 fn typed(kind: &'static str, body: impl Into<axum::body::Body>) -> Response {
