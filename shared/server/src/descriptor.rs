@@ -68,6 +68,11 @@ impl Method {
     }
 }
 
+/// Whether a path is that of a method of gRPC.
+pub(crate) fn is_method(path: &str) -> bool {
+    METHODS.contains_key(path)
+}
+
 /// Whether calling the method of a path again does no harm; only the suite's own methods say so.
 pub(crate) fn has_no_side_effects(path: &str) -> bool {
     METHODS.get(path).is_some_and(|it| it.only_reads)
