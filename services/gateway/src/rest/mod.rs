@@ -21,6 +21,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use datacovey_error::Error;
 use datacovey_rest::{Address, Call, Head, Plan, Relations, Settings, openapi};
 use futures::future::BoxFuture;
 use http::Method;
@@ -33,6 +34,9 @@ use crate::content::caller;
 use crate::services::Services;
 use body::Room;
 use refusal::Refused;
+
+/// A longer body is read beside what answers requests: this much takes about a millisecond.
+const PLANNED_HERE_BYTES: usize = 256 << 10;
 
 /// Answers requests of the REST API.
 #[derive(Clone, Debug)]
@@ -77,8 +81,7 @@ impl Inner {
         } else {
             (Bytes::new(), None)
         };
-        let Plan { call, answering } = head.plan(Relations::contract(), &body)?;
-        drop(body);
+        let Plan { call, answering } = planned(head, body).await?;
         match call {
             Call::Document => {
                 let address = self.public.clone();
@@ -97,6 +100,15 @@ impl Inner {
             }
         }
     }
+}
+
+/// Looks up what a request names. Reading a long body takes long, and nobody else is to wait for it.
+async fn planned(head: Head, body: Bytes) -> Result<Plan<'static>, Refused> {
+    if body.len() <= PLANNED_HERE_BYTES {
+        return Ok(head.plan(Relations::contract(), &body)?);
+    }
+    let planned = tokio::task::spawn_blocking(move || head.plan(Relations::contract(), &body));
+    Ok(planned.await.map_err(Error::internal)??)
 }
 
 /// Answers what is the REST API's, and leaves all else to what it stands before.
