@@ -65,8 +65,13 @@ pub(super) async fn read(
     if let Some(encoding) = encoding(headers) {
         return Err(Error::body_encoding(&encoding).into());
     }
-    // How long one is that does not say so, shows only at its end.
-    let kept = room.take(said.unwrap_or(limit))?;
+    let mut kept = match room.take(said.unwrap_or_default()) {
+        Ok(kept) => kept,
+        Err(refused) => {
+            drop_rest(&mut body).await;
+            return Err(refused);
+        }
+    };
     let mut read = BytesMut::with_capacity(said.unwrap_or_default());
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else {
@@ -79,6 +84,10 @@ pub(super) async fn read(
             drop(read);
             drop_rest(&mut body).await;
             return Err(Error::too_large(limit).into());
+        }
+        // How long one is that does not say so, shows only at its end.
+        if said.is_none() && kept.is_none() && read.len() + data.len() > SMALL_BYTES {
+            kept = room.take(limit)?;
         }
         read.extend_from_slice(&data);
     }
@@ -103,4 +112,68 @@ fn encoding(headers: &HeaderMap) -> Option<String> {
         .trim()
         .to_ascii_lowercase();
     (!matches!(name.as_str(), "" | "identity")).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: usize = 1 << 20;
+
+    fn room(kib: usize) -> Room {
+        Room(Arc::new(Semaphore::new(kib)))
+    }
+
+    fn pieces(bytes: usize) -> Body {
+        let piece = Bytes::from(vec![b'x'; 1000]);
+        let pieces = std::iter::repeat_n(Ok::<_, std::convert::Infallible>(piece), bytes / 1000);
+        Body::from_stream(futures::stream::iter(pieces))
+    }
+
+    fn saying(length: usize) -> HeaderMap {
+        HeaderMap::from_iter([(CONTENT_LENGTH, length.into())])
+    }
+
+    #[tokio::test]
+    async fn long_bodies_have_room_or_are_told_to_come_back() {
+        let room = room(1500);
+        let (body, kept) = read(pieces(900_000), &saying(900_000), LIMIT, &room)
+            .await
+            .unwrap();
+        assert_eq!((body.len(), kept.is_some()), (900_000, true));
+        for headers in [saying(900_000), HeaderMap::new()] {
+            let Err(Refused::Suite(error)) = read(pieces(900_000), &headers, LIMIT, &room).await else {
+                panic!("there is no room");
+            };
+            assert_eq!(error.reason_name(), "OVERLOADED");
+            // Short ones, whether or not they say so, need none.
+            assert!(
+                read(pieces(60_000), &headers_of_short(&headers), LIMIT, &room)
+                    .await
+                    .is_ok()
+            );
+        }
+        drop(kept);
+        assert!(
+            read(pieces(900_000), &HeaderMap::new(), LIMIT, &room)
+                .await
+                .is_ok()
+        );
+    }
+
+    fn headers_of_short(of_long: &HeaderMap) -> HeaderMap {
+        if of_long.is_empty() {
+            HeaderMap::new()
+        } else {
+            saying(60_000)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_breaks_off_is_none() {
+        let broken =
+            futures::stream::iter([Ok(Bytes::from_static(b"{}")), Err(std::io::Error::other("gone"))]);
+        let refused = read(Body::from_stream(broken), &HeaderMap::new(), LIMIT, &room(0)).await;
+        assert!(matches!(refused, Err(Refused::Rest(error)) if error.code == "PGRST102"));
+    }
 }

@@ -1,6 +1,5 @@
 //! Who calls, and what is wrong with a token (section 19).
 
-use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use datacovey_auth::{DevelopmentIssuer, SigningKey};
@@ -173,7 +172,6 @@ async fn who_has_no_token_is_nobody_whatever_is_asked_for() {
 #[tokio::test]
 async fn grpc_is_answered_as_ever() {
     let (suite, issuer) = Issuer::suite().await;
-    let suite = Arc::new(suite);
     for (credentials, message) in [
         (
             "Basic x".to_owned(),

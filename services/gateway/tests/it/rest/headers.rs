@@ -71,7 +71,7 @@ async fn a_read_has_its_length_and_where_it_is() {
         ("content-length", Some("24")),
         ("transfer-encoding", None),
         ("content-type", Some("application/json; charset=utf-8")),
-        ("content-location", Some("/project?id=gt.0%2Clt.9&select=id")),
+        ("content-location", Some("/project?id=gt.0,lt.9&select=id")),
         ("content-profile", Some("api")),
         ("server", Some("postgrest/13.0.6")),
         ("range-unit", None),
@@ -79,12 +79,7 @@ async fn a_read_has_its_length_and_where_it_is() {
         ("access-control-allow-origin", None),
         ("access-control-expose-headers", None),
     ] {
-        if name == "content-location" {
-            // Repeated values are joined by a comma, which is not encoded.
-            assert_eq!(answer.header(name), Some("/project?id=gt.0,lt.9&select=id"));
-        } else {
-            assert_eq!(answer.header(name), value, "{name}");
-        }
+        assert_eq!(answer.header(name), value, "{name}");
     }
     assert!(answer.header("date").is_some() && answer.header("x-request-id").is_some());
 }

@@ -65,8 +65,8 @@ async fn up_to_a_mebibyte_has_a_length_and_more_has_not() {
     let suite = Suite::start().await;
     for (count, is_whole) in [(1000, true), (1100, false)] {
         suite.catalog.answer(SELECT, move |_| {
-            let rows = i64::try_from(count).unwrap();
-            let parts = [header(&["x"], None, Some(rows)), rows_of(count)];
+            let known = i64::try_from(count).unwrap();
+            let parts = [header(&["x"], None, Some(known)), rows(count)];
             Box::pin(async move { fake::messages(&parts) })
         });
         let answer = ask(&suite, "GET /project", &[], "").await;
@@ -83,10 +83,6 @@ async fn up_to_a_mebibyte_has_a_length_and_more_has_not() {
             (!is_whole).then_some("chunked")
         );
     }
-}
-
-fn rows_of(count: usize) -> datacovey_proto::internal::rows::v1::SelectResponse {
-    rows(count)
 }
 
 #[tokio::test]
