@@ -30,7 +30,7 @@ pub struct Args {
     /// Origins whose pages may call from a browser, separated by commas, as http://localhost:5173; * for all, none for none [default: all for the REST API, none for gRPC-Web]
     #[arg(long, env = CORS_ORIGINS, value_name = "ORIGINS")]
     pub cors_origins: Option<String>,
-    /// Where clients reach the gateway, as https://api.example.com; told by the document of the REST API [default: as each request names it]
+    /// Where clients reach the gateway, as https://localhost:8443; told by the document of the REST API [default: as each request names it]
     #[arg(long, env = PUBLIC_URL, value_name = "URL")]
     pub public_url: Option<String>,
 }
