@@ -37,7 +37,7 @@ pub use layer::{Authentication, GRPC_TIMEOUT, REQUEST_ID, read_timeout, write_ti
 pub use limits::{Limits, TenantLimits};
 pub use peer::{Peer, PeerChannel, error_of_peer};
 pub use principal::{PrincipalResolver, RemotePrincipals};
-pub use reply::http_refusal;
+pub use reply::{Refusal, http_refusal};
 pub use run::{refuse, run, shutdown_signal};
 pub use serve::{Listeners, ServeError, serve};
 pub use stream::reply_stream;
