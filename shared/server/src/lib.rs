@@ -40,7 +40,7 @@ pub use principal::{PrincipalResolver, RemotePrincipals};
 pub use reply::{Refusal, http_refusal};
 pub use run::{refuse, run, shutdown_signal};
 pub use serve::{Listeners, ServeError, serve};
-pub use stream::reply_stream;
+pub use stream::{reply_stream, stream_status};
 pub use telemetry::{Telemetry, TelemetryError};
 pub use tls::{ClientTls, ServerTls};
 pub use trace_context::{current_traceparent, inject_span, set_parent_from_traceparent};

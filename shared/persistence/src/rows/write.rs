@@ -31,7 +31,8 @@ pub enum Change {
 
 /// The rules that a service keeps for its relations, beside those that the database does.
 pub trait RowRules: Send + Sync {
-    /// Whether the caller may do this at all. PERMISSION_DENIED if not.
+    /// Whether the caller may do this at all. PERMISSION_DENIED if not, UNIMPLEMENTED where nobody does it by
+    /// way of rows.
     fn authorize(&self, ctx: &Ctx, relation: &Relation, change: Change) -> Result<(), Error>;
 
     /// Notes everything that keeps a row from being written so: `after` as it stands in its relation, and
@@ -260,6 +261,8 @@ fn refused(error: Error) -> RowsError {
     match error.kind() {
         Kind::PermissionDenied => RowsError::new("42501", error.message()),
         Kind::InvalidArgument | Kind::FailedPrecondition => RowsError::new("23514", error.message()),
+        // As of a transaction that only reads: not this way.
+        Kind::Unimplemented => RowsError::new("25006", error.message()),
         _ => RowsError::Suite(error),
     }
 }
