@@ -180,3 +180,27 @@ async fn rows_are_inserted_changed_and_removed() {
     let written = database.rows_delete(&ctx, &delete, &Unruled).await.unwrap();
     assert_eq!(written.affected, 0);
 }
+
+#[tokio::test]
+async fn json_that_nobody_reads_again_is_not_written() {
+    let world = World::new().await;
+    let database = world.database.open(DbRole::Catalog).await;
+    let deep = "[".repeat(200) + &"]".repeat(200);
+    let row = format!(
+        r#"{{"tenant_id": "{}", "dataset_id": "{}", "name": "deep", "schema": {deep}}}"#,
+        world.airline.id, world.dataset
+    );
+    let insert = InsertRequest {
+        relation: "table".to_owned(),
+        rows: vec![row.into()],
+        columns: ["tenant_id", "dataset_id", "name", "schema"]
+            .map(str::to_owned)
+            .to_vec(),
+        ..InsertRequest::default()
+    };
+    let error = database
+        .rows_insert(&world.airline.ctx(), &insert, &Unruled)
+        .await
+        .unwrap_err();
+    assert_eq!(code(&error).0, "22023");
+}
