@@ -29,7 +29,9 @@ pub struct Rows {
 
 impl fmt::Debug for Rows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rows").field("service", &self.service).finish_non_exhaustive()
+        f.debug_struct("Rows")
+            .field("service", &self.service)
+            .finish_non_exhaustive()
     }
 }
 

@@ -126,7 +126,10 @@ mod tests {
             };
             let mut headers = http::HeaderMap::new();
             told_status(error).add_header(&mut headers).unwrap();
-            let bytes: usize = headers.iter().map(|(name, it)| name.as_str().len() + it.len() + 32).sum();
+            let bytes: usize = headers
+                .iter()
+                .map(|(name, it)| name.as_str().len() + it.len() + 32)
+                .sum();
             assert!(bytes < 8 << 10, "{bytes}");
         }
     }

@@ -51,11 +51,23 @@ mod tests {
     fn only_what_changes_is_held_to_the_rules() {
         let wrong = |before: Option<Value>, after: Value| {
             let mut violations = Violations::new();
-            check_texts(&[("a", trimmed), ("b", trimmed)], before.as_ref(), &after, &mut violations);
-            violations.into_vec().into_iter().map(|it| it.field).collect::<Vec<_>>()
+            check_texts(
+                &[("a", trimmed), ("b", trimmed)],
+                before.as_ref(),
+                &after,
+                &mut violations,
+            );
+            violations
+                .into_vec()
+                .into_iter()
+                .map(|it| it.field)
+                .collect::<Vec<_>>()
         };
         assert_eq!(wrong(None, json!({"a": " ", "b": "x "})), ["a", "b"]);
         assert_eq!(wrong(None, json!({"a": "x", "b": null})), Vec::<String>::new());
-        assert_eq!(wrong(Some(json!({"a": "", "b": "x"})), json!({"a": "", "b": ""})), ["b"]);
+        assert_eq!(
+            wrong(Some(json!({"a": "", "b": "x"})), json!({"a": "", "b": ""})),
+            ["b"]
+        );
     }
 }
