@@ -269,10 +269,7 @@ async fn relations_of_all_services_are_shown_together() {
         assert_eq!(answer.status, StatusCode::OK, "{relation}: {answer:?}");
     }
     let history = caller
-        .get(
-            &format!("/table_history?select=action&id=eq.{}", id(&table)),
-            &[],
-        )
+        .get(&format!("/table_history?select=action&id=eq.{}", id(&table)), &[])
         .await;
     assert_eq!(history.json(), json!([{"action": "INSERT"}]));
 

@@ -328,7 +328,10 @@ pub(super) fn found(rows: &[Row]) -> Result<Vec<Found>, RowsError> {
             place: row.try_get(0)?,
             // The one thing of a row that the database takes and we do not read.
             row: row.try_get(1).map_err(|_| {
-                RowsError::new("22023", "a JSON value of a row is nested more than 120 levels deep")
+                RowsError::new(
+                    "22023",
+                    "a JSON value of a row is nested more than 120 levels deep",
+                )
             })?,
         })
     };
