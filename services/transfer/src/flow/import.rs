@@ -19,6 +19,7 @@ use super::discard::discard_upload;
 use super::input::{Input, InputFile};
 use super::project_keys::project_keys;
 use super::rejections::Rejections;
+use super::turns::Turns;
 use crate::Transfer;
 use crate::domain::failure::{
     RecordPlace, not_unique, of_schema, repeated, too_many_rows, too_many_to_be_unique,
@@ -37,6 +38,7 @@ const KNOWN_BYTES: usize = 64 << 20;
 pub(crate) struct ImportWork {
     transfer: Transfer,
     known: KnownValues,
+    turns: Turns,
 }
 
 impl ImportWork {
@@ -44,6 +46,7 @@ impl ImportWork {
         Self {
             transfer: transfer.clone(),
             known: KnownValues::new(KNOWN_BYTES),
+            turns: Turns::default(),
         }
     }
 }
@@ -54,7 +57,11 @@ impl Work for ImportWork {
     async fn run(&self, job: Job) -> Result<(), JobFailure> {
         // The creator may have lost its role since it created the job.
         authorize(&job.ctx, Permission::EditDatasets)?;
-        let Self { transfer, known } = self;
+        let Self {
+            transfer,
+            known,
+            turns,
+        } = self;
         let options: ImportOptions =
             stored(&job.options).ok_or_else(|| Error::internal("the options of an import are unreadable"))?;
         let table = transfer
@@ -70,6 +77,7 @@ impl Work for ImportWork {
         let import = Import {
             transfer,
             known,
+            turns,
             job: &job,
             options,
             schema,
@@ -87,6 +95,7 @@ impl Work for ImportWork {
 struct Import<'a> {
     transfer: &'a Transfer,
     known: &'a KnownValues,
+    turns: &'a Turns,
     job: &'a Job,
     options: ImportOptions,
     schema: TableSchema,
@@ -167,6 +176,7 @@ impl Import<'_> {
         } = self;
         let Written { files, unique, .. } = written;
         let mut first_proof = Some(unique);
+        let _turn = self.turns.take(job.parent_id).await;
         for attempt in 1.. {
             let base = match options.mode {
                 Mode::Append => self.base().await?,

@@ -12,6 +12,7 @@ mod project_keys;
 mod rejections;
 mod restore;
 mod sweep;
+mod turns;
 mod upload;
 pub(crate) mod watch;
 

@@ -1,3 +1,4 @@
+use chrono::Utc;
 use datacovey_error::Result;
 use datacovey_persistence::{JobKind, Sweep, Swept};
 use datacovey_storage::{ObjectPath, layout};
@@ -149,7 +150,19 @@ impl Sweeper {
         }
         let nobody = nobody(tenant_id, job_id);
         let job = self.0.worker_database.export_job_get(&nobody, job_id).await?;
-        export::take_back(&self.0, &nobody, &job).await
+        let taken_back = export::take_back(&self.0, &nobody, &job).await;
+        let ended = job.run.and_then(|run| run.ended_at);
+        match (
+            taken_back,
+            ended.and_then(|it| (Utc::now().naive_utc() - it).to_std().ok()),
+        ) {
+            // A store of others that does not answer any more shall not hold up what comes after.
+            (Err(error), Some(since)) if since > self.0.limits.export_lifetime => {
+                tracing::warn!(%job_id, cause = ?error, "the file of a failed export is left at its URI");
+                Ok(())
+            }
+            (taken_back, _) => taken_back,
+        }
     }
 }
 

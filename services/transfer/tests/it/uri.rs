@@ -447,6 +447,7 @@ async fn the_file_of_an_export_that_then_failed_is_taken_back() {
     let content = fs::read_to_string(world.folder.path().join("in/whole.csv")).unwrap();
 
     let sql = &world.suite.sql;
+    sql.act_for(world.suite.ours.id, world.suite.ours.admin).await;
     let mut left = Vec::new();
     for (name, found) in [
         ("left", Some(&*content)),
@@ -460,8 +461,8 @@ async fn the_file_of_an_export_that_then_failed_is_taken_back() {
         let id = uuid::Uuid::now_v7();
         let of = &whole.id;
         sql.run(&format!(
-            "WITH job AS (INSERT INTO export_job (id, tenant_id, table_id, status)
-                SELECT '{id}', tenant_id, table_id, 'pending' FROM export_job WHERE id = '{of}')
+            "INSERT INTO export_job (id, tenant_id, table_id, status)
+                SELECT '{id}', tenant_id, table_id, 'pending' FROM export_job WHERE id = '{of}';
              INSERT INTO export_run (job_id, tenant_id, created_by, options, progress, ready_at, holder,
                                      lease_expires_at, attempt)
                 SELECT '{id}', tenant_id, created_by, options || '{{\"uri\": \"{}\"}}', progress, utc_now(), 'dead',

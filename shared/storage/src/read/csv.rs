@@ -2,11 +2,12 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use super::assemble::{Decoded, check};
+use super::chunks::{Chunk, Chunks, Cut};
 use super::column::ColumnBuilder;
 use super::names::match_columns;
-use super::parallel::{self, Chunk, Decode, Send, Split as _};
+use super::parallel::{self, Decode, Send};
 use super::pseudonymize::Pseudonymizer;
-use super::records::RecordChunks;
+use super::records::Records;
 use super::tokenize::{Record, Tokenizer};
 use super::{BATCH_BYTES, BATCH_ROWS, CheckedBatch, CsvFormat, ReadError, ReadLimits, Rejected};
 use crate::schema::TableSchema;
@@ -21,12 +22,16 @@ pub(super) fn decode(
     pseudonymizer: &Pseudonymizer,
     send: Send<'_>,
 ) -> Result<(), ReadError> {
-    let mut chunks = RecordChunks::new(content, format, limits.line_bytes);
+    let cut = Records {
+        format,
+        max_record_bytes: limits.line_bytes,
+    };
+    let mut chunks = Chunks::new(content, cut);
     let (names, first) = match &format.columns {
         Some(names) => (names.clone(), None),
         None => {
-            let mut first = chunks.next()?.unwrap_or_default();
-            (take_header(&mut first, format, limits)?, Some(first))
+            let (names, first) = take_header(&mut chunks, format, limits)?;
+            (names, Some(first))
         }
     };
     let matched = match_columns(&names, schema)?;
@@ -51,18 +56,29 @@ pub(super) fn decode(
     parallel::decode(first, &mut chunks, decoder, pseudonymizer, &mut send)
 }
 
-/// The names of the columns, and without them what is left of the chunk.
-fn take_header(chunk: &mut Chunk, format: &CsvFormat, limits: ReadLimits) -> Result<Vec<String>, ReadError> {
-    let mut tokenizer = Tokenizer::within(&chunk.bytes[..], format, limits.line_bytes, 1);
-    let names = header(&mut tokenizer, &mut Record::default())?;
-    let (at, line) = (tokenizer.bytes_read(), tokenizer.line());
-    let mut at = usize::try_from(at).unwrap_or_default();
-    if chunk.bytes[..at].ends_with(b"\r") && chunk.bytes[at..].starts_with(b"\n") {
-        at += 1;
+/// The names of the columns, and what of their chunk comes after them.
+fn take_header(
+    chunks: &mut Chunks<impl Read, impl Cut>,
+    format: &CsvFormat,
+    limits: ReadLimits,
+) -> Result<(Vec<String>, Chunk), ReadError> {
+    let mut record = Record::default();
+    while let Some(mut chunk) = chunks.next()? {
+        let mut tokenizer = Tokenizer::within(&chunk.bytes[..], format, limits.line_bytes, chunk.first_line);
+        // Lines that are passed over may fill chunks.
+        if !tokenizer.read(&mut record)? {
+            continue;
+        }
+        let (at, line) = (tokenizer.bytes_read(), tokenizer.line());
+        let mut at = usize::try_from(at).unwrap_or_default();
+        if chunk.bytes[..at].ends_with(b"\r") && chunk.bytes[at..].starts_with(b"\n") {
+            at += 1;
+        }
+        chunk.bytes.drain(..at);
+        chunk.first_line = line;
+        return Ok((names_of(&record)?, chunk));
     }
-    chunk.bytes.drain(..at);
-    chunk.first_line = line;
-    Ok(names)
+    Err(no_header())
 }
 
 struct CsvDecoder<'a> {
@@ -188,10 +204,16 @@ pub(super) fn header<R: Read>(
     record: &mut Record,
 ) -> Result<Vec<String>, ReadError> {
     if !tokenizer.read(record)? {
-        return Err(ReadError::content(
-            "the file is empty: it has not even a line of column names",
-        ));
+        return Err(no_header());
     }
+    names_of(record)
+}
+
+fn no_header() -> ReadError {
+    ReadError::content("the file is empty: it has not even a line of column names")
+}
+
+fn names_of(record: &Record) -> Result<Vec<String>, ReadError> {
     (0..record.len())
         .map(|index| match std::str::from_utf8(record.field(index).0) {
             Ok(name) => Ok(name.to_owned()),
@@ -224,21 +246,13 @@ mod tests {
     }
 
     fn read(text: &[u8], format: &CsvFormat) -> Result<Vec<CheckedBatch>, ReadError> {
-        read_with(text, format, ReadLimits::default())
-    }
-
-    fn read_with(
-        content: impl Read,
-        format: &CsvFormat,
-        limits: ReadLimits,
-    ) -> Result<Vec<CheckedBatch>, ReadError> {
         let (mut batches, schema) = (Vec::new(), schema());
         let plain = Pseudonymizer::new(&schema, None)?;
         let mut keep = |batch| {
             batches.push(batch);
             true
         };
-        decode(content, format, limits, &schema, &plain, &mut keep)?;
+        decode(text, format, ReadLimits::default(), &schema, &plain, &mut keep)?;
         Ok(batches)
     }
 
@@ -346,6 +360,18 @@ mod tests {
                 .unwrap()
                 .is_empty()
         );
+    }
+
+    #[test]
+    fn comments_before_the_header_may_be_of_any_number() {
+        let format = CsvFormat {
+            comment: Some(b'#'),
+            ..CsvFormat::default()
+        };
+        let comments = "# nothing\n".repeat(500_000);
+        let batches = read(format!("{comments}id\n7\n").as_bytes(), &format).unwrap();
+        assert_eq!(batches[0].lines, [500_002]);
+        assert!(read(comments.as_bytes(), &format).is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod arrow_buffers;
 mod arrow_ipc;
 mod assemble;
+mod chunks;
 pub(crate) mod column;
 mod columnar;
 mod convert;

@@ -1,37 +1,20 @@
 //! Content in parts that several threads decode. What comes of them keeps their order.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, Read};
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+use super::chunks::{Chunk, Chunks, Cut};
 use super::pseudonymize::Pseudonymizer;
 use super::{CheckedBatch, ReadError};
 use crate::StoreError;
 
 /// Threads that decode one file at most.
 const MAX_THREADS: usize = 4;
-
-/// Whole records of the content.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Chunk {
-    pub(super) bytes: Vec<u8>,
-    /// The number of the first line, from 1.
-    pub(super) first_line: u64,
-    /// Bytes of the content up to its end.
-    pub(super) end: u64,
-}
-
-/// Splits content where a record ends.
-pub(super) trait Split {
-    /// The next records; none at the end.
-    fn next(&mut self) -> Result<Option<Chunk>, ReadError>;
-    /// Whether all is read.
-    fn has_ended(&self) -> bool;
-}
 
 /// Takes batches; false where nobody wants more.
 pub(super) type Send<'a> = &'a mut dyn FnMut(CheckedBatch) -> bool;
@@ -48,7 +31,7 @@ type Batches = SyncSender<Result<CheckedBatch, ReadError>>;
 /// Decodes `first` and all that follows it, each thread with a decoder of its own.
 pub(super) fn decode<D: Decode>(
     first: Option<Chunk>,
-    chunks: &mut impl Split,
+    chunks: &mut Chunks<impl Read, impl Cut>,
     decoder: impl Fn() -> D + Sync,
     pseudonymizer: &Pseudonymizer,
     send: Send<'_>,

@@ -1,72 +1,21 @@
-//! CSV split where records end, so that several threads can decode it.
-
-use std::io::Read;
+//! Where records of CSV end.
 
 use memchr::{memchr, memchr_iter, memrchr};
 
-use super::lines::{BYTE_ORDER_MARK, CHUNK_BYTES};
-use super::parallel::{Chunk, Split};
-use super::tokenize::{Passed, Tokenizer};
+use super::chunks::{Cut, too_long};
+use super::tokenize::{MAX_FIELDS, Passed, Tokenizer};
 use super::{CsvFormat, ReadError};
 
-/// Splits content.
-pub(super) struct RecordChunks<R> {
-    content: R,
-    format: CsvFormat,
-    max_record_bytes: usize,
-    /// The beginning of a record that has yet to end.
-    rest: Vec<u8>,
-    /// The line on which it begins.
-    line: u64,
-    read: u64,
-    ended: bool,
-    chunk_bytes: usize,
+/// Records of CSV, which may have ends of lines within quotes.
+pub(super) struct Records<'a> {
+    pub(super) format: &'a CsvFormat,
+    pub(super) max_record_bytes: usize,
 }
 
-impl<R: Read> RecordChunks<R> {
-    pub(super) fn new(content: R, format: &CsvFormat, max_record_bytes: usize) -> Self {
-        Self {
-            content,
-            format: format.clone(),
-            max_record_bytes,
-            rest: Vec::new(),
-            line: 1,
-            read: 0,
-            ended: false,
-            chunk_bytes: CHUNK_BYTES,
-        }
-    }
-
-    /// How many of the bytes are whole records, and the line after them. None if not even one is, as far as
-    /// can be told.
-    fn cut(&self, bytes: &[u8]) -> Result<Option<(usize, u64)>, ReadError> {
-        let cut = if self.format.comment.is_none() && memchr(self.format.quote, bytes).is_none() {
-            self.cut_plain(bytes)
-        } else {
-            None
-        };
-        match cut {
-            None => self.cut_any(bytes),
-            found => Ok(found),
-        }
-    }
-
-    /// Where nothing is quoted, each end of a line is one of a record.
-    fn cut_plain(&self, bytes: &[u8]) -> Option<(usize, u64)> {
-        let at = match memrchr(b'\n', bytes) {
-            Some(at) => at + 1,
-            // A line feed that belongs to the last one may come.
-            None => memrchr(b'\r', &bytes[..bytes.len().checked_sub(1)?])? + 1,
-        };
-        let bytes = &bytes[..at];
-        let alone = memchr_iter(b'\r', bytes).filter(|at| bytes.get(at + 1) != Some(&b'\n'));
-        let lines = memchr_iter(b'\n', bytes).count() + alone.count();
-        Some((at, self.line + lines as u64))
-    }
-
+impl Records<'_> {
     /// Up to where the last record begins, which may not be whole.
-    fn cut_any(&self, bytes: &[u8]) -> Result<Option<(usize, u64)>, ReadError> {
-        let mut tokenizer = Tokenizer::within(bytes, &self.format, self.max_record_bytes, self.line);
+    fn cut_any(&self, bytes: &[u8], line: u64) -> Result<Option<(usize, u64)>, ReadError> {
+        let mut tokenizer = Tokenizer::within(bytes, self.format, self.max_record_bytes, line);
         let mut record = Passed::default();
         loop {
             let read = tokenizer.read(&mut record);
@@ -84,60 +33,54 @@ impl<R: Read> RecordChunks<R> {
     }
 }
 
-impl<R: Read> Split for RecordChunks<R> {
-    fn next(&mut self) -> Result<Option<Chunk>, ReadError> {
-        let mut bytes = std::mem::take(&mut self.rest);
-        let first_line = self.line;
-        while !self.ended {
-            // Looking anew at what grows twofold costs no more than looking at it twice.
-            let step = (self.chunk_bytes.saturating_sub(bytes.len()))
-                .max(self.chunk_bytes / 2)
-                .max(bytes.len())
-                // The first step must see a whole byte order mark.
-                .max(BYTE_ORDER_MARK.len());
-            let at_start = self.read == 0;
-            bytes.reserve(step);
-            let count = self.content.by_ref().take(step as u64).read_to_end(&mut bytes);
-            let count = count.map_err(ReadError::of_io)?;
-            self.read += count as u64;
-            self.ended = count < step;
-            if at_start && bytes.starts_with(BYTE_ORDER_MARK) {
-                bytes.drain(..BYTE_ORDER_MARK.len());
-            }
-            if self.ended {
-                break;
-            }
-            if let Some((at, line)) = self.cut(&bytes)? {
-                self.rest = bytes.split_off(at);
-                self.line = line;
-                break;
-            }
+impl Cut for Records<'_> {
+    fn cut(&self, bytes: &[u8], line: u64) -> Result<Option<(usize, u64)>, ReadError> {
+        let plain = if self.format.comment.is_none() && memchr(self.format.quote, bytes).is_none() {
+            cut_plain(bytes, line)
+        } else {
+            None
+        };
+        let cut = match plain {
+            None => self.cut_any(bytes, line)?,
+            found => found,
+        };
+        // Each byte of a record may be doubled, and each field stand in quotes. What has more is a line that is
+        // passed over.
+        let most = self
+            .max_record_bytes
+            .saturating_mul(2)
+            .saturating_add(3 * MAX_FIELDS);
+        if cut.is_none() && bytes.len() > most {
+            return Err(too_long(line, self.max_record_bytes));
         }
-        if bytes.is_empty() {
-            return Ok(None);
-        }
-        Ok(Some(Chunk {
-            bytes,
-            first_line,
-            end: self.read - self.rest.len() as u64,
-        }))
+        Ok(cut)
     }
+}
 
-    fn has_ended(&self) -> bool {
-        self.ended
-    }
+/// Where nothing is quoted, each end of a line is one of a record.
+fn cut_plain(bytes: &[u8], line: u64) -> Option<(usize, u64)> {
+    let at = match memrchr(b'\n', bytes) {
+        Some(at) => at + 1,
+        // A line feed that belongs to the last one may come.
+        None => memrchr(b'\r', &bytes[..bytes.len().checked_sub(1)?])? + 1,
+    };
+    let bytes = &bytes[..at];
+    let alone = memchr_iter(b'\r', bytes).filter(|at| bytes.get(at + 1) != Some(&b'\n'));
+    let lines = memchr_iter(b'\n', bytes).count() + alone.count();
+    Some((at, line + lines as u64))
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::chunks::{BYTE_ORDER_MARK, Chunks};
     use super::super::tokenize::Record;
     use super::*;
 
-    type Records = Vec<(u64, Vec<(Vec<u8>, bool)>)>;
+    type Found = Vec<(u64, Vec<(Vec<u8>, bool)>)>;
 
-    fn records(tokenizer: &mut Tokenizer<&[u8]>, records: &mut Records) -> Result<(), ReadError> {
+    fn records(tokenizer: &mut Tokenizer<&[u8]>, records: &mut Found) -> Result<(), ReadError> {
         let mut record = Record::default();
         while tokenizer.read(&mut record)? {
             let fields = (0..record.len()).map(|at| {
@@ -149,8 +92,8 @@ mod tests {
         Ok(())
     }
 
-    fn whole(content: &[u8], format: &CsvFormat, max_bytes: usize) -> Result<Records, ReadError> {
-        let mut found = Records::new();
+    fn whole(content: &[u8], format: &CsvFormat, max_bytes: usize) -> Result<Found, ReadError> {
+        let mut found = Found::new();
         records(&mut Tokenizer::new(content, format, max_bytes), &mut found)?;
         Ok(found)
     }
@@ -160,10 +103,14 @@ mod tests {
         format: &CsvFormat,
         max_bytes: usize,
         chunk_bytes: usize,
-    ) -> Result<Records, ReadError> {
-        let mut chunks = RecordChunks::new(content, format, max_bytes);
+    ) -> Result<Found, ReadError> {
+        let cut = Records {
+            format,
+            max_record_bytes: max_bytes,
+        };
+        let mut chunks = Chunks::new(content, cut);
         chunks.chunk_bytes = chunk_bytes;
-        let (mut found, mut end) = (Records::new(), 0);
+        let (mut found, mut end) = (Found::new(), 0);
         while let Some(chunk) = chunks.next()? {
             let mark = if end == 0 && content.starts_with(BYTE_ORDER_MARK) {
                 3
@@ -201,10 +148,25 @@ mod tests {
     }
 
     #[test]
-    fn a_record_without_end_is_refused_in_bounded_memory() {
-        for byte in [b'x', b'"', b','] {
-            let endless = std::io::Read::chain(&b"a,b\n1,\""[..], std::io::repeat(byte));
-            let mut chunks = RecordChunks::new(endless, &CsvFormat::default(), 1 << 20);
+    fn what_has_no_end_is_refused_in_bounded_memory() {
+        let format = CsvFormat {
+            comment: Some(b'#'),
+            ..CsvFormat::default()
+        };
+        for (begun, byte) in [
+            ("1,\"", b'x'),
+            ("1,\"", b'"'),
+            ("1,\"", b','),
+            ("1,", b'x'),
+            ("#", b'x'),
+        ] {
+            let begun = format!("a,b\n{begun}");
+            let endless = std::io::Read::chain(begun.as_bytes(), std::io::repeat(byte));
+            let cut = Records {
+                format: &format,
+                max_record_bytes: 1 << 20,
+            };
+            let mut chunks = Chunks::new(endless, cut);
             let mut told = 0;
             let error = loop {
                 match chunks.next() {
@@ -213,7 +175,7 @@ mod tests {
                     Err(error) => break error,
                 }
             };
-            assert!(error.to_string().contains("record at line 2"), "{error}");
+            assert!(error.to_string().contains("line 2"), "{error}");
             assert!(told < 16 << 20, "{told}");
         }
     }

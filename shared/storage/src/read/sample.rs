@@ -10,9 +10,9 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use serde_json::{Value, json};
 
 use super::arrow_ipc::stream_of;
+use super::chunks::Chunks;
 use super::detect::{HEAD_BYTES, judge};
-use super::lines::Chunks;
-use super::parallel::Split as _;
+use super::lines::Lines;
 use super::tokenize::{Record, Tokenizer};
 use super::transcode::Transcoded;
 use super::{CsvFormat, Detected, ReadError, ReadLimits};
@@ -99,7 +99,8 @@ fn of_arrow(content: impl Read) -> Result<SchemaRef, ReadError> {
 }
 
 fn of_ndjson(content: impl Read) -> Result<(Value, bool), ReadError> {
-    let mut chunks = Chunks::new(content, ReadLimits::default().line_bytes);
+    let max_line_bytes = ReadLimits::default().line_bytes;
+    let mut chunks = Chunks::new(content, Lines { max_line_bytes });
     let chunk = chunks.next()?;
     let bytes = chunk.map(|it| it.bytes).unwrap_or_default();
     // What is no object is a bad record of the import, which says why.

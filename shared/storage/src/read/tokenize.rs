@@ -6,10 +6,10 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr_iter, memchr2, memchr3};
 
-use super::lines::BYTE_ORDER_MARK;
+use super::chunks::BYTE_ORDER_MARK;
 use super::{CsvFormat, ReadError};
 
-const MAX_FIELDS: usize = 16 << 10;
+pub(super) const MAX_FIELDS: usize = 16 << 10;
 const BUFFER_BYTES: usize = 64 << 10;
 
 /// What becomes of a record as it is read.

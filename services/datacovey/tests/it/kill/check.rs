@@ -7,13 +7,13 @@ use std::path::Path;
 use datacovey::client::{Begun, Client};
 use datacovey_proto::transfer::v1::{
     CreateExportJobRequest, ExportJob, FileFormat, ImportJob, JobError, JobState, ListExportJobsRequest,
-    ListImportJobsRequest, WaitExportJobRequest, create_export_job_request,
+    ListImportJobsRequest, create_export_job_request,
 };
 
 use super::cluster::files_below;
 use super::contents::Held;
 use super::ledger::{Exported, Ledger};
-use super::traffic::again;
+use super::traffic::exported;
 
 /// More than one run makes.
 const PAGE: i32 = 1000;
@@ -52,6 +52,9 @@ impl Ended {
             _ => {
                 let reason = error.map(|error| error.reason().as_str_name());
                 let reason = reason.unwrap_or("ERROR_REASON_NONE").replace("ERROR_REASON_", "");
+                if reason != "CANCELLED" {
+                    println!("failed: {error:?}");
+                }
                 *self.failed.entry(reason).or_default() += 1;
             }
         }
@@ -276,18 +279,7 @@ async fn contents(client: &Client, table: &str) -> Held {
         ..CreateExportJobRequest::default()
     };
     let created = client.exports().create_export_job(request).await.unwrap();
-    let wait = WaitExportJobRequest {
-        id: created.into_inner().id,
-        timeout: Some(prost_types::Duration {
-            seconds: 300,
-            nanos: 0,
-        }),
-    };
-    let job = again(|| {
-        let (mut exports, wait) = (client.exports(), wait.clone());
-        async move { exports.wait_export_job(wait).await }
-    });
-    let job = job.await;
+    let job = exported(client, &created.into_inner().id).await;
     assert_eq!(job.state(), JobState::Completed, "{job:?}");
     let mut file = Vec::new();
     client

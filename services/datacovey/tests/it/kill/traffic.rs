@@ -195,7 +195,7 @@ impl Caller {
             })
             .await;
         };
-        let (job, ()) = tokio::join!(self.exported(&id), cancel);
+        let (job, ()) = tokio::join!(exported(&self.client, &id), cancel);
         let download = if is_downloaded && job.state() == JobState::Completed {
             Some(Held::read(format, &self.download(&job).await))
         } else {
@@ -207,23 +207,6 @@ impl Caller {
             under_fire: self.ledger.kills() > kills,
         };
         self.ledger.exports.lock().unwrap().push(exported);
-    }
-
-    async fn exported(&self, id: &str) -> ExportJob {
-        let request = WaitExportJobRequest {
-            id: id.to_owned(),
-            timeout: seconds(10),
-        };
-        loop {
-            let waited = again(|| {
-                let (mut exports, request) = (self.client.exports(), request.clone());
-                async move { exports.wait_export_job(request).await }
-            });
-            let job = waited.await;
-            if is_over(job.state()) {
-                return job;
-            }
-        }
     }
 
     async fn download(&self, job: &ExportJob) -> Vec<u8> {
@@ -241,6 +224,24 @@ impl Caller {
     fn regret(&mut self) -> Option<Duration> {
         let after = Duration::from_millis(self.random.random_range(0..1500));
         self.random.random_bool(0.1).then_some(after)
+    }
+}
+
+/// An export when it has ended, however long that takes.
+pub(super) async fn exported(client: &Client, id: &str) -> ExportJob {
+    let request = WaitExportJobRequest {
+        id: id.to_owned(),
+        timeout: seconds(10),
+    };
+    loop {
+        let waited = again(|| {
+            let (mut exports, request) = (client.exports(), request.clone());
+            async move { exports.wait_export_job(request).await }
+        });
+        let job = waited.await;
+        if is_over(job.state()) {
+            return job;
+        }
     }
 }
 

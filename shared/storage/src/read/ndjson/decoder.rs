@@ -8,10 +8,10 @@ use serde::de::DeserializeSeed;
 
 use super::MAX_IGNORED;
 use crate::read::assemble::{Decoded, check};
+use crate::read::chunks::{Chunk, too_long};
 use crate::read::column::{ColumnBuilder, Misfit};
 use crate::read::json::{Member, Places, RowSeed};
-use crate::read::lines::too_long;
-use crate::read::parallel::{Chunk, Decode, Send};
+use crate::read::parallel::{Decode, Send};
 use crate::read::{BATCH_BYTES, BATCH_ROWS, MAX_NAME, ReadError, ReadLimits, Rejected, quoted, shorten};
 use crate::schema::{Column, ColumnType, TableSchema};
 

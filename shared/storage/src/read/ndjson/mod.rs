@@ -8,7 +8,8 @@ use std::collections::HashSet;
 use std::io::Read;
 
 use self::decoder::Decoder;
-use super::lines::Chunks;
+use super::chunks::Chunks;
+use super::lines::Lines;
 use super::parallel::{self, Send};
 use super::pseudonymize::Pseudonymizer;
 use super::{CheckedBatch, ReadError, ReadLimits};
@@ -25,7 +26,10 @@ pub(super) fn decode(
     pseudonymizer: &Pseudonymizer,
     send: Send<'_>,
 ) -> Result<(), ReadError> {
-    let mut chunks = Chunks::new(content, limits.line_bytes);
+    let cut = Lines {
+        max_line_bytes: limits.line_bytes,
+    };
+    let mut chunks = Chunks::new(content, cut);
     let mut ignored = Ignored::default();
     let mut send = |mut batch: CheckedBatch| {
         batch.ignored = ignored.new_ones(batch.ignored);
