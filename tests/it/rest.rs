@@ -244,7 +244,7 @@ async fn relations_of_all_services_are_shown_together() {
     let query = id(&caller.insert("query", query).await);
 
     let path = format!(
-        "/project?id=eq.{project}&select=name,dataset(name,table(name,kind:schema->>type)),query(id)"
+        "/project?id=eq.{project}&select=name,dataset(name,table(name,kind:schema-%3E%3Etype)),query(id)"
     );
     let expected = json!([{
         "name": "fleet",

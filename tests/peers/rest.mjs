@@ -84,7 +84,7 @@ assert.equal(csv, `name,description\n"Reach ${mark}","a, b. (c)"`);
 said("csv", csv.split("\n")[1]);
 
 const datasets = (await done(
-  api.from("dataset").insert(["b", "a"].map((it) => ({ tenant_id: tenant.id, project_id: ids[0], name: `${it} ${mark}` }))).select("id,name"),
+  api.from("dataset").insert(["b", "a"].map((it) => ({ tenant_id: tenant.id, project_id: ids[0], name: `${it}_${mark}` }))).select("id,name"),
   201,
 )).data;
 const schema = { type: "object", properties: { email: { type: "string" } } };
@@ -99,10 +99,10 @@ const { data: within } = await done(
 );
 assert.deepEqual(within, {
   name: `Reach ${mark}`,
-  dataset: [{ name: `b ${mark}`, table: [{ name: "people", kind: "object" }] }, { name: `a ${mark}`, table: [] }],
+  dataset: [{ name: `b_${mark}`, table: [{ name: "people", kind: "object" }] }, { name: `a_${mark}`, table: [] }],
 });
-const inner = await done(api.from("project").select("name,dataset!inner(name)").eq("dataset.name", `a ${mark}`));
-assert.deepEqual(inner.data, [{ name: `Reach ${mark}`, dataset: [{ name: `a ${mark}` }] }]);
+const inner = await done(api.from("project").select("name,dataset!inner(name)").eq("dataset.name", `a_${mark}`));
+assert.deepEqual(inner.data, [{ name: `Reach ${mark}`, dataset: [{ name: `a_${mark}` }] }]);
 said("embedded", within.dataset[0].name);
 
 const changed = project("Reach", { id: ids[0], description: "merged" });

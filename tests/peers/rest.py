@@ -87,7 +87,7 @@ def main():
     said("csv", csv.splitlines()[1])
 
     datasets = api.from_("dataset").insert([
-        {"tenant_id": tenant["id"], "project_id": ids[0], "name": name} for name in (f"b {mark}", f"a {mark}")
+        {"tenant_id": tenant["id"], "project_id": ids[0], "name": name} for name in (f"b_{mark}", f"a_{mark}")
     ]).execute().data
     schema = {"type": "object", "properties": {"email": {"type": "string"}}}
     table = {"tenant_id": tenant["id"], "dataset_id": datasets[0]["id"], "name": "people", "schema": schema}
@@ -100,12 +100,12 @@ def main():
     assert within == {
         "name": f"Reach {mark}",
         "dataset": [
-            {"name": f"a {mark}", "table": []},
-            {"name": f"b {mark}", "table": [{"name": "people", "kind": "object"}]},
+            {"name": f"a_{mark}", "table": []},
+            {"name": f"b_{mark}", "table": [{"name": "people", "kind": "object"}]},
         ],
     }, within
     above = api.from_("table").select("name,dataset!inner(name,...project(of:name))").eq("id", table["id"]).execute().data
-    assert above == [{"name": "people", "dataset": {"name": f"b {mark}", "of": f"Reach {mark}"}}], above
+    assert above == [{"name": "people", "dataset": {"name": f"b_{mark}", "of": f"Reach {mark}"}}], above
     said("embedded", above[0]["dataset"])
 
     changed = {**project("Reach"), "id": ids[0], "description": "merged"}
