@@ -17,9 +17,9 @@ pub(crate) async fn run(house: &House) {
     };
     // Everything is warm before anything counts.
     load::closed(house, &house.catalog, CONNECTIONS, round() / 2).await;
-    let one_by_one = pgbench_rate(&pgbench, house, false).await;
+    let one_by_one = pgbench_rate(&pgbench, house, CONNECTIONS, false).await;
     let direct = load::closed(house, &house.catalog, CONNECTIONS, round()).await;
-    let pipelined = pgbench_rate(&pgbench, house, true).await;
+    let pipelined = pgbench_rate(&pgbench, house, CONNECTIONS, true).await;
     let gateway = load::closed(house, &house.gateway, CONNECTIONS, round()).await;
 
     let rate = |it: f64| format!("{it:.0}/s");
@@ -54,7 +54,7 @@ pub(crate) async fn run(house: &House) {
 }
 
 /// Transactions a second.
-async fn pgbench_rate(pgbench: &Path, house: &House, pipelined: bool) -> f64 {
+pub(crate) async fn pgbench_rate(pgbench: &Path, house: &House, connections: usize, pipelined: bool) -> f64 {
     let statements = [
         "BEGIN;".to_owned(),
         "SET LOCAL ROLE datacovey_catalog;".to_owned(),
@@ -79,7 +79,8 @@ async fn pgbench_rate(pgbench: &Path, house: &House, pipelined: bool) -> f64 {
     let file = house.folder().join("get_table.sql");
     std::fs::write(&file, script).unwrap();
     let output = Command::new(pgbench)
-        .args(["-M", "prepared", "-n", "-c", &CONNECTIONS.to_string(), "-j", "2"])
+        .args(["-M", "prepared", "-n", "-c", &connections.to_string()])
+        .args(["-j", if connections > 1 { "2" } else { "1" }])
         .args(["-T", &round().as_secs().to_string()])
         .arg("-f")
         .arg(&file)

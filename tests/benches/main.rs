@@ -7,7 +7,8 @@
 //! ```
 //!
 //! The suite runs in a process of its own over a private PostgreSQL server. Peers are `pgbench`, which comes
-//! with PostgreSQL, `nginx` with HTTP/2, and DuckDB for Python; a benchmark without its peer says so.
+//! with PostgreSQL, `nginx` with HTTP/2, and DuckDB for Python; `wrk` and `curl` call the REST API. A benchmark
+//! without its peer says so.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -27,12 +28,13 @@ mod paging;
 mod peer;
 mod place;
 mod queries;
+mod rest;
 
 use std::time::Duration;
 
 use house::House;
 
-const ALL: [&str; 9] = [
+const ALL: [&str; 10] = [
     "memory",
     "get_table",
     "paging",
@@ -42,6 +44,7 @@ const ALL: [&str; 9] = [
     "files",
     "bulk",
     "queries",
+    "rest",
 ];
 
 #[tokio::main]
@@ -76,6 +79,7 @@ async fn main() {
             "files" => files::run(&house).await,
             "bulk" => bulk::run(&house).await,
             "imports" => imports::run(&house).await,
+            "rest" => rest::run(&house).await,
             _ => queries::run(&house).await,
         }
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
 /// Each shared crate may use only those before it.
-const SHARED: [&str; 12] = [
+const SHARED: [&str; 13] = [
     "proto",
     "types",
     "error",
@@ -17,6 +17,7 @@ const SHARED: [&str; 12] = [
     "storage",
     "jobs",
     "server",
+    "rows",
     "testing",
 ];
 const SERVICES: [&str; 5] = ["identity", "catalog", "query", "transfer", "gateway"];

@@ -145,6 +145,8 @@ async fn internal_methods_are_for_nobody_outside() {
         "datacovey.internal.identity.v1.PrincipalService/ResolvePrincipal",
         "datacovey.internal.catalog.v1.ResolverService/ResolveProject",
         "datacovey.internal.transfer.v1.VersionResolverService/ResolveVersions",
+        "datacovey.internal.rows.v1.RowService/Select",
+        "datacovey.internal.rows.v1.RowService/Delete",
     ] {
         let status = call(method, Some(&token), Bytes::new()).await.unwrap_err();
         assert_eq!(status.code(), Code::PermissionDenied, "{method}");

@@ -12,6 +12,7 @@ mod edges;
 mod flight;
 mod manifests;
 mod programs;
+mod rest;
 mod rolling;
 mod room;
 mod suite;

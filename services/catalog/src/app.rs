@@ -6,9 +6,12 @@ use datacovey_proto::catalog::v1::dataset_service_server::DatasetServiceServer;
 use datacovey_proto::catalog::v1::project_service_server::ProjectServiceServer;
 use datacovey_proto::catalog::v1::table_service_server::TableServiceServer;
 use datacovey_proto::internal::catalog::v1::resolver_service_server::ResolverServiceServer;
+use datacovey_rest::Service;
+use datacovey_rows::row_service;
 use datacovey_server::{App, Authentication, RemotePrincipals};
 
 use crate::Config;
+use crate::domain::Rules;
 use crate::rpc::{Datasets, Projects, Resolver, Tables};
 
 /// Opens what the service works with, and makes it.
@@ -49,11 +52,13 @@ pub fn app(database: Database, authentication: Authentication, max_message_bytes
     let resolver = Resolver {
         database: database.clone(),
     };
+    let rows = row_service(database.clone(), Service::Catalog, Rules);
     App::new(authentication)
         .service(ProjectServiceServer::new(projects).max_decoding_message_size(max_message_bytes))
         .service(DatasetServiceServer::new(datasets).max_decoding_message_size(max_message_bytes))
         .service(TableServiceServer::new(tables).max_decoding_message_size(max_message_bytes))
         .service(ResolverServiceServer::new(resolver).max_decoding_message_size(max_message_bytes))
+        .service(rows)
         .depends_on(
             "database",
             Arc::new(move || {

@@ -63,7 +63,7 @@ pub struct Up {
     /// Where metrics and probes answer; port 0 takes a free one.
     #[arg(long, env = "DATACOVEY_ADMIN_LISTEN", default_value = "127.0.0.1:0")]
     pub admin_listen: SocketAddr,
-    /// Origins whose pages may call from a browser, separated by commas, as http://localhost:5173; * for all; none by default.
+    /// Origins whose pages may call from a browser, separated by commas, as http://localhost:5173; * for all, none for none; by default all of the REST API and none of gRPC-Web.
     #[arg(long, env = "DATACOVEY_CORS_ORIGINS", value_name = "ORIGINS")]
     pub cors_origins: Option<Origins>,
     /// What may be imported from and exported to by URI, as {"*": ["file:///data/in", "s3://bucket/path"]}: JSON, or @ and the file that holds it; nothing by default.

@@ -184,6 +184,7 @@ impl Suite {
         let config = datacovey_gateway::Config {
             server: gateway.clone(),
             cors_origins: settings.cors_origins,
+            public_url: None,
         };
         let app = datacovey_gateway::app(&config)?;
         outside.serve(gateway, app, wiring.take("gateway", admin)?, metrics());

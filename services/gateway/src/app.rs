@@ -9,20 +9,24 @@ use datacovey_server::{App, Authentication, Balanced, Peer, RemotePrincipals, Se
 use crate::config::{Config, SERVICE};
 use crate::flight::Flight;
 use crate::proxy::Proxy;
+use crate::rest::Rest;
 use crate::routes::{BadDescriptors, RouteTable, UPSTREAMS};
 use crate::services::Services;
-use crate::{content, cors, health, web};
+use crate::{content, cors, health, rest, web};
 
 static ROUTES: LazyLock<Result<RouteTable, BadDescriptors>> =
     LazyLock::new(|| RouteTable::from_descriptors(PUBLIC_DESCRIPTORS));
 
-/// The gateway as it is configured: a proxy for all public services, of gRPC and gRPC-Web, and what
-/// translates between them and HTTP or Arrow Flight.
+/// The gateway as it is configured: a proxy for all public services, of gRPC and gRPC-Web, the REST API, and
+/// what translates between them and HTTP or Arrow Flight.
 ///
 /// Fails if the configuration lacks a key or an address that [`SERVICE`] says are needed.
 pub fn app(config: &Config) -> Result<App> {
     let cors = config.cors_origins.clone().layer();
+    let edge = rest::Edge::new(config.cors_origins.clone().into());
+    let public_url = config.public_url.clone();
     let config = &config.server;
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
     let routes = ROUTES
         .as_ref()
         .map_err(|error| Error::internal(error.to_string()))?;
@@ -43,14 +47,17 @@ pub fn app(config: &Config) -> Result<App> {
     let services = Services::new(&upstreams, &signer)?;
     let flight = Flight::new(services.clone(), config.limits.max_message_bytes);
     let proxy = Proxy::new(routes, &upstreams, signer);
+    let rest = Rest::new(services.clone(), public_url.clone(), scheme);
     let names: Vec<_> = routes.services().map(|(name, _)| name).collect();
     let app = App::new(authentication)
         .service(flight)
         .routes(content::routes(services))
-        .proxy(proxy, &names, PUBLIC_DESCRIPTORS)
-        .outside(|routes| {
+        .proxy(rest::Before::new(rest, proxy), &names, PUBLIC_DESCRIPTORS)
+        .outside(move |routes| {
             let routes = routes.layer(from_fn(web::layer));
-            routes.layer(from_fn_with_state(cors, cors::layer))
+            let routes = routes.layer(from_fn_with_state(cors, cors::layer));
+            let routes = routes.layer(from_fn_with_state(edge, rest::layer));
+            rest::with_docs(routes, public_url)
         });
     Ok(upstreams.into_iter().fold(app, |app, upstream| {
         let name = upstream.peer();

@@ -1,7 +1,9 @@
 use datacovey_error::{Violation, Violations};
+use datacovey_rest::Address;
 use datacovey_server::{ServerArgs, ServerConfig, Service, TenantLimits};
 
 use crate::cors::Origins;
+use crate::rest::address;
 use crate::routes::UPSTREAMS;
 
 /// The gateway among the services of the suite.
@@ -13,6 +15,7 @@ pub const SERVICE: Service = Service {
 };
 
 const CORS_ORIGINS: &str = "DATACOVEY_CORS_ORIGINS";
+const PUBLIC_URL: &str = "DATACOVEY_PUBLIC_URL";
 
 /// Flags and environment variables of the gateway.
 #[derive(clap::Parser, Clone, Debug, Default)]
@@ -24,9 +27,12 @@ const CORS_ORIGINS: &str = "DATACOVEY_CORS_ORIGINS";
 pub struct Args {
     #[command(flatten)]
     pub server: ServerArgs,
-    /// Origins whose pages may call from a browser, separated by commas, as http://localhost:5173; * for all [default: none]
+    /// Origins whose pages may call from a browser, separated by commas, as http://localhost:5173; * for all, none for none [default: all for the REST API, none for gRPC-Web]
     #[arg(long, env = CORS_ORIGINS, value_name = "ORIGINS")]
     pub cors_origins: Option<String>,
+    /// Where clients reach the gateway, as https://localhost:8443; told by the document of the REST API [default: as each request names it]
+    #[arg(long, env = PUBLIC_URL, value_name = "URL")]
+    pub public_url: Option<String>,
 }
 
 /// The gateway, configured.
@@ -35,6 +41,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// Whose pages may call from a browser.
     pub cors_origins: Origins,
+    /// Where clients reach the gateway, if that is not as each request names it.
+    pub public_url: Option<Address>,
 }
 
 impl Args {
@@ -61,8 +69,14 @@ impl Args {
             }
             Origins::default()
         });
+        let public_url = self.public_url.filter(|it| !it.trim().is_empty());
+        let public_url = public_url.and_then(|it| violations.take(PUBLIC_URL, address::of_url(&it)));
         match server {
-            Some(server) if violations.is_empty() => Ok(Config { server, cors_origins }),
+            Some(server) if violations.is_empty() => Ok(Config {
+                server,
+                cors_origins,
+                public_url,
+            }),
             _ => Err(violations.into_vec()),
         }
     }
@@ -82,6 +96,7 @@ mod tests {
                 ..ServerArgs::default()
             },
             cors_origins: Some("https://app.example.com/path, null".to_owned()),
+            public_url: Some("api.example.com".to_owned()),
         };
         let wrong = args.validate().unwrap_err();
         let fields: Vec<_> = wrong.iter().map(|it| it.field.as_str()).collect();
@@ -97,6 +112,7 @@ mod tests {
                 "DATACOVEY_TRANSFER_URL",
                 CORS_ORIGINS,
                 CORS_ORIGINS,
+                PUBLIC_URL,
             ]
         );
     }
@@ -122,6 +138,7 @@ mod tests {
         Args {
             server: args,
             cors_origins: None,
+            public_url: None,
         }
         .validate()
         .map(|it| it.server.limits.tenant)

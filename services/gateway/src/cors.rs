@@ -1,4 +1,8 @@
 //! Whose pages a browser lets call the gateway (the Fetch standard's CORS protocol).
+//!
+//! One list of origins counts for all that the gateway speaks. Where none is configured, each API has what its
+//! callers expect: pages of every origin may call the REST API, as they may the original, and none may call by
+//! gRPC-Web. Either way a page has to hold a bearer token: nothing that a browser adds by itself is looked at.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -14,7 +18,7 @@ use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 use url::Url;
 
 use crate::body::GRPC_STATUS;
-use crate::content;
+use crate::{content, rest};
 
 /// Headers that a page may send: those of gRPC-Web, and what a call of the suite may carry.
 const ALLOWED: [HeaderName; 8] = [
@@ -41,23 +45,19 @@ const MAX_AGE: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// Origins whose pages may call. Never with cookies or other credentials that a browser adds by
 /// itself: a page has to hold a bearer token.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Origins {
+    /// All of the REST API, none of gRPC-Web.
+    #[default]
+    Unsaid,
     /// All there are.
     Any,
     /// These, as browsers write them: scheme, host, and the port unless it is the scheme's own.
     Listed(Vec<HeaderValue>),
 }
 
-impl Default for Origins {
-    /// No page of any other origin.
-    fn default() -> Self {
-        Self::Listed(Vec::new())
-    }
-}
-
 impl Origins {
-    /// Reads a list as `https://app.example.com,http://localhost:5173`, `*`, or nothing.
+    /// Reads a list as `https://app.example.com,http://localhost:5173`, `*`, `none`, or nothing.
     ///
     /// # Errors
     ///
@@ -66,6 +66,7 @@ impl Origins {
         match text.trim() {
             "" => return Ok(Self::default()),
             "*" => return Ok(Self::Any),
+            "none" => return Ok(Self::Listed(Vec::new())),
             _ => {}
         }
         let (mut origins, mut wrong) = (Vec::new(), Vec::new());
@@ -84,6 +85,7 @@ impl Origins {
 
     pub(crate) fn layer(self) -> CorsLayer {
         let allowed = match self {
+            Self::Unsaid => AllowOrigin::list([]),
             Self::Any => AllowOrigin::from(Any),
             Self::Listed(origins) => AllowOrigin::list(origins),
         };
@@ -93,6 +95,19 @@ impl Origins {
             .allow_headers([&ALLOWED[..], &content::SENT].concat())
             .expose_headers([&EXPOSED[..], &content::TOLD].concat())
             .max_age(MAX_AGE)
+    }
+}
+
+impl From<Origins> for datacovey_rest::Origins {
+    fn from(origins: Origins) -> Self {
+        match origins {
+            Origins::Unsaid | Origins::Any => Self::Any,
+            Origins::Listed(origins) => {
+                // They are ASCII, as they were read.
+                let texts = origins.iter().filter_map(|it| it.to_str().ok());
+                Self::Only(texts.map(str::to_owned).collect())
+            }
+        }
     }
 }
 
@@ -124,9 +139,9 @@ fn origin(entry: &str) -> Result<HeaderValue, &'static str> {
 }
 
 /// Answers preflights, and says to browsers which pages may read an answer. Callers that are no
-/// browser name no origin, and learn nothing of this.
+/// browser name no origin, and learn nothing of this. The REST API says it in words of its own.
 pub(crate) async fn layer(State(cors): State<CorsLayer>, request: Request, next: Next) -> Response {
-    if !request.headers().contains_key(ORIGIN) {
+    if !request.headers().contains_key(ORIGIN) || rest::owns(&request) {
         return next.run(request).await;
     }
     match cors.layer(next).oneshot(request).await {
@@ -151,7 +166,8 @@ mod tests {
     #[test]
     fn origins_are_kept_as_browsers_write_them() {
         assert_eq!(Origins::parse(" * "), Ok(Origins::Any));
-        assert!(listed("").is_empty());
+        assert_eq!(Origins::parse(" "), Ok(Origins::Unsaid));
+        assert!(listed("none").is_empty());
         assert_eq!(
             listed(
                 "https://App.Example.com:443/, http://localhost:5173,http://[::1]:80,https://bücher.example"
@@ -167,7 +183,7 @@ mod tests {
 
     #[test]
     fn each_entry_that_is_no_origin_is_named() {
-        let text = "https://right.example,,null,app.example.com,https://*.example.com,*,https://a.example/app,\
+        let text = "https://right.example,,null,none,app.example.com,https://*.example.com,*,https://a.example/app,\
                     https://u:p@a.example,https://a.example?x,ftp://a.example,https://";
         let wrong = Origins::parse(text).unwrap_err();
         let entries: Vec<_> = wrong.iter().map(|it| it.split('"').nth(1).unwrap()).collect();

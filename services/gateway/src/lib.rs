@@ -2,8 +2,8 @@
 //! by gRPC-Web, for browsers.
 //!
 //! Owns no data. The one rule: a call goes on only as the principal that its credentials name, and
-//! no message of it is decoded. Beside it, content of jobs comes and goes over plain HTTP, and as Arrow
-//! Flight.
+//! no message of it is decoded. Beside it, the relations of the contract are served over REST, and content of
+//! jobs comes and goes over plain HTTP and as Arrow Flight.
 
 mod app;
 mod body;
@@ -14,6 +14,7 @@ mod flight;
 mod headers;
 mod health;
 mod proxy;
+mod rest;
 mod routes;
 mod services;
 mod web;

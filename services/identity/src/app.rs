@@ -6,8 +6,11 @@ use datacovey_persistence::{Database, DbRole};
 use datacovey_proto::identity::v1::tenant_service_server::TenantServiceServer;
 use datacovey_proto::identity::v1::user_service_server::UserServiceServer;
 use datacovey_proto::internal::identity::v1::principal_service_server::PrincipalServiceServer;
+use datacovey_rest::Service;
+use datacovey_rows::row_service;
 use datacovey_server::{App, Authentication, HealthCheck};
 
+use crate::domain::Rules;
 use crate::rpc::{PrincipalRpc, Tenants, Users};
 use crate::{Config, Principals};
 
@@ -49,10 +52,12 @@ pub fn app(
         database: database.clone(),
     });
     let principals = PrincipalServiceServer::new(PrincipalRpc { principals });
+    let rows = row_service(database.clone(), Service::Identity, Rules);
     App::new(authentication)
         .service(tenants.max_decoding_message_size(max_message_bytes))
         .service(users.max_decoding_message_size(max_message_bytes))
         .service(principals.max_decoding_message_size(max_message_bytes))
+        .service(rows)
         .depends_on("the database", answers(database))
 }
 

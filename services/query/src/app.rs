@@ -7,9 +7,12 @@ use datacovey_proto::query::v1::audit_service_server::AuditServiceServer;
 use datacovey_proto::query::v1::budget_service_server::BudgetServiceServer;
 use datacovey_proto::query::v1::query_job_service_server::QueryJobServiceServer;
 use datacovey_proto::query::v1::query_service_server::QueryServiceServer;
+use datacovey_rest::Service;
+use datacovey_rows::row_service;
 use datacovey_server::{App, Authentication, Peer, RemotePrincipals};
 use datacovey_storage::Store;
 
+use crate::domain::rules::Rules;
 use crate::engine::{DataFusionEngine, Engine};
 use crate::flow::download_results::Measures;
 use crate::flow::plan_query::Planner;
@@ -92,6 +95,7 @@ pub async fn open(config: &Config) -> Result<App> {
         .service(QueryJobServiceServer::new(QueryJobs(handles.clone())).max_decoding_message_size(limit))
         .service(BudgetServiceServer::new(Budgets(handles.clone())).max_decoding_message_size(limit))
         .service(AuditServiceServer::new(Audit(handles)).max_decoding_message_size(limit))
+        .service(row_service(database.clone(), Service::Query, Rules))
         .depends_on(
             "database",
             Arc::new(move || {

@@ -7,10 +7,13 @@ use datacovey_proto::internal::transfer::v1::version_resolver_service_server::Ve
 use datacovey_proto::transfer::v1::export_service_server::ExportServiceServer;
 use datacovey_proto::transfer::v1::import_service_server::ImportServiceServer;
 use datacovey_proto::transfer::v1::version_service_server::VersionServiceServer;
+use datacovey_rest::Service;
+use datacovey_rows::row_service;
 use datacovey_server::{App, Authentication, HealthCheck, RemotePrincipals};
 use datacovey_storage::Store;
 use datacovey_storage::external::Allowed;
 
+use crate::domain::rules::Rules;
 use crate::flow::{Compactor, ExportWork, ImportWork, Sweeper};
 use crate::rpc::{Exports, Imports, VersionResolver, Versions};
 use crate::{Config, Limits, SecretKey, observed};
@@ -79,6 +82,7 @@ pub fn app(transfer: Transfer, authentication: Authentication) -> App {
             VersionResolverServiceServer::new(VersionResolver::new(transfer.database.clone()))
                 .max_decoding_message_size(limit),
         )
+        .service(row_service(transfer.database.clone(), Service::Transfer, Rules))
         .worker("import", |stop| async move {
             let worker = Worker::new(
                 imports.worker_database.clone(),

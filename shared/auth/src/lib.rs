@@ -7,6 +7,7 @@
 //! configuration lets its issuer claim it.
 
 mod development;
+mod fault;
 mod internal;
 mod issuer;
 mod jwks;
@@ -17,6 +18,7 @@ mod signing_key;
 mod verified;
 
 pub use development::{DevelopmentClaims, DevelopmentIssuer};
+pub use fault::TokenFault;
 pub use internal::{
     CALLS, InternalCaller, InternalSigner, InternalVerifier, TOKEN_LIFETIME_SECONDS, TrustedService,
     is_internal_token,

@@ -9,7 +9,9 @@ use datacovey_types::Scopes;
 use jsonwebtoken::Algorithm;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
+use crate::fault::TokenFault;
 use crate::issuer::Issuer;
 use crate::jwks::{KeySet, NoKey, Timing};
 use crate::keys::ALGORITHMS;
@@ -49,7 +51,7 @@ struct Header {
     alg: String,
     kid: Option<String>,
     typ: Option<String>,
-    crit: Option<serde_json::Value>,
+    crit: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -126,28 +128,28 @@ impl OidcVerifier {
         if is_internal_token(token) {
             return Err(invalid("the token is not a bearer token of a configured issuer"));
         }
-        let (message, signature) = token.rsplit_once('.').ok_or_else(malformed)?;
-        let (header, payload) = message.split_once('.').ok_or_else(malformed)?;
+        let [header, payload, signature] = parts(token)?;
+        let message = &token[..token.len() - signature.len() - 1];
         let header: Header = decode(header)?.ok_or_else(malformed)?;
-        let claims: Option<Claims> = decode(payload)?;
+        let claims: Option<Value> = decode(payload)?;
         let algorithm = header.algorithm()?;
-        let claims = claims
-            .ok_or_else(|| invalid("the token's claims are not those of an access token (iss, aud, exp)"))?;
+        let claims = Claims::read(claims.unwrap_or_default())?;
 
         let Some((issuer, keys)) = self.issuers.get(&claims.iss) else {
-            return Err(invalid("the token's issuer is not trusted here"));
+            return Err(TokenFault::Key.error("the token's issuer is not trusted here"));
         };
-        let key = keys
-            .key(header.kid.as_deref(), algorithm)
-            .await
-            .map_err(|why| match why {
-                NoKey::Unknown => invalid("the token is signed with a key that its issuer does not publish"),
-                NoKey::Away => Error::unavailable("the key set of the token's issuer"),
-            })?;
+        let key =
+            keys.key(header.kid.as_deref(), algorithm)
+                .await
+                .map_err(|why| match why {
+                    NoKey::Unknown => TokenFault::Key
+                        .error("the token is signed with a key that its issuer does not publish"),
+                    NoKey::Away => Error::unavailable("the key set of the token's issuer"),
+                })?;
         let verified =
             jsonwebtoken::crypto::verify(signature, message.as_bytes(), &key.decoding, key.algorithm);
         if !verified.unwrap_or(false) {
-            return Err(invalid("the token's signature does not verify"));
+            return Err(TokenFault::Signature.error("the token's signature does not verify"));
         }
         let caller = claims.check(issuer, now)?;
         self.verified.insert(token, caller.expires_at, caller.clone());
@@ -159,9 +161,8 @@ impl Header {
     /// The algorithm, if it is one we accept: the token chooses from our list, never beyond it.
     fn algorithm(&self) -> Result<Algorithm, Error> {
         if self.crit.is_some() {
-            return Err(invalid(
-                "the token demands an extension that is not understood (crit)",
-            ));
+            let message = "the token demands an extension that is not understood (crit)";
+            return Err(TokenFault::Signature.error(message));
         }
         let is_jwt = |typ: &str| {
             ["JWT", "at+jwt", "application/at+jwt"]
@@ -169,31 +170,69 @@ impl Header {
                 .any(|it| typ.eq_ignore_ascii_case(it))
         };
         if self.typ.as_deref().is_some_and(|typ| !is_jwt(typ)) {
-            return Err(invalid("the token is of a type that is not accepted (typ)"));
+            return Err(TokenFault::Signature.error("the token is of a type that is not accepted (typ)"));
         }
         ALGORITHMS
             .into_iter()
             .find(|it| format!("{it:?}") == self.alg)
-            .ok_or_else(|| invalid("the token's algorithm is not accepted; RS256, ES256 and EdDSA are"))
+            .ok_or_else(|| {
+                TokenFault::Algorithm
+                    .error("the token's algorithm is not accepted; RS256, ES256 and EdDSA are")
+            })
     }
 }
 
 impl Claims {
+    /// The claims, if they are those that every access token has, of the right types.
+    fn read(claims: Value) -> Result<Self, Error> {
+        let fault = Self::fault(&claims);
+        serde_json::from_value(claims)
+            .map_err(|_| fault.error("the token's claims are not those of an access token (iss, aud, exp)"))
+    }
+
+    /// The first that is wrong of claims that cannot be read.
+    fn fault(claims: &Value) -> TokenFault {
+        let Some(claims) = claims.as_object() else {
+            return TokenFault::Claims;
+        };
+        let is_given = |name: &str| claims.get(name).is_some_and(|it| !it.is_null());
+        if !is_given("iss") {
+            return TokenFault::Key;
+        }
+        for name in ["exp", "nbf", "iat"] {
+            let is_needed = name == "exp" || is_given(name);
+            if is_needed && !claims.get(name).is_some_and(Value::is_number) {
+                return TokenFault::NotANumber(name);
+            }
+        }
+        match claims.get("aud") {
+            None | Some(Value::Null) => TokenFault::Audience,
+            Some(Value::String(_)) => TokenFault::Claims,
+            Some(Value::Array(all)) if all.iter().all(Value::is_string) => TokenFault::Claims,
+            Some(_) => TokenFault::AudienceType,
+        }
+    }
+
     /// What a token with a good signature says, as far as its issuer may say it.
     fn check(self, issuer: &Issuer, now: i64) -> Result<ExternalCaller, Error> {
         // A float too large for an integer becomes the largest one, and NaN is no JSON.
         let expires = self.exp.floor() as i64;
         let ends_at = expires.saturating_add(CLOCK_SKEW_SECONDS);
         if now >= ends_at {
-            return Err(invalid("the token has expired"));
+            return Err(TokenFault::Expired.error("the token has expired"));
         }
         // One that is yet to be issued is no less wrong than one that is yet to begin.
         let is_yet_to_come = |claim: f64| (claim.ceil() as i64).saturating_sub(CLOCK_SKEW_SECONDS) > now;
-        if [self.nbf, self.iat].into_iter().flatten().any(is_yet_to_come) {
-            return Err(invalid("the token is not valid yet"));
+        for (claim, fault) in [
+            (self.nbf, TokenFault::NotYetValid),
+            (self.iat, TokenFault::IssuedInFuture),
+        ] {
+            if claim.is_some_and(is_yet_to_come) {
+                return Err(fault.error("the token is not valid yet"));
+            }
         }
         if !self.aud.names(&issuer.audience) {
-            return Err(invalid("the token is for another audience"));
+            return Err(TokenFault::Audience.error("the token is for another audience"));
         }
         let id = |claim: Option<String>, missing| match claim {
             Some(id) if !id.is_empty() && id.len() <= MAX_ID_BYTES && !id.contains(char::is_control) => {
@@ -222,8 +261,19 @@ fn decode<T: DeserializeOwned>(part: &str) -> Result<Option<T>, Error> {
     Ok(serde_json::from_slice(&json).ok())
 }
 
+/// Header, claims and signature, each as it is written.
+fn parts(token: &str) -> Result<[&str; 3], Error> {
+    let parts: Vec<_> = token.split('.').collect();
+    let count = parts.len();
+    parts
+        .try_into()
+        .map_err(|_| TokenFault::Parts(count).error(MALFORMED))
+}
+
+const MALFORMED: &str = "the token is not a well-formed JSON Web Token";
+
 fn malformed() -> Error {
-    invalid("the token is not a well-formed JSON Web Token")
+    TokenFault::Signature.error(MALFORMED)
 }
 
 fn invalid(why: &str) -> Error {

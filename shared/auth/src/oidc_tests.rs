@@ -220,6 +220,63 @@ async fn claims_count_as_far_as_the_issuer_may_claim_them() {
 }
 
 #[tokio::test]
+async fn what_is_wrong_can_be_told_apart() {
+    let verifier = verifier();
+    let signed = |claims: Value| token("ed", Algorithm::EdDSA, &claims);
+    let header = |header: Value| raw(&header, "AAAA");
+    let good = signed(claims());
+    let cases = [
+        ("a".to_owned(), TokenFault::Parts(1)),
+        ("a.b".to_owned(), TokenFault::Parts(2)),
+        (format!("{good}.x"), TokenFault::Parts(4)),
+        ("a.b.c".to_owned(), TokenFault::Signature),
+        (good.replace('.', ".A"), TokenFault::Signature),
+        (header(json!({"alg": "none"})), TokenFault::Algorithm),
+        (header(json!({"alg": "EdDSA", "kid": "other"})), TokenFault::Key),
+        (
+            header(json!({"alg": "EdDSA", "kid": "ed"})),
+            TokenFault::Signature,
+        ),
+        (
+            signed(with(claims(), "iss", "https://other.example/")),
+            TokenFault::Key,
+        ),
+        (signed(with(claims(), "exp", NOW - 60)), TokenFault::Expired),
+        (signed(with(claims(), "nbf", NOW + 60)), TokenFault::NotYetValid),
+        (
+            signed(with(claims(), "iat", NOW + 60)),
+            TokenFault::IssuedInFuture,
+        ),
+        (signed(with(claims(), "aud", "other")), TokenFault::Audience),
+        (signed(with(claims(), "aud", Value::Null)), TokenFault::Audience),
+        (signed(with(claims(), "aud", 1)), TokenFault::AudienceType),
+        (
+            signed(with(claims(), "aud", json!(["api", 1]))),
+            TokenFault::AudienceType,
+        ),
+        (
+            signed(with(claims(), "exp", "soon")),
+            TokenFault::NotANumber("exp"),
+        ),
+        (signed(with(claims(), "nbf", true)), TokenFault::NotANumber("nbf")),
+        (
+            signed(with(claims(), "iat", json!({}))),
+            TokenFault::NotANumber("iat"),
+        ),
+        (signed(json!([1])), TokenFault::Claims),
+        (signed(json!("text")), TokenFault::Claims),
+    ];
+    for (token, expected) in cases {
+        let error = verifier.verify_at(&token, NOW).await.unwrap_err();
+        assert_eq!(TokenFault::of(&error), Some(expected), "{error}: {token}");
+        assert_eq!(error.reason_name(), "CREDENTIALS_INVALID");
+    }
+    let nobody = signed(with(claims(), "sub", Value::Null));
+    let error = verifier.verify_at(&nobody, NOW).await.unwrap_err();
+    assert_eq!(TokenFault::of(&error), None);
+}
+
+#[tokio::test]
 async fn clocks_may_differ_by_the_skew_and_no_more() {
     let at = async |name: &str, seconds: i64| {
         let claims = with(claims(), name, NOW + seconds);

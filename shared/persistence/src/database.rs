@@ -8,6 +8,7 @@ use futures::future::{BoxFuture, join};
 
 use crate::failure::Failure;
 use crate::pool::{Pool, PoolOptions, PoolUsage, Pooled};
+use crate::rows::RowLink;
 use crate::tls::Address;
 use crate::{DbRole, StartError, metrics, migrate};
 
@@ -27,6 +28,8 @@ pub(crate) const ATTEMPTS: u32 = 5;
 #[derive(Clone)]
 pub struct Database {
     pool: Pool,
+    /// Speaks of rows whose shape a request decides; a driver of its own, which tells SQLSTATEs.
+    pub(crate) rows: Pool<RowLink>,
     role: DbRole,
     statement_timeout: Duration,
 }
@@ -61,12 +64,17 @@ impl Database {
     pub async fn open(url: &str, role: DbRole, options: PoolOptions) -> Result<Self, StartError> {
         let address = Address::parse(url)?;
         metrics::describe();
-        let pool = Pool::new(address, role, &options).map_err(StartError::Pool)?;
+        // Opened as they are needed: a service that nobody asks for rows by REST has none of them.
+        let most = options.max_connections;
+        let rows = Pool::new(address.clone(), role, &options, most.div_ceil(2)).map_err(StartError::Pool)?;
+        let pool = Pool::new(address, role, &options, most).map_err(StartError::Pool)?;
+        metrics::may_open(role, most + most.div_ceil(2));
         let mut pooled = pool.acquire(None).await.map_err(StartError::connect)?;
         migrate::check_schema(&mut pooled.connection).await?;
         drop(pooled);
         Ok(Self {
             pool,
+            rows,
             role,
             statement_timeout: options.statement_timeout,
         })
@@ -150,7 +158,7 @@ impl Database {
 
     /// What makes a transaction the caller's, as one message. Ids and numbers only, so nothing needs
     /// quoting. Fails where the deadline has passed already, or the role is not for this caller.
-    fn prelude(&self, ctx: Option<&Ctx>) -> Result<String, Error> {
+    pub(crate) fn prelude(&self, ctx: Option<&Ctx>) -> Result<String, Error> {
         if self.role == DbRole::Backfill
             && !ctx.is_some_and(|it| it.principal.scopes.contains(Scope::Backfill))
         {

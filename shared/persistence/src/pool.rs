@@ -1,6 +1,7 @@
 use std::any::TypeId;
 use std::collections::HashSet;
 use std::fmt;
+use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use deadpool::Runtime;
 use deadpool::managed::{
     Manager, Metrics, Object, PoolError, QueueMode, RecycleError, RecycleResult, TimeoutType, Timeouts,
 };
-use diesel_async::pooled_connection::PoolableConnection as _;
+use diesel_async::pooled_connection::PoolableConnection;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
 
 use crate::DbRole;
@@ -39,25 +40,48 @@ impl Default for PoolOptions {
     }
 }
 
+/// What a pool lends: a connection, by the driver that speaks on it.
+pub(crate) trait Link: Sized + Send + Sync + 'static {
+    fn connect(address: &Address) -> impl Future<Output = Result<Self, Failure>> + Send;
+    /// Runs statements that have no parameters and no rows.
+    fn run(&self, statements: &str) -> impl Future<Output = Result<(), Failure>> + Send;
+    fn is_broken(&mut self) -> bool;
+}
+
+impl Link for AsyncPgConnection {
+    async fn connect(address: &Address) -> Result<Self, Failure> {
+        address.connect_diesel().await
+    }
+
+    async fn run(&self, statements: &str) -> Result<(), Failure> {
+        let mut shared = self;
+        Ok(shared.batch_execute(statements).await?)
+    }
+
+    fn is_broken(&mut self) -> bool {
+        PoolableConnection::is_broken(self)
+    }
+}
+
 /// Makes connections that work as one role, and throws away those that were left in the middle of
 /// a transaction: a future that is dropped half-way leaves nothing open behind it.
-pub(crate) struct Connector {
+pub(crate) struct Connector<L> {
     address: Address,
     role: DbRole,
+    link: PhantomData<fn() -> L>,
 }
 
 /// The connections of one role; clones share them.
-#[derive(Clone)]
-pub(crate) struct Pool {
-    connections: deadpool::managed::Pool<Connector>,
+pub(crate) struct Pool<L: Link = AsyncPgConnection> {
+    connections: deadpool::managed::Pool<Connector<L>>,
     role: DbRole,
     acquire_timeout: Duration,
     queue: Arc<Queue>,
 }
 
 /// A connection that is lent.
-pub(crate) struct Pooled {
-    object: Object<Connector>,
+pub(crate) struct Pooled<L: Link = AsyncPgConnection> {
+    object: Object<Connector<L>>,
     _in_use: InUse,
 }
 
@@ -73,15 +97,15 @@ pub struct PoolUsage {
 }
 
 /// A connection, and what is known of it.
-pub(crate) struct Connected {
-    pub(crate) connection: AsyncPgConnection,
+pub(crate) struct Connected<L = AsyncPgConnection> {
+    pub(crate) connection: L,
     /// Set from the first statement of a transaction until its end is confirmed.
     pub(crate) in_transaction: bool,
     /// Statements that this connection has prepared: these are sent without waiting for anything.
     pub(crate) prepared: HashSet<TypeId>,
 }
 
-impl fmt::Debug for Connector {
+impl<L> fmt::Debug for Connector<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connector")
             .field("role", &self.role)
@@ -89,7 +113,7 @@ impl fmt::Debug for Connector {
     }
 }
 
-impl fmt::Debug for Connected {
+impl<L> fmt::Debug for Connected<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connected")
             .field("in_transaction", &self.in_transaction)
@@ -97,34 +121,49 @@ impl fmt::Debug for Connected {
     }
 }
 
-impl Deref for Pooled {
-    type Target = Connected;
+impl<L: Link> Clone for Pool<L> {
+    fn clone(&self) -> Self {
+        Self {
+            connections: self.connections.clone(),
+            role: self.role,
+            acquire_timeout: self.acquire_timeout,
+            queue: self.queue.clone(),
+        }
+    }
+}
 
-    fn deref(&self) -> &Connected {
+impl<L: Link> Deref for Pooled<L> {
+    type Target = Connected<L>;
+
+    fn deref(&self) -> &Connected<L> {
         &self.object
     }
 }
 
-impl DerefMut for Pooled {
-    fn deref_mut(&mut self) -> &mut Connected {
+impl<L: Link> DerefMut for Pooled<L> {
+    fn deref_mut(&mut self) -> &mut Connected<L> {
         &mut self.object
     }
 }
 
-impl Pool {
+impl<L: Link> Pool<L> {
     pub(crate) fn new(
         mut address: Address,
         role: DbRole,
         options: &PoolOptions,
+        max_connections: usize,
     ) -> Result<Self, deadpool::managed::BuildError> {
         address.config.application_name(role.as_str());
         address.config.connect_timeout(options.acquire_timeout);
-        let connections = deadpool::managed::Pool::builder(Connector { address, role })
-            .max_size(options.max_connections)
-            .queue_mode(QueueMode::Lifo)
-            .runtime(Runtime::Tokio1)
-            .build()?;
-        metrics::may_open(role, options.max_connections);
+        let connections = deadpool::managed::Pool::builder(Connector {
+            address,
+            role,
+            link: PhantomData,
+        })
+        .max_size(max_connections)
+        .queue_mode(QueueMode::Lifo)
+        .runtime(Runtime::Tokio1)
+        .build()?;
         Ok(Self {
             connections,
             role,
@@ -145,7 +184,7 @@ impl Pool {
     /// Lends a connection: at once where one is free, else to those who asked first. Nobody waits
     /// beyond its deadline. Whoever has one is a caller who waits for an answer, and gets it soon
     /// even if it is no; those without (jobs, and what looks after them) wait for their turn.
-    pub(crate) async fn acquire(&self, deadline: Option<Instant>) -> Result<Pooled, Failure> {
+    pub(crate) async fn acquire(&self, deadline: Option<Instant>) -> Result<Pooled<L>, Failure> {
         let begun = Instant::now();
         let acquired = match self.lend(Duration::ZERO, deadline).await {
             Err(PoolError::Timeout(TimeoutType::Wait)) => self.wait(deadline).await,
@@ -178,7 +217,7 @@ impl Pool {
         Err(failure)
     }
 
-    async fn wait(&self, deadline: Option<Instant>) -> Result<Object<Connector>, PoolError<Failure>> {
+    async fn wait(&self, deadline: Option<Instant>) -> Result<Object<Connector<L>>, PoolError<Failure>> {
         let now = Instant::now();
         let patience = match deadline {
             Some(_) => self.queue.patience(self.acquire_timeout, now),
@@ -192,7 +231,7 @@ impl Pool {
         &self,
         wait: Duration,
         deadline: Option<Instant>,
-    ) -> Result<Object<Connector>, PoolError<Failure>> {
+    ) -> Result<Object<Connector<L>>, PoolError<Failure>> {
         let left = deadline.map_or(Duration::MAX, |it| it.saturating_duration_since(Instant::now()));
         let timeouts = Timeouts {
             wait: Some(wait.min(left)),
@@ -203,19 +242,19 @@ impl Pool {
     }
 }
 
-impl Manager for Connector {
-    type Type = Connected;
+impl<L: Link> Manager for Connector<L> {
+    type Type = Connected<L>;
     type Error = Failure;
 
-    async fn create(&self) -> Result<Connected, Failure> {
-        let mut connection = self.address.connect_diesel().await?;
+    async fn create(&self) -> Result<Connected<L>, Failure> {
+        let connection = L::connect(&self.address).await?;
         // The role of the session is the service's from the start; each transaction says it again, so
         // that a pooler between us and the server cannot lend us somebody else's session.
         let setup = format!(
             "SET ROLE {}; SET search_path = public; SET idle_in_transaction_session_timeout = '60s'",
             self.role
         );
-        connection.batch_execute(&setup).await?;
+        connection.run(&setup).await?;
         Ok(Connected {
             connection,
             in_transaction: false,
@@ -223,7 +262,7 @@ impl Manager for Connector {
         })
     }
 
-    async fn recycle(&self, connected: &mut Connected, _: &Metrics) -> RecycleResult<Failure> {
+    async fn recycle(&self, connected: &mut Connected<L>, _: &Metrics) -> RecycleResult<Failure> {
         if connected.in_transaction || connected.connection.is_broken() {
             return Err(RecycleError::message("closed, or left within a transaction"));
         }

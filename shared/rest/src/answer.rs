@@ -172,6 +172,12 @@ impl Answering {
         self.verb == Verb::Head
     }
 
+    /// How rows are written, if any are.
+    #[must_use]
+    pub fn media(&self) -> Media {
+        self.media
+    }
+
     /// Whether the primary key of one inserted row is told.
     #[must_use]
     pub fn tells_key(&self) -> bool {

@@ -54,6 +54,18 @@ impl Error {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "PGRST102", message)
     }
 
+    /// A body that is compressed, or otherwise not as it is; the original takes it for broken JSON.
+    #[must_use]
+    pub fn body_encoding(name: &str) -> Self {
+        Self::body(format!("Content-Encoding not acceptable: {name}"))
+    }
+
+    /// A body of which the end never came.
+    #[must_use]
+    pub fn body_broken() -> Self {
+        Self::body("The body of the request cannot be read to its end")
+    }
+
     pub(crate) fn range(details: &str) -> Self {
         let status = StatusCode::RANGE_NOT_SATISFIABLE;
         Self::new(status, "PGRST103", "Requested range not satisfiable").details(details)

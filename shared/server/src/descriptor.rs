@@ -68,6 +68,11 @@ impl Method {
     }
 }
 
+/// Whether a path is that of a method of gRPC.
+pub(crate) fn is_method(path: &str) -> bool {
+    METHODS.contains_key(path)
+}
+
 /// Whether calling the method of a path again does no harm; only the suite's own methods say so.
 pub(crate) fn has_no_side_effects(path: &str) -> bool {
     METHODS.get(path).is_some_and(|it| it.only_reads)
@@ -119,11 +124,23 @@ fn content_route(path: &str) -> Option<&'static str> {
     })
 }
 
+/// What a path of the REST API is, whichever relation it names.
+fn rest_route(path: &str) -> Option<&'static str> {
+    match path.strip_prefix('/')? {
+        "" => Some("/"),
+        name if !name.contains('/') => Some("/{relation}"),
+        _ => None,
+    }
+}
+
 /// The method of a path, for metrics and spans: paths that callers make up are all one.
 pub(crate) fn known_method(path: &str) -> Arc<str> {
     match METHODS.get_key_value(path) {
         Some((method, _)) => Arc::clone(method),
-        None => content_route(path).unwrap_or("unknown").into(),
+        None => content_route(path)
+            .or_else(|| rest_route(path))
+            .unwrap_or("unknown")
+            .into(),
     }
 }
 
@@ -157,6 +174,13 @@ mod tests {
             &*known_method("/import_job/0192/content"),
             "/import_job/{id}/content"
         );
+        for (path, known) in [
+            ("/", "/"),
+            ("/project", "/{relation}"),
+            ("/whatever", "/{relation}"),
+        ] {
+            assert_eq!(&*known_method(path), known);
+        }
         for unknown in [
             "/datacovey.identity.v1.UserService/Whoever",
             "/import_job//content",

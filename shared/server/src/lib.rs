@@ -37,10 +37,10 @@ pub use layer::{Authentication, GRPC_TIMEOUT, REQUEST_ID, read_timeout, write_ti
 pub use limits::{Limits, TenantLimits};
 pub use peer::{Peer, PeerChannel, error_of_peer};
 pub use principal::{PrincipalResolver, RemotePrincipals};
-pub use reply::http_refusal;
+pub use reply::{Refusal, http_refusal};
 pub use run::{refuse, run, shutdown_signal};
 pub use serve::{Listeners, ServeError, serve};
-pub use stream::reply_stream;
+pub use stream::{reply_stream, stream_status};
 pub use telemetry::{Telemetry, TelemetryError};
 pub use tls::{ClientTls, ServerTls};
 pub use trace_context::{current_traceparent, inject_span, set_parent_from_traceparent};

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::IntoResponse as _;
@@ -36,7 +37,13 @@ pub(crate) fn refusal(grpc: bool, error: Error) -> Response<Body> {
     http_refusal(error)
 }
 
+/// The error that an answer in plain HTTP says, left with it: for the log, and for whoever says it in the
+/// words of another protocol.
+#[derive(Clone, Debug)]
+pub struct Refusal(pub Arc<Error>);
+
 /// The same in plain HTTP, for handlers that speak it: an object with `code`, `message`, `details` and `hint`.
+/// Its [`Refusal`] is among the extensions.
 #[must_use]
 pub fn http_refusal(error: Error) -> Response<Body> {
     let body = json!({
@@ -55,6 +62,7 @@ pub fn http_refusal(error: Error) -> Response<Body> {
         let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
+    response.extensions_mut().insert(Refusal(Arc::new(error)));
     response
 }
 

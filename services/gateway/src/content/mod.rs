@@ -60,7 +60,7 @@ pub(crate) fn routes(services: Services) -> Router {
 }
 
 /// Who asks.
-fn caller(extensions: &Extensions) -> Result<Ctx> {
+pub(crate) fn caller(extensions: &Extensions) -> Result<Ctx> {
     extensions
         .get::<Ctx>()
         .cloned()

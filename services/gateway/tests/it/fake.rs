@@ -148,6 +148,13 @@ pub(crate) fn unary(message: &impl Message) -> Answer {
     head().body(body.boxed()).unwrap()
 }
 
+/// These messages and OK.
+pub(crate) fn messages(messages: &[impl Message]) -> Answer {
+    let frames: Vec<_> = messages.iter().map(frame).collect();
+    let body = Full::new(Bytes::from(frames.concat())).with_trailers(async { Some(Ok(trailers(0))) });
+    head().body(body.boxed()).unwrap()
+}
+
 /// A status in the head and no body.
 pub(crate) fn status_only(code: u8) -> Answer {
     head()

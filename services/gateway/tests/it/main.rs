@@ -16,6 +16,7 @@ mod logged;
 mod parsers;
 mod passing;
 mod process;
+mod rest;
 mod streaming;
 mod suite;
 mod web;

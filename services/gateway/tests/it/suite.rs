@@ -130,6 +130,7 @@ impl Suite {
         let mut config = Config {
             server,
             cors_origins: Origins::default(),
+            public_url: None,
         };
         otherwise(&mut config);
         let app = datacovey_gateway::app(&config).unwrap();

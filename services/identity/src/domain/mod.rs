@@ -1,3 +1,6 @@
 //! Rules as pure functions.
 
+mod rules;
 pub(crate) mod text;
+
+pub(crate) use rules::Rules;

@@ -5,6 +5,7 @@
 mod lifecycle;
 mod methods;
 mod principal;
+mod rows;
 mod suite;
 mod tenant;
 mod user;

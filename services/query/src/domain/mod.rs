@@ -11,5 +11,6 @@ pub(crate) mod question;
 pub(crate) mod request;
 pub(crate) mod result_encoder;
 pub(crate) mod result_file;
+pub(crate) mod rules;
 pub(crate) mod text;
 pub(crate) mod violation;

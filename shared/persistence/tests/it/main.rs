@@ -20,6 +20,7 @@ mod purges;
 mod refusal;
 mod releases;
 mod restores;
+mod rows;
 mod rules;
 mod schema;
 mod secrets;

@@ -3,7 +3,7 @@
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
-    ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, SERVER,
+    ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, SERVER, VARY,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
@@ -72,13 +72,19 @@ fn allow_origin(request: &HeaderMap, origins: &Origins, answer: &mut HeaderMap) 
             answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
             true
         }
-        (Origins::Only(allowed), Some(origin))
-            if allowed.iter().any(|it| it.as_bytes() == origin.as_bytes()) =>
-        {
-            answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-            answer.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
-            true
+        (Origins::Only(allowed), Some(origin)) => {
+            // Or a cache gives one page what was said to another.
+            answer.append(VARY, HeaderValue::from_static("Origin"));
+            let is_allowed = allowed.iter().any(|it| it.as_bytes() == origin.as_bytes());
+            if is_allowed {
+                answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+                answer.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+            } else {
+                // OPTIONS says of each relation that anybody may.
+                answer.remove(ACCESS_CONTROL_ALLOW_ORIGIN);
+            }
+            is_allowed
         }
-        _ => false,
+        (Origins::Only(_), None) => false,
     }
 }

@@ -14,6 +14,9 @@ pub(super) fn read(body: &Bytes) -> Result<Payload, Error> {
         _ => Error::body("Invalid csv: it is not UTF-8"),
     };
     let names = reader.headers().map_err(|it| invalid(&it))?.clone();
+    if names.is_empty() {
+        return Err(Error::body("Empty or invalid csv"));
+    }
     let mut payload = Payload {
         rows: Vec::new(),
         columns: names.iter().map(str::to_owned).collect(),

@@ -68,6 +68,8 @@ fn bodies_that_cannot_be_read_are_refused() {
         ("", "[{\"name\":1},{}]", keys),
         ("", "[{\"name\":1},{\"id\":1}]", keys),
         ("", "[[]]", keys),
+        ("text/csv", "", "Empty or invalid csv"),
+        ("text/csv", "\r\n", "Empty or invalid csv"),
         ("text/csv", "name,id\na", lines),
         ("text/csv", "name\na,b", lines),
         ("text/plain", "a", "Content-Type not acceptable: text/plain"),

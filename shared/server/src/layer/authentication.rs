@@ -4,7 +4,9 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use datacovey_auth::{ExternalCaller, InternalCaller, InternalVerifier, OidcVerifier, is_internal_token};
+use datacovey_auth::{
+    ExternalCaller, InternalCaller, InternalVerifier, OidcVerifier, TokenFault, is_internal_token,
+};
 use datacovey_error::{Error, ErrorReason, Kind};
 use datacovey_types::{Ctx, Principal};
 use http::{HeaderMap, header};
@@ -176,17 +178,13 @@ fn bearer_token(headers: &HeaderMap) -> Result<&str, Error> {
             "the call carries more than one authorization header",
         ));
     }
-    let (scheme, token) = value
-        .to_str()
-        .ok()
-        .and_then(|it| it.split_once(' '))
-        .unwrap_or_default();
+    let value = value.to_str().unwrap_or_default();
+    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
     let token = token.trim();
-    if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() {
-        Ok(token)
-    } else {
-        Err(Error::credentials_invalid(
-            "the authorization header is not \"Bearer <token>\"",
-        ))
-    }
+    let fault = match scheme.eq_ignore_ascii_case("bearer") {
+        true if token.is_empty() => TokenFault::Empty,
+        true => return Ok(token),
+        false => TokenFault::Missing,
+    };
+    Err(fault.error("the authorization header is not \"Bearer <token>\""))
 }

@@ -13,7 +13,7 @@ use tonic::{Code, Status};
 
 use super::adaptive::{AdaptiveLimit, Running};
 use super::{Shared, is_public};
-use crate::descriptor::{Pace, known_method};
+use crate::descriptor::{Pace, is_method, known_method};
 use crate::limits::Limits;
 use crate::reply::{is_grpc, refusal, status_of};
 
@@ -141,12 +141,15 @@ pub(super) async fn layer(State(shared): State<Shared>, mut request: Request, ne
         Taken::Prompt(running) => running,
     };
     let method = known_method(request.uri().path());
+    let is_method = is_method(request.uri().path());
     request.extensions_mut().insert(Place {
         _held: Arc::clone(&running) as Arc<dyn Any + Send + Sync>,
     });
     let response = next.run(request).await;
-    // A refusal is quicker than an answer, and tells nothing of the load.
+    // A refusal is quicker than an answer, and a request of the REST API takes as long as the rows that it asks
+    // for: neither tells of the load.
     if is_good(&response)
+        && is_method
         && let Some(limit) = running.answered(&method, Instant::now())
     {
         gauge!("datacovey_calls_limit", "service" => shared.service).set(limit as f64);

@@ -16,7 +16,7 @@ use super::{Shared, is_public};
 use crate::context::{CallContext, Who};
 use crate::descriptor::{known_method, shown};
 use crate::frames::{Polled, Watch, watched};
-use crate::reply::{causes, in_our_words, status_of, write_status};
+use crate::reply::{Refusal, causes, in_our_words, status_of, write_status};
 
 /// Counts the call and writes its line when it is over, with what was wrong; and lets no status
 /// out that is not in our words.
@@ -87,6 +87,11 @@ impl Call {
             return response;
         }
         self.http_code = http_code(&response);
+        if let Some(Refusal(error)) = response.extensions().get() {
+            let cause = std::error::Error::source(&**error).map(causes);
+            self.end(self.http_code, cause);
+            return response;
+        }
         if response.body().is_end_stream() {
             self.end(self.http_code, None);
             return response;

@@ -1,0 +1,131 @@
+//! Transactions over the driver itself: it tells SQLSTATEs, takes values without types and sends a statement
+//! that nobody has prepared in one piece.
+
+use std::pin::Pin;
+
+use datacovey_error::Error;
+use datacovey_types::Ctx;
+use futures::TryStreamExt as _;
+use tokio_postgres::{Client, Row, RowStream};
+
+use super::error::RowsError;
+use super::sql::Sql;
+use crate::Database;
+use crate::failure::Failure;
+use crate::pool::{Link, Pooled};
+use crate::tls::Address;
+
+/// A connection for rows.
+#[derive(Debug)]
+pub(crate) struct RowLink(Client);
+
+impl Link for RowLink {
+    async fn connect(address: &Address) -> Result<Self, Failure> {
+        let (client, connection) = address.connect().await.map_err(Failure::unreachable)?;
+        // Ends by itself with the connection.
+        tokio::spawn(connection);
+        Ok(Self(client))
+    }
+
+    async fn run(&self, statements: &str) -> Result<(), Failure> {
+        self.0
+            .batch_execute(statements)
+            .await
+            .map_err(Failure::unreachable)
+    }
+
+    fn is_broken(&mut self) -> bool {
+        self.0.is_closed()
+    }
+}
+
+/// A transaction of the caller's tenant. One that is dropped takes no effect, and its connection is closed.
+pub(super) struct Transaction {
+    pooled: Pooled<RowLink>,
+}
+
+/// How a transaction begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// All statements see the same rows.
+    Read,
+    Write,
+}
+
+impl Database {
+    /// A connection, and what has to be sent on it before anything else.
+    pub(super) async fn rows_begin(&self, ctx: &Ctx, mode: Mode) -> Result<(Transaction, String), RowsError> {
+        // Once before the wait, so that nobody waits for a no.
+        self.prelude(Some(ctx))?;
+        let mut pooled = self.rows.acquire(ctx.deadline).await?;
+        let mut prelude = self.prelude(Some(ctx))?;
+        if mode == Mode::Read {
+            let read = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL cursor_tuple_fraction = 1";
+            prelude = prelude.replacen("BEGIN", read, 1);
+        }
+        pooled.in_transaction = true;
+        Ok((Transaction { pooled }, prelude))
+    }
+}
+
+impl Transaction {
+    fn client(&self) -> &Client {
+        &self.pooled.connection.0
+    }
+
+    pub(super) async fn run(&self, statements: &str) -> Result<(), RowsError> {
+        Ok(self.client().batch_execute(statements).await?)
+    }
+
+    pub(super) async fn execute(&self, sql: &Sql) -> Result<u64, RowsError> {
+        let parameters = sql.parameters()?;
+        Ok(self.client().execute_typed(&sql.text, &parameters).await?)
+    }
+
+    pub(super) async fn rows(&self, sql: &Sql) -> Result<Vec<Row>, RowsError> {
+        Ok(self.stream(sql).await?.try_collect().await?)
+    }
+
+    /// The rows as they come; the driver holds back the server while nobody takes them.
+    pub(super) async fn stream(&self, sql: &Sql) -> Result<Pin<Box<RowStream>>, RowsError> {
+        let parameters = sql.parameters()?;
+        Ok(Box::pin(
+            self.client().query_typed_raw(&sql.text, parameters).await?,
+        ))
+    }
+
+    /// The one value of a statement.
+    pub(super) async fn value<T>(&self, sql: &Sql) -> Result<T, RowsError>
+    where
+        T: for<'a> tokio_postgres::types::FromSql<'a>,
+    {
+        let rows = self.rows(sql).await?;
+        let row = rows
+            .first()
+            .ok_or_else(|| Error::internal("a statement of one value has no row"))?;
+        Ok(row.try_get(0)?)
+    }
+
+    /// In which zone times with a zone are shown, from here on.
+    pub(super) async fn set_timezone(&self, name: &str) -> Result<(), RowsError> {
+        if name.is_empty() {
+            return Ok(());
+        }
+        let mut sql = Sql::new("SELECT set_config('TimeZone', ");
+        sql.value(name).push(", true)");
+        self.rows(&sql).await.map(drop)
+    }
+
+    pub(super) async fn commit(mut self) -> Result<(), RowsError> {
+        self.run("SELECT; COMMIT").await?;
+        self.pooled.in_transaction = false;
+        Ok(())
+    }
+
+    /// Takes everything back; a connection on which that fails is dropped.
+    pub(super) async fn roll_back(mut self) {
+        if self.run("ROLLBACK").await.is_ok() {
+            self.pooled.in_transaction = false;
+        }
+    }
+}
