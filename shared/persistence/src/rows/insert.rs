@@ -89,8 +89,7 @@ impl Database {
             }
         }
         check_affected(after.len(), returned)?;
-        let by_id = |after: &Found| before.iter().find(|it| it.row.get("id") == after.row.get("id"));
-        check(transaction, rules, relation, &after, by_id).await?;
+        check(transaction, rules, relation, &after, &before).await?;
         let key = match (relation.primary_key(), after.as_slice()) {
             (Some(key), [one]) => one
                 .row

@@ -125,21 +125,17 @@ async fn count_all(
     request: &SelectRequest,
     first: usize,
 ) -> Result<(Option<i64>, i64), RowsError> {
-    let mode = request.count();
     let (limit, offset) = (request.limit, request.offset.max(0));
-    let exact = match mode {
-        CountMode::Exact | CountMode::Estimated => Some(count(transaction, source, request, None, 0).await?),
-        _ => None,
+    // The planner's estimate is of statistics over the rows of all tenants, so nobody is told it: counts are exact
+    // however they are asked for.
+    let total = match request.count() {
+        CountMode::Unspecified => None,
+        _ => Some(count(transaction, source, request, None, 0).await?),
     };
-    let planned = match mode {
-        CountMode::Planned | CountMode::Estimated => Some(estimate(transaction, source, request).await?),
-        _ => None,
-    };
-    let total = exact.max(planned);
     let first = i64::try_from(first).unwrap_or(i64::MAX);
-    let rows = match exact {
+    let rows = match total {
         _ if first < FIRST_ROWS as i64 => first,
-        Some(exact) => exact
+        Some(total) => total
             .saturating_sub(offset)
             .clamp(0, limit.unwrap_or(i64::MAX).max(0)),
         None => count(transaction, source, request, limit, offset).await?,
@@ -159,20 +155,6 @@ async fn count(
     write_page(&mut sql, limit, offset);
     sql.push(") AS one_row");
     transaction.value(&sql).await
-}
-
-async fn estimate(
-    transaction: &Transaction,
-    source: &Source<'_>,
-    request: &SelectRequest,
-) -> Result<i64, RowsError> {
-    let mut sql = Sql::new("EXPLAIN (FORMAT JSON) SELECT");
-    source.write_rows(&mut sql, request.filter.as_ref(), true)?;
-    let plan: serde_json::Value = transaction.value(&sql).await?;
-    plan.pointer("/0/Plan/Plan Rows")
-        .and_then(serde_json::Value::as_f64)
-        .map(|it| it as i64)
-        .ok_or_else(|| Error::internal("a plan says no number of rows").into())
 }
 
 /// The rows of a statement, each in its format.

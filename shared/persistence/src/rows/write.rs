@@ -3,6 +3,8 @@
 //! A write is a transaction: the rows are locked and written, shown to the rules of their service, read as
 //! they are to be returned, and only then committed.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use datacovey_error::{Error, Kind, Violations};
 use datacovey_proto::internal::rows::v1::{
@@ -165,8 +167,7 @@ impl Database {
             .name(&relation.name);
         sql.push(".*), true");
         let after = found(&transaction.rows(&sql).await?)?;
-        let by_id = |after: &Found| before.iter().find(|it| it.row.get("id") == after.row.get("id"));
-        check(transaction, rules, relation, &after, by_id).await?;
+        check(transaction, rules, relation, &after, &before).await?;
         let places = after.into_iter().map(|it| it.place).collect();
         transaction.returned(relation, places, returned).await
     }
@@ -339,16 +340,18 @@ pub(super) fn found(rows: &[Row]) -> Result<Vec<Found>, RowsError> {
 }
 
 /// Shows rows to the rules of their service; all violations are one error.
-pub(super) async fn check<'a>(
+pub(super) async fn check(
     transaction: &Transaction,
     rules: &dyn RowRules,
     relation: &Relation,
-    after: &'a [Found],
-    before: impl Fn(&'a Found) -> Option<&'a Found>,
+    after: &[Found],
+    before: &[Found],
 ) -> Result<(), RowsError> {
+    let id = |it: &Found| it.row.get("id").and_then(Value::as_str).map(ToOwned::to_owned);
+    let before: HashMap<_, _> = before.iter().map(|it| (id(it), &it.row)).collect();
     let mut all = Vec::new();
     for (place, row) in after.iter().enumerate() {
-        let before = before(row).map(|it| &it.row);
+        let before = before.get(&id(row)).copied();
         let mut violations = Violations::new();
         rules.check(relation, before, &row.row, &mut violations);
         let at = if after.len() == 1 {
