@@ -19,7 +19,7 @@ pub(super) struct Unfit {
 }
 
 impl Unfit {
-    fn new(misfit: impl Into<Misfit>, value: &str) -> Self {
+    pub(super) fn new(misfit: impl Into<Misfit>, value: &str) -> Self {
         Self {
             misfit: misfit.into(),
             value: shorten(value, MAX_QUOTED),
@@ -279,7 +279,7 @@ impl<'a> FromIterator<&'a str> for Places {
 
 impl Places {
     /// Members mostly come in the order of the last object: `guess` is where the next one would be.
-    fn find(&self, name: &str, guess: usize) -> Option<usize> {
+    pub(super) fn find(&self, name: &str, guess: usize) -> Option<usize> {
         if self.names.get(guess).is_some_and(|it| it == name) {
             return Some(guess);
         }

@@ -7,6 +7,7 @@ use memchr::memchr_iter;
 use serde::de::DeserializeSeed;
 
 use super::MAX_IGNORED;
+use super::flat::Flat;
 use crate::read::assemble::{Decoded, check};
 use crate::read::chunks::{Chunk, too_long};
 use crate::read::column::{ColumnBuilder, Misfit};
@@ -22,6 +23,8 @@ const MAX_SHOWN_BYTES: usize = 1_024;
 pub(super) struct Decoder {
     schema: TableSchema,
     places: Places,
+    /// None where each line goes to the parser.
+    pub(super) flat: Option<Flat>,
     seen: Vec<bool>,
     max_line_bytes: usize,
     /// Rows of a batch at most, so that empty objects do not make large ones.
@@ -32,8 +35,10 @@ pub(super) struct Decoder {
 impl Decoder {
     pub(super) fn new(schema: TableSchema, limits: ReadLimits) -> Self {
         let columns = schema.columns();
+        let names = || columns.iter().map(|it| it.name.as_str());
         Self {
-            places: columns.iter().map(|it| it.name.as_str()).collect(),
+            places: names().collect(),
+            flat: Some(Flat::new(names())),
             seen: vec![false; columns.len()],
             max_line_bytes: limits.line_bytes,
             max_rows: (BATCH_BYTES / (8 * leaves(columns)).max(1)).clamp(16, BATCH_ROWS),
@@ -107,22 +112,28 @@ impl Decoder {
         let columns = self.schema.columns();
         let mut rejected = Rejected::new(number);
         let mut stranger = None;
+        let mut tell = |member: Member<'_>| match member {
+            Member::Unfit(at, unfit) => rejected.add_misfit(&columns[at], unfit.misfit, &unfit.value),
+            Member::Twice(at) => {
+                rejected.add_misfit(&columns[at], Misfit::from("occurs twice"), "");
+            }
+            Member::Unknown(name) => {
+                stranger.get_or_insert_with(|| name.to_owned());
+                if !self.schema.is_closed() && ignored.len() < MAX_IGNORED {
+                    ignored.insert(shorten(name, MAX_NAME));
+                }
+            }
+        };
+        if let (Some(text), Some(flat)) = (text, &mut self.flat)
+            && flat.read(text, &self.places, builders, &mut tell)
+        {
+            return rejected;
+        }
         let seed = RowSeed {
             builders,
             places: &self.places,
             seen: &mut self.seen,
-            tell: |member: Member<'_>| match member {
-                Member::Unfit(at, unfit) => rejected.add_misfit(&columns[at], unfit.misfit, &unfit.value),
-                Member::Twice(at) => {
-                    rejected.add_misfit(&columns[at], Misfit::from("occurs twice"), "");
-                }
-                Member::Unknown(name) => {
-                    stranger.get_or_insert_with(|| name.to_owned());
-                    if !self.schema.is_closed() && ignored.len() < MAX_IGNORED {
-                        ignored.insert(shorten(name, MAX_NAME));
-                    }
-                }
-            },
+            tell,
         };
         let read = match text {
             Some(text) => read(seed, serde_json::Deserializer::from_str(text)),

@@ -1,6 +1,7 @@
 //! NDJSON: one object a line, straight into columns.
 
 mod decoder;
+mod flat;
 #[cfg(test)]
 mod tests;
 
