@@ -237,7 +237,7 @@ fn what_is_unusual_is_left_to_the_parser() {
         r#"{"id":1,"id":2}"#,
         r#"{"other":1}"#,
         r#"{"a\"b":1}"#,
-        r#"{"a"b":1}"#,
+        r#"{"owner":null,"a"b":1}"#,
         r#"{"tags":[]}"#,
         r#"{"owner":{}}"#,
         r#"{"id":"1"}"#,
