@@ -332,8 +332,8 @@ async fn a_list_is_held_to_the_thresholds_of_parents() {
 
 #[test]
 fn what_is_the_same_for_each_individual_is_aggregated_once() {
-    // A plane has one row, so that counts of rows, of planes and of what each adds to them are one sum.
-    let sql = "SELECT manufacturer, COUNT(*) AS n, COUNT(DISTINCT tailnum) AS planes FROM registry.planes GROUP BY manufacturer";
+    // A plane has one row, so that the rows, the planes, and the planes with rows are one sum.
+    let sql = "SELECT manufacturer, COUNT(*) AS n FROM registry.planes GROUP BY manufacturer";
     let compiled = check(&world(), C, sql).unwrap();
     let mut aggregates = Vec::new();
     let noted = compiled.releases[0].engine_plan().apply(|node| {
