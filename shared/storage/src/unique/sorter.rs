@@ -114,7 +114,7 @@ impl Sorter {
             spilled => spilled.insert(Spilled {
                 file: tempfile::tempfile_in(&self.limits.spill_folder)?,
                 end: 0,
-                runs: Vec::new(),
+                next: Vec::new(),
             }),
         };
         for bucket in &mut self.buckets {
@@ -139,9 +139,9 @@ impl Sorter {
 
     /// Calls `repeated` with the entries of each hash that comes more than once, until it says no.
     pub(super) fn finish(mut self, mut repeated: impl FnMut(&[Entry]) -> bool) -> io::Result<()> {
-        for (index, mut bucket) in std::mem::take(&mut self.buckets).into_iter().enumerate() {
+        for mut bucket in std::mem::take(&mut self.buckets) {
             if let Some(spilled) = &mut self.spilled {
-                spilled.take(index, &mut bucket)?;
+                spilled.take(&mut bucket)?;
             }
             bucket.sort_unstable();
             for same in bucket.chunk_by(|one, other| one.same_hash(*other)) {
@@ -154,49 +154,40 @@ impl Sorter {
     }
 }
 
-/// Runs on disk, one behind the other.
+/// Runs on disk, one behind the other: of each bucket the number of its entries, and then these.
 #[derive(Debug)]
 struct Spilled {
     file: File,
     end: u64,
-    runs: Vec<Run>,
-}
-
-#[derive(Debug)]
-struct Run {
-    /// Where the first bucket that was not taken begins.
-    next: u64,
-    /// Entries by bucket.
-    lengths: Vec<u32>,
+    /// Of each run where the first bucket that was not taken begins.
+    next: Vec<u64>,
 }
 
 impl Spilled {
     fn add(&mut self, buckets: &[Vec<Entry>]) -> io::Result<()> {
         let mut out = BufWriter::new(&self.file);
-        let mut run = Run {
-            next: self.end,
-            lengths: Vec::with_capacity(buckets.len()),
-        };
+        self.next.push(self.end);
         for bucket in buckets {
+            out.write_all(&(bucket.len() as u64).to_le_bytes())?;
             for entry in bucket {
                 out.write_all(entry.bytes().as_flattened())?;
             }
-            run.lengths
-                .push(u32::try_from(bucket.len()).map_err(io::Error::other)?);
-            self.end += (bucket.len() * Entry::BYTES) as u64;
+            self.end += (size_of::<u64>() + bucket.len() * Entry::BYTES) as u64;
         }
-        out.flush()?;
-        self.runs.push(run);
-        Ok(())
+        out.flush()
     }
 
-    /// Adds the entries of the bucket; buckets are taken in their order.
-    fn take(&mut self, bucket: usize, entries: &mut Vec<Entry>) -> io::Result<()> {
+    /// Adds the entries of the next bucket.
+    fn take(&mut self, entries: &mut Vec<Entry>) -> io::Result<()> {
         let mut bytes = Vec::new();
-        for run in &mut self.runs {
-            bytes.resize(run.lengths[bucket] as usize * Entry::BYTES, 0);
-            self.file.read_exact_at(&mut bytes, run.next)?;
-            run.next += bytes.len() as u64;
+        for next in &mut self.next {
+            let mut length = [0; size_of::<u64>()];
+            self.file.read_exact_at(&mut length, *next)?;
+            let length = usize::try_from(u64::from_le_bytes(length)).map_err(io::Error::other)?;
+            *next += size_of::<u64>() as u64;
+            bytes.resize(length * Entry::BYTES, 0);
+            self.file.read_exact_at(&mut bytes, *next)?;
+            *next += bytes.len() as u64;
             let (parts, _) = bytes.as_chunks::<8>();
             let (parts, _) = parts.as_chunks::<3>();
             entries.extend(parts.iter().map(Entry::from_bytes));
