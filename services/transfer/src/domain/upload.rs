@@ -10,8 +10,8 @@ pub(crate) const MAX_MESSAGE_BYTES: usize = 4 << 20;
 #[derive(Debug)]
 pub(crate) struct Upload {
     committed: u64,
-    /// Bytes of chunks that were given back and are not committed yet.
-    underway: u64,
+    /// What is committed, underway to that, and pending, in bytes.
+    received: u64,
     pending: Vec<u8>,
     chunk_bytes: usize,
     max_bytes: u64,
@@ -34,7 +34,7 @@ impl Upload {
         let sha256 = (offset == 0).then(Sha256::new);
         Ok(Self {
             committed,
-            underway: 0,
+            received: committed,
             pending: Vec::new(),
             chunk_bytes,
             max_bytes,
@@ -50,43 +50,34 @@ impl Upload {
                 format!("must have 1 to {MAX_MESSAGE_BYTES} bytes"),
             ));
         }
-        let received = self.received() + data.len() as u64;
+        let received = self.received + data.len() as u64;
         if received > self.max_bytes {
             return Err(Error::too_large(format!(
                 "the content is larger than {} bytes",
                 self.max_bytes
             )));
         }
+        self.received = received;
         self.pending.extend_from_slice(data);
         // Message by message, so that no thread that serves others computes for long.
         if let Some(sha256) = &mut self.sha256 {
             sha256.update(data);
         }
-        Ok((self.pending.len() >= self.chunk_bytes).then(|| self.chunk()))
+        Ok((self.pending.len() >= self.chunk_bytes).then(|| std::mem::take(&mut self.pending)))
     }
 
     /// What is left to be committed.
     pub(crate) fn rest(&mut self) -> Option<Vec<u8>> {
-        (!self.pending.is_empty()).then(|| self.chunk())
-    }
-
-    fn chunk(&mut self) -> Vec<u8> {
-        self.underway += self.pending.len() as u64;
-        std::mem::take(&mut self.pending)
+        (!self.pending.is_empty()).then(|| std::mem::take(&mut self.pending))
     }
 
     /// Notes that a chunk of so many bytes is committed.
     pub(crate) const fn commit(&mut self, bytes: usize) {
         self.committed += bytes as u64;
-        self.underway -= bytes as u64;
     }
 
     pub(crate) const fn committed(&self) -> u64 {
         self.committed
-    }
-
-    fn received(&self) -> u64 {
-        self.committed + self.underway + self.pending.len() as u64
     }
 
     /// The checksum of all that was received, where this stream has seen it all.
