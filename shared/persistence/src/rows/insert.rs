@@ -8,11 +8,11 @@ use serde_json::Value;
 use super::error::RowsError;
 use super::link::{Mode, Transaction};
 use super::read::relation;
+use super::rules::{Change, RowRules, authorize, check};
 use super::select::Source;
 use super::sql::Sql;
 use super::write::{
-    Change, Found, Returned, RowRules, Values, Written, array, authorize, check, check_affected, columns,
-    end, found, kept_column,
+    Found, Returned, Values, Written, array, check_affected, columns, end, found, kept_column,
 };
 use crate::Database;
 

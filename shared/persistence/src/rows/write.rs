@@ -3,10 +3,7 @@
 //! A write is a transaction: the rows are locked and written, shown to the rules of their service, read as
 //! they are to be returned, and only then committed.
 
-use std::collections::HashMap;
-
 use bytes::Bytes;
-use datacovey_error::{Error, Kind, Violations};
 use datacovey_proto::internal::rows::v1::{
     DeleteRequest, Filter, MissingColumns, OrderTerm, RowFormat, Selection, UpdateRequest,
 };
@@ -18,46 +15,10 @@ use tokio_postgres::Row;
 use super::error::RowsError;
 use super::link::{Mode, Transaction};
 use super::read::{relation, texts};
+use super::rules::{Change, RowRules, authorize, check};
 use super::select::{Page, Source, write_select};
 use super::sql::Sql;
-use crate::relation::{SchemaChange, SchemaRule};
 use crate::{Database, DbRole};
-
-/// What is done to rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    Insert,
-    Update,
-    Delete,
-}
-
-/// The rules that a service keeps for its relations, beside those that the database does.
-pub trait RowRules: Send + Sync {
-    /// Whether the caller may do this at all. PERMISSION_DENIED if not, UNIMPLEMENTED where nobody does it by
-    /// way of rows.
-    fn authorize(&self, ctx: &Ctx, relation: &Relation, change: Change) -> Result<(), Error>;
-
-    /// Notes everything that keeps a row from being written so: `after` as it stands in its relation, and
-    /// `before`, if it was there. Fields are columns.
-    fn check(&self, relation: &Relation, before: Option<&Value>, after: &Value, violations: &mut Violations);
-
-    /// Judges a changed schema of a table together with what depends on it.
-    fn schema(&self) -> Option<SchemaRule> {
-        None
-    }
-}
-
-/// No rules but those of the database: rows as plain data, for callers that may write them so.
-#[derive(Clone, Copy, Debug)]
-pub struct Unruled;
-
-impl RowRules for Unruled {
-    fn authorize(&self, _: &Ctx, _: &Relation, _: Change) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn check(&self, _: &Relation, _: Option<&Value>, _: &Value, _: &mut Violations) {}
-}
 
 /// What was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,6 +39,12 @@ pub struct Written {
 pub(super) struct Found {
     pub(super) place: String,
     pub(super) row: Value,
+}
+
+impl Found {
+    pub(super) fn id(&self) -> Option<&str> {
+        self.row.get("id")?.as_str()
+    }
 }
 
 /// How much a write may affect, and what is returned of it.
@@ -232,7 +199,7 @@ impl Database {
         }
         let ids: Vec<_> = before
             .iter()
-            .filter_map(|it| it.row.get("id")?.as_str().map(ToOwned::to_owned))
+            .filter_map(|it| it.id().map(ToOwned::to_owned))
             .collect();
         let mut sql = Sql::new("SELECT purge(");
         sql.value(&relation.name)
@@ -246,27 +213,6 @@ impl Database {
 
 /// Relations whose rows go by the door that looks for what is below them.
 const PURGED: [&str; 6] = ["tenant", "user", "project", "dataset", "table", "query"];
-
-/// The caller's role in the words of the database.
-pub(super) fn authorize(
-    rules: &dyn RowRules,
-    ctx: &Ctx,
-    relation: &Relation,
-    change: Change,
-) -> Result<(), RowsError> {
-    rules.authorize(ctx, relation, change).map_err(refused)
-}
-
-/// An error of a rule as the database says the like.
-fn refused(error: Error) -> RowsError {
-    match error.kind() {
-        Kind::PermissionDenied => RowsError::new("42501", error.message()),
-        Kind::InvalidArgument | Kind::FailedPrecondition => RowsError::new("23514", error.message()),
-        // As of a transaction that only reads: not this way.
-        Kind::Unimplemented => RowsError::new("25006", error.message()),
-        _ => RowsError::Suite(error),
-    }
-}
 
 pub(super) async fn end(
     done: Result<Written, RowsError>,
@@ -338,70 +284,6 @@ pub(super) fn found(rows: &[Row]) -> Result<Vec<Found>, RowsError> {
     };
     rows.iter().map(found).collect()
 }
-
-/// Shows rows to the rules of their service; all violations are one error.
-pub(super) async fn check(
-    transaction: &Transaction,
-    rules: &dyn RowRules,
-    relation: &Relation,
-    after: &[Found],
-    before: &[Found],
-) -> Result<(), RowsError> {
-    let id = |it: &Found| it.row.get("id").and_then(Value::as_str).map(ToOwned::to_owned);
-    let before: HashMap<_, _> = before.iter().map(|it| (id(it), &it.row)).collect();
-    let mut all = Vec::new();
-    for (place, row) in after.iter().enumerate() {
-        let before = before.get(&id(row)).copied();
-        let mut violations = Violations::new();
-        rules.check(relation, before, &row.row, &mut violations);
-        let at = if after.len() == 1 {
-            String::new()
-        } else {
-            format!("row {}, ", place + 1)
-        };
-        let found = violations.into_vec().into_iter();
-        all.extend(found.map(|it| format!("{at}{}: {}", it.field, it.description)));
-        if let (Some(rule), Some(before)) = (rules.schema(), before)
-            && relation.name == "table"
-            && before.get("schema") != row.row.get("schema")
-        {
-            transaction.check_schema(rule, before, &row.row).await?;
-        }
-    }
-    match all.as_slice() {
-        [] => Ok(()),
-        [one] => {
-            let message = format!(
-                "new row for relation \"{}\" violates a rule: {one}",
-                relation.name
-            );
-            Err(RowsError::new("23514", message))
-        }
-        several => {
-            let message = format!(
-                "new rows for relation \"{}\" violate {} rules; the details list them",
-                relation.name,
-                several.len()
-            );
-            let listed = several
-                .iter()
-                .take(MAX_LISTED)
-                .cloned()
-                .collect::<Vec<_>>()
-                .join("\n");
-            let left = several.len().saturating_sub(MAX_LISTED);
-            let rest = if left == 0 {
-                String::new()
-            } else {
-                format!("\nand {left} more")
-            };
-            Err(RowsError::new("23514", message).details(listed + &rest))
-        }
-    }
-}
-
-/// What an error travels in is bounded.
-const MAX_LISTED: usize = 20;
 
 impl Transaction {
     /// The rows of a filter, locked. Of `given` values those are compared that must be what they are.
@@ -475,24 +357,6 @@ impl Transaction {
         self.set_timezone(returned.timezone).await?;
         written.rows = texts(self.rows(&sql).await?, returned.format)?;
         Ok(written)
-    }
-
-    /// Whether a table may have its new schema, in sight of its data and its policy.
-    async fn check_schema(&self, rule: SchemaRule, before: &Value, after: &Value) -> Result<(), RowsError> {
-        let id = after.get("id").and_then(Value::as_str).unwrap_or_default();
-        let mut sql = Sql::new("SELECT EXISTS (SELECT FROM table_version WHERE table_id = ");
-        sql.value(id).push(")");
-        let holds_data: bool = self.value(&sql).await?;
-        let mut sql = Sql::new("SELECT (SELECT policy FROM table_policy WHERE table_id = ");
-        sql.value(id).push(" ORDER BY version DESC LIMIT 1)");
-        let policy: Option<Value> = self.value(&sql).await?;
-        rule(&SchemaChange {
-            before: before.get("schema").unwrap_or(&Value::Null),
-            after: after.get("schema").unwrap_or(&Value::Null),
-            holds_data,
-            policy: policy.as_ref(),
-        })
-        .map_err(refused)
     }
 }
 

@@ -1,0 +1,154 @@
+//! The rules that a service keeps for its relations, and how what they say is told.
+
+use std::collections::HashMap;
+
+use datacovey_error::{Error, Kind, Violations};
+use datacovey_rest::Relation;
+use datacovey_types::Ctx;
+use serde_json::Value;
+
+use super::error::RowsError;
+use super::link::Transaction;
+use super::sql::Sql;
+use super::write::Found;
+use crate::relation::{SchemaChange, SchemaRule};
+
+/// What is done to rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    Insert,
+    Update,
+    Delete,
+}
+
+/// The rules that a service keeps for its relations, beside those that the database does.
+pub trait RowRules: Send + Sync {
+    /// Whether the caller may do this at all. PERMISSION_DENIED if not, UNIMPLEMENTED where nobody does it by
+    /// way of rows.
+    fn authorize(&self, ctx: &Ctx, relation: &Relation, change: Change) -> Result<(), Error>;
+
+    /// Notes everything that keeps a row from being written so: `after` as it stands in its relation, and
+    /// `before`, if it was there. Fields are columns.
+    fn check(&self, relation: &Relation, before: Option<&Value>, after: &Value, violations: &mut Violations);
+
+    /// Judges a changed schema of a table together with what depends on it.
+    fn schema(&self) -> Option<SchemaRule> {
+        None
+    }
+}
+
+/// No rules but those of the database: rows as plain data, for callers that may write them so.
+#[derive(Clone, Copy, Debug)]
+pub struct Unruled;
+
+impl RowRules for Unruled {
+    fn authorize(&self, _: &Ctx, _: &Relation, _: Change) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn check(&self, _: &Relation, _: Option<&Value>, _: &Value, _: &mut Violations) {}
+}
+
+/// The caller's role in the words of the database.
+pub(super) fn authorize(
+    rules: &dyn RowRules,
+    ctx: &Ctx,
+    relation: &Relation,
+    change: Change,
+) -> Result<(), RowsError> {
+    rules.authorize(ctx, relation, change).map_err(refused)
+}
+
+/// An error of a rule as the database says the like.
+fn refused(error: Error) -> RowsError {
+    match error.kind() {
+        Kind::PermissionDenied => RowsError::new("42501", error.message()),
+        Kind::InvalidArgument | Kind::FailedPrecondition => RowsError::new("23514", error.message()),
+        // As of a transaction that only reads: not this way.
+        Kind::Unimplemented => RowsError::new("25006", error.message()),
+        _ => RowsError::Suite(error),
+    }
+}
+
+/// Shows rows to the rules of their service; all violations are one error.
+pub(super) async fn check(
+    transaction: &Transaction,
+    rules: &dyn RowRules,
+    relation: &Relation,
+    after: &[Found],
+    before: &[Found],
+) -> Result<(), RowsError> {
+    let before: HashMap<_, _> = before.iter().map(|it| (it.id(), &it.row)).collect();
+    let mut all = Vec::new();
+    for (place, row) in after.iter().enumerate() {
+        let before = before.get(&row.id()).copied();
+        let mut violations = Violations::new();
+        rules.check(relation, before, &row.row, &mut violations);
+        let at = if after.len() == 1 {
+            String::new()
+        } else {
+            format!("row {}, ", place + 1)
+        };
+        let found = violations.into_vec().into_iter();
+        all.extend(found.map(|it| format!("{at}{}: {}", it.field, it.description)));
+        if let (Some(rule), Some(before)) = (rules.schema(), before)
+            && relation.name == "table"
+            && before.get("schema") != row.row.get("schema")
+        {
+            transaction.check_schema(rule, before, &row.row).await?;
+        }
+    }
+    match all.as_slice() {
+        [] => Ok(()),
+        [one] => {
+            let message = format!(
+                "new row for relation \"{}\" violates a rule: {one}",
+                relation.name
+            );
+            Err(RowsError::new("23514", message))
+        }
+        several => {
+            let message = format!(
+                "new rows for relation \"{}\" violate {} rules; the details list them",
+                relation.name,
+                several.len()
+            );
+            let listed = several
+                .iter()
+                .take(MAX_LISTED)
+                .cloned()
+                .collect::<Vec<_>>()
+                .join("\n");
+            let left = several.len().saturating_sub(MAX_LISTED);
+            let rest = if left == 0 {
+                String::new()
+            } else {
+                format!("\nand {left} more")
+            };
+            Err(RowsError::new("23514", message).details(listed + &rest))
+        }
+    }
+}
+
+/// What an error travels in is bounded.
+const MAX_LISTED: usize = 20;
+
+impl Transaction {
+    /// Whether a table may have its new schema, in sight of its data and its policy.
+    async fn check_schema(&self, rule: SchemaRule, before: &Value, after: &Value) -> Result<(), RowsError> {
+        let id = after.get("id").and_then(Value::as_str).unwrap_or_default();
+        let mut sql = Sql::new("SELECT EXISTS (SELECT FROM table_version WHERE table_id = ");
+        sql.value(id).push(")");
+        let holds_data: bool = self.value(&sql).await?;
+        let mut sql = Sql::new("SELECT (SELECT policy FROM table_policy WHERE table_id = ");
+        sql.value(id).push(" ORDER BY version DESC LIMIT 1)");
+        let policy: Option<Value> = self.value(&sql).await?;
+        rule(&SchemaChange {
+            before: before.get("schema").unwrap_or(&Value::Null),
+            after: after.get("schema").unwrap_or(&Value::Null),
+            holds_data,
+            policy: policy.as_ref(),
+        })
+        .map_err(refused)
+    }
+}
