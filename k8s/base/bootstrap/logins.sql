@@ -10,9 +10,9 @@
 CREATE TEMPORARY TABLE wanted (url text NOT NULL, roles text[] NOT NULL) ON COMMIT DROP;
 INSERT INTO wanted VALUES
     (:'identity', '{datacovey_identity}'),
-    (:'catalog', '{datacovey_catalog}'),
-    (:'query', '{datacovey_query, datacovey_query_worker}'),
-    (:'transfer', '{datacovey_transfer, datacovey_transfer_worker}'),
+    (:'catalog', '{datacovey_catalog, datacovey_backfill}'),
+    (:'query', '{datacovey_query, datacovey_query_worker, datacovey_backfill}'),
+    (:'transfer', '{datacovey_transfer, datacovey_transfer_worker, datacovey_backfill}'),
     (:'migrate', '{datacovey_owner}');
 
 DO $$

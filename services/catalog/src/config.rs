@@ -20,7 +20,8 @@ pub const SERVICE: Service = Service {
 pub struct Args {
     #[command(flatten)]
     pub server: ServerArgs,
-    /// The database, as postgres://user:password@host:5432/name?sslmode=verify-full&sslrootcert=system; the user may act as datacovey_catalog
+    /// The database, as postgres://user:password@host:5432/name?sslmode=verify-full&sslrootcert=system; the user may act as datacovey_catalog and, to move
+    /// rows in from another system, datacovey_backfill
     #[arg(
         long,
         env = "DATACOVEY_DATABASE_URL",

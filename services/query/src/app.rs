@@ -12,10 +12,10 @@ use datacovey_rows::row_service;
 use datacovey_server::{App, Authentication, Peer, RemotePrincipals};
 use datacovey_storage::Store;
 
-use crate::domain::rules::Rules;
 use crate::engine::{DataFusionEngine, Engine};
 use crate::flow::download_results::Measures;
 use crate::flow::plan_query::Planner;
+use crate::flow::rows::Rules;
 use crate::flow::run_query::QueryWork;
 use crate::flow::sweep::sweep_for_ever;
 use crate::observed;
@@ -94,8 +94,8 @@ pub async fn open(config: &Config) -> Result<App> {
         .service(QueryServiceServer::new(Queries(handles.clone())).max_decoding_message_size(limit))
         .service(QueryJobServiceServer::new(QueryJobs(handles.clone())).max_decoding_message_size(limit))
         .service(BudgetServiceServer::new(Budgets(handles.clone())).max_decoding_message_size(limit))
-        .service(AuditServiceServer::new(Audit(handles)).max_decoding_message_size(limit))
-        .service(row_service(database.clone(), Service::Query, Rules))
+        .service(AuditServiceServer::new(Audit(handles.clone())).max_decoding_message_size(limit))
+        .service(row_service(database.clone(), Service::Query, Rules(handles)))
         .depends_on(
             "database",
             Arc::new(move || {

@@ -27,8 +27,8 @@ pub const SERVICE: Service = Service {
 pub struct Args {
     #[command(flatten)]
     pub server: ServerArgs,
-    /// The database, as postgres://user:password@host:5432/name?sslmode=verify-full&sslrootcert=system; the user may act as datacovey_query and
-    /// datacovey_query_worker
+    /// The database, as postgres://user:password@host:5432/name?sslmode=verify-full&sslrootcert=system; the user may act as datacovey_query,
+    /// datacovey_query_worker and, to move rows in from another system, datacovey_backfill
     #[arg(
         long,
         env = "DATACOVEY_DATABASE_URL",

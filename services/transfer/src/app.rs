@@ -13,8 +13,7 @@ use datacovey_server::{App, Authentication, HealthCheck, RemotePrincipals};
 use datacovey_storage::Store;
 use datacovey_storage::external::Allowed;
 
-use crate::domain::rules::Rules;
-use crate::flow::{Compactor, ExportWork, ImportWork, Sweeper};
+use crate::flow::{Compactor, ExportWork, ImportWork, Rules, Sweeper};
 use crate::rpc::{Exports, Imports, VersionResolver, Versions};
 use crate::{Config, Limits, SecretKey, observed};
 
@@ -82,7 +81,11 @@ pub fn app(transfer: Transfer, authentication: Authentication) -> App {
             VersionResolverServiceServer::new(VersionResolver::new(transfer.database.clone()))
                 .max_decoding_message_size(limit),
         )
-        .service(row_service(transfer.database.clone(), Service::Transfer, Rules))
+        .service(row_service(
+            transfer.database.clone(),
+            Service::Transfer,
+            Rules(transfer.clone()),
+        ))
         .worker("import", |stop| async move {
             let worker = Worker::new(
                 imports.worker_database.clone(),

@@ -34,7 +34,8 @@ const ALLOWED_PREFIXES: &str = "DATACOVEY_ALLOWED_PREFIXES";
 pub struct Args {
     #[command(flatten)]
     pub server: ServerArgs,
-    /// The database, as postgres://user:password@host:5432/name?sslmode=verify-full&sslrootcert=system; the user may act as datacovey_transfer and datacovey_transfer_worker
+    /// The database, as postgres://user:password@host:5432/name?sslmode=verify-full&sslrootcert=system; the user may act as datacovey_transfer,
+    /// datacovey_transfer_worker and, to move rows in from another system, datacovey_backfill
     #[arg(
         long,
         env = "DATACOVEY_DATABASE_URL",

@@ -156,12 +156,16 @@ impl Database {
         Ok((pooled, self.prelude(ctx)?))
     }
 
-    /// What makes a transaction the caller's, as one message. Ids and numbers only, so nothing needs
-    /// quoting. Fails where the deadline has passed already, or the role is not for this caller.
+    /// What makes a transaction the caller's, as one message. Fails where the deadline has passed already, or
+    /// the role is not for this caller.
     pub(crate) fn prelude(&self, ctx: Option<&Ctx>) -> Result<String, Error> {
-        if self.role == DbRole::Backfill
-            && !ctx.is_some_and(|it| it.principal.scopes.contains(Scope::Backfill))
-        {
+        self.prelude_as(self.role, ctx)
+    }
+
+    /// The same as another role, which the login must be granted too. Ids and numbers only, so nothing needs
+    /// quoting.
+    pub(crate) fn prelude_as(&self, role: DbRole, ctx: Option<&Ctx>) -> Result<String, Error> {
+        if role == DbRole::Backfill && !ctx.is_some_and(|it| it.principal.scopes.contains(Scope::Backfill)) {
             return Err(Error::permission_denied(
                 "writing rows as plain data needs the scope \"backfill\"",
             ));
@@ -175,8 +179,7 @@ impl Database {
             timeout = timeout.min(left);
         }
         let mut prelude = format!(
-            "BEGIN; SET LOCAL ROLE {}; SET LOCAL timezone = 'UTC'; SET LOCAL statement_timeout = {}",
-            self.role,
+            "BEGIN; SET LOCAL ROLE {role}; SET LOCAL timezone = 'UTC'; SET LOCAL statement_timeout = {}",
             timeout.as_millis().max(1)
         );
         if let Some(ctx) = ctx {
@@ -186,7 +189,7 @@ impl Database {
                 ctx.user_id()
             ));
             // The one role whose policies know the platform.
-            if self.role == DbRole::Identity && ctx.principal.scopes.contains(Scope::Platform) {
+            if role == DbRole::Identity && ctx.principal.scopes.contains(Scope::Platform) {
                 prelude.push_str("; SET LOCAL datacovey.platform = 'on'");
             }
         }

@@ -32,7 +32,7 @@ pub use migrate::{BOOTSTRAP, StartError, known_versions, migrate, migrate_to};
 pub use pool::{PoolOptions, PoolUsage};
 pub use relation::*;
 pub use role::DbRole;
-pub use rows::{Change, RowBatches, RowHeader, RowRules, RowsError, Unruled, Written};
+pub use rows::{Change, JobRules, NewRun, RowBatches, RowHeader, RowRules, RowsError, Unruled, Written};
 pub use tls::check_url;
 
 /// The time as the database's columns hold it: UTC without a zone.

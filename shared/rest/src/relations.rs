@@ -150,6 +150,19 @@ impl Relation {
         self.name.strip_suffix("_history")
     }
 
+    /// Whether it records what services did: jobs and histories, which whoever moves in from another system
+    /// brings along as plain data.
+    #[must_use]
+    pub fn is_record(&self) -> bool {
+        self.is_job() || self.history_of().is_some()
+    }
+
+    /// Whether its rows are jobs, each of which is worked on once it is there.
+    #[must_use]
+    pub fn is_job(&self) -> bool {
+        self.name.ends_with("_job")
+    }
+
     /// The title and the description as the comment of the table has them.
     #[must_use]
     pub fn comment(&self) -> Option<String> {

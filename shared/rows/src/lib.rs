@@ -8,7 +8,7 @@
 
 mod service;
 mod status;
-mod texts;
+mod values;
 
 pub use service::{Rows, row_service};
-pub use texts::{TextRule, changed, check_texts};
+pub use values::{TextRule, changed, check_texts, id_of};

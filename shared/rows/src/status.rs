@@ -1,6 +1,6 @@
 //! Failures on their way to the gateway, which says them in the words of the REST API.
 
-use datacovey_error::{Error, ErrorReason};
+use datacovey_error::Error;
 use datacovey_persistence::RowsError;
 use datacovey_proto::internal::rows::v1::DatabaseError;
 use datacovey_server::stream_status;
@@ -61,7 +61,6 @@ fn suite_error(code: &str, message: String) -> Error {
     match code {
         "23505" => Error::already_exists("row", "", message),
         "42501" => Error::permission_denied(message),
-        "25006" => Error::precondition(ErrorReason::NotImplemented, message),
         // Of PostgREST: more or fewer rows than the caller takes.
         "PGRST115" | "PGRST116" | "PGRST124" => Error::wrong_state(message),
         _ if code.starts_with("23") || code.starts_with("P0") => Error::wrong_state(message),
@@ -107,7 +106,6 @@ mod tests {
             ("23503", Code::FailedPrecondition),
             ("42501", Code::PermissionDenied),
             ("42703", Code::InvalidArgument),
-            ("25006", Code::FailedPrecondition),
             ("PGRST116", Code::FailedPrecondition),
         ] {
             let status = status(RowsError::Told(Box::new(told(code, "no"))));

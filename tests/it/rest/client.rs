@@ -1,4 +1,5 @@
-//! The API by clients of the original, as they are published; each is skipped where it is not installed.
+//! The API by clients of the original, as they are published; each is skipped where it is not installed and no
+//! variable names it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,9 +12,11 @@ use crate::suite::{shared, token};
 /// `DATACOVEY_POSTGREST_PYTHON` names an interpreter that has the package `postgrest`.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_client_for_python_finds_what_it_counts_on() {
-    let python = std::env::var("DATACOVEY_POSTGREST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let named = std::env::var("DATACOVEY_POSTGREST_PYTHON");
+    let python = named.clone().unwrap_or_else(|_| "python3".to_owned());
     let has_client = Command::new(&python).args(["-c", "import postgrest"]).output();
     if !has_client.is_ok_and(|it| it.status.success()) {
+        assert!(named.is_err(), "{python} has no package postgrest");
         println!("skipped: {python} has no package postgrest (pip install 'postgrest>=2')");
         return;
     }

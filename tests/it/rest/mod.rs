@@ -2,6 +2,7 @@
 
 mod client;
 mod hidden;
+mod jobs;
 mod refused;
 mod rows;
 mod written;

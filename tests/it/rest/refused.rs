@@ -86,8 +86,6 @@ async fn what_is_wrong_is_said_in_the_words_of_the_api() {
             "42501",
         ),
         ("POST /tenant", json!({"name": "x"}), 403, "42501"),
-        ("POST /query_job", json!({"tenant_id": own}), 405, "25006"),
-        ("PATCH /import_job", json!({"status": "failed"}), 405, "25006"),
         ("POST /dataset_history", json!({"tenant_id": own}), 403, "42501"),
     ] {
         let answer = caller.write(line, &body).await;

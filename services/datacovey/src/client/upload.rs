@@ -197,6 +197,7 @@ impl Client {
         let start = UploadStart {
             import_job_id: job_id.to_owned(),
             offset: offset.try_into()?,
+            settings: None,
         };
         let read = async move {
             // A closed channel means that the call has ended; its answer says why.

@@ -9,6 +9,7 @@ pub(crate) mod offer;
 mod range;
 mod rejected;
 mod sent;
+mod settings;
 mod upload;
 
 use axum::Router;

@@ -23,6 +23,7 @@ use tonic::Status;
 use tracing::Instrument as _;
 
 use super::sent::{Piece, check_encoding, piece, sha256};
+use super::settings::settings;
 use super::{Services, UPLOAD_COMPLETE, UPLOAD_LIMIT, UPLOAD_OFFSET, caller, refuse};
 
 /// Content of one message.
@@ -33,7 +34,7 @@ const AHEAD: usize = 2;
 const IDLE: Duration = Duration::from_secs(120);
 
 /// `PUT`: takes content, all of it or the part that `Content-Range` says. What was received stays, however
-/// the request ends.
+/// the request ends. Its query string says what the import does with it, if it is the part that ends it.
 pub(super) async fn put(
     State(services): State<Services>,
     Path(id): Path<String>,
@@ -49,6 +50,7 @@ pub(super) async fn put(
             services,
             ctx,
             id,
+            settings: settings(head.uri.query())?,
             sha256,
         };
         match piece {
@@ -110,6 +112,7 @@ struct Put {
     services: Services,
     ctx: Ctx,
     id: String,
+    settings: pb::UploadSettings,
     sha256: Option<String>,
 }
 
@@ -193,6 +196,7 @@ impl Put {
         let start = message(Part::Start(pb::UploadStart {
             import_job_id: self.id.clone(),
             offset: i64::try_from(offset).unwrap_or(i64::MAX),
+            settings: Some(self.settings.clone()),
         }));
         let stream = futures::stream::iter([start]).chain(ReceiverStream::new(receiver));
         let mut imports = ImportServiceClient::new(self.services.transfer.on_behalf_of(&self.ctx));

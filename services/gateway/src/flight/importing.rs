@@ -205,6 +205,7 @@ fn messages(
     let start = Part::Start(pb::UploadStart {
         import_job_id: id,
         offset: i64::try_from(offset).unwrap_or(i64::MAX),
+        settings: None,
     });
     let sha256 = (offset > 0).then(Sha256::new);
     let parts = stream::unfold(

@@ -28,6 +28,8 @@ pub(crate) const RESULTS: &str = "/datacovey.query.v1.QueryJobService/DownloadRe
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
     pub(crate) content: Vec<u8>,
+    /// Of the last stream.
+    pub(crate) settings: Option<pb::UploadSettings>,
     pub(crate) finish: Option<pb::UploadFinish>,
     /// Uploads that have ended, however they did.
     pub(crate) ended: usize,
@@ -78,6 +80,7 @@ async fn upload(kept: &Import, mut body: Incoming) -> Answer {
             let mut kept = kept.lock().unwrap();
             match message.part.unwrap() {
                 Part::Start(start) => {
+                    kept.settings = start.settings;
                     let (given, right) = (start.offset as u64, kept.content.len() as u64);
                     if given != right {
                         return fake::refused(Error::wrong_offset(given, right));
@@ -181,6 +184,32 @@ async fn one_put_is_the_whole_upload() {
     let kept = import.lock().unwrap();
     assert!(kept.content == content);
     assert_eq!(kept.finish.as_ref().unwrap().total_bytes, content.len() as i64);
+}
+
+#[tokio::test]
+async fn the_query_string_says_what_to_do_with_the_content() {
+    let suite = Suite::start().await;
+    let import = an_import(&suite);
+    let put = async |query: &str| {
+        let request = request(&suite, "PUT", &format!("/import_job/one/content?{query}"));
+        send(suite.gateway, request.body(body("a")).unwrap()).await
+    };
+    let refused = put("mode=all&format=orc").await;
+    assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+    let said = json(refused).await.to_string();
+    assert!(said.contains("mode") && said.contains("format"), "{said}");
+    assert_eq!(import.lock().unwrap().settings, None, "nothing was sent");
+
+    assert_eq!(put("mode=replace&delimiter=%09").await.status(), StatusCode::OK);
+    let expected = pb::UploadSettings {
+        mode: pb::ImportMode::Replace.into(),
+        csv: Some(pb::CsvOptions {
+            delimiter: Some("\t".to_owned()),
+            ..pb::CsvOptions::default()
+        }),
+        ..pb::UploadSettings::default()
+    };
+    assert_eq!(import.lock().unwrap().settings, Some(expected));
 }
 
 #[tokio::test]

@@ -11,6 +11,5 @@ pub(crate) mod question;
 pub(crate) mod request;
 pub(crate) mod result_encoder;
 pub(crate) mod result_file;
-pub(crate) mod rules;
 pub(crate) mod text;
 pub(crate) mod violation;

@@ -1,7 +1,7 @@
 //! What a request asks: the text, and the project that it asks of.
 
 use datacovey_error::{Error, ErrorReason, Result};
-use datacovey_persistence::{NewQuery, NewQueryJob, QueryJobView, QueryOfJob, Replay, utc_now};
+use datacovey_persistence::{NewQuery, NewQueryJob, NewRun, QueryJobView, QueryOfJob, Replay, utc_now};
 use datacovey_server::current_traceparent;
 use datacovey_types::Ctx;
 use serde_json::json;
@@ -45,7 +45,7 @@ pub(crate) struct NamedTable {
 }
 
 /// A text, and the project that it asks of.
-pub(super) struct Asked {
+pub(crate) struct Asked {
     query_id: Option<Uuid>,
     pub project_id: Uuid,
     pub text: String,
@@ -101,6 +101,26 @@ impl Handles {
         if let Some(first) = self.database.replayed(ctx, replay.as_ref()).await? {
             return self.database.query_job_get(ctx, first).await;
         }
+        let (asked, run) = self.run_of(ctx, question).await?;
+        let query = match asked.query_id {
+            Some(id) => QueryOfJob::Stored(id),
+            None => QueryOfJob::New(NewQuery {
+                project_id: asked.project_id,
+                query_text: asked.text,
+            }),
+        };
+        let new = NewQueryJob {
+            query,
+            options: run.options,
+            traceparent: run.traceparent,
+        };
+        self.database
+            .query_job_create(ctx, new, self.runs.open_per_tenant.into(), replay)
+            .await
+    }
+
+    /// What a run of a query does, if it may run; the errors are those of [`Self::create_query_job`].
+    pub(crate) async fn run_of(&self, ctx: &Ctx, question: &Question) -> Result<(Asked, NewRun)> {
         let (asked, now) = (self.asked(ctx, question).await?, utc_now());
         let planned = self
             .planner
@@ -120,21 +140,12 @@ impl Handles {
             // However often it is tried, and whenever.
             "now": now.and_utc().to_rfc3339(),
         });
-        let query = match asked.query_id {
-            Some(id) => QueryOfJob::Stored(id),
-            None => QueryOfJob::New(NewQuery {
-                project_id: asked.project_id,
-                query_text: asked.text,
-            }),
-        };
-        let new = NewQueryJob {
-            query,
+        let run = NewRun {
             options,
+            awaits_content: false,
             traceparent: current_traceparent(),
         };
-        self.database
-            .query_job_create(ctx, new, self.runs.open_per_tenant.into(), replay)
-            .await
+        Ok((asked, run))
     }
 
     pub(super) async fn asked(&self, ctx: &Ctx, question: &Question) -> Result<Asked> {

@@ -12,5 +12,6 @@ pub(crate) mod plan_query;
 mod planned;
 mod project_policy;
 pub(crate) mod read_results;
+pub(crate) mod rows;
 pub(crate) mod run_query;
 pub(crate) mod sweep;

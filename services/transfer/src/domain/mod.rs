@@ -6,6 +6,6 @@ pub(crate) mod failure;
 pub(crate) mod file;
 pub(crate) mod options;
 pub(crate) mod progress;
-pub(crate) mod rules;
 pub(crate) mod secret_key;
+pub(crate) mod settings;
 pub(crate) mod upload;

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// What an import does with the rows that the table holds; the words are those of `table_version`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Mode {
+    #[default]
     Append,
     Replace,
     EmptyOnly,
@@ -75,7 +76,7 @@ impl Csv {
 }
 
 /// The options of an import.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ImportOptions {
     /// None if the content is to tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,5 +1,5 @@
 use datacovey_error::{Error, ErrorReason, Result, Violation};
-use datacovey_persistence::{ExportJob, ImportJob, NewExportJob, NewImportJob, Replay, TableRow};
+use datacovey_persistence::{ExportJob, ImportJob, NewExportJob, NewImportJob, NewRun, Replay, TableRow};
 use datacovey_server::current_traceparent;
 use datacovey_storage::external::Target;
 use datacovey_storage::schema::TableSchema;
@@ -46,28 +46,16 @@ pub(crate) async fn create_import(
     wanted: WantedImport,
 ) -> Result<Option<ImportJob>> {
     let table = own_table(transfer, ctx, wanted.table_id).await?;
-    let schema = schema(&table)?;
-    if let Some(csv) = wanted.options.csv.as_ref().filter(|csv| !csv.header) {
-        check_columns("csv.columns", &csv.columns, &schema)?;
-    }
-    if wanted.options.mode == Mode::EmptyOnly {
-        let latest = transfer.database.table_version_latest(ctx, table.id).await?;
-        if latest.is_some_and(|version| version.rows > 0) {
-            return Err(Error::wrong_state("the table holds rows already").on("table", table.id));
-        }
-    }
-    if let Some(uri) = &wanted.options.uri {
-        input::check(transfer, ctx, uri).await?;
-    }
+    let run = import_run(transfer, ctx, &table, &wanted.options).await?;
     if wanted.validate_only {
         check_not_archived(transfer, ctx, &table).await?;
         return Ok(None);
     }
     let new = NewImportJob {
         table_id: table.id,
-        options: serde_json::to_value(&wanted.options).map_err(Error::internal)?,
-        awaits_content: wanted.options.uri.is_none(),
-        traceparent: current_traceparent(),
+        options: run.options,
+        awaits_content: run.awaits_content,
+        traceparent: run.traceparent,
         max_open: transfer.limits.open_per_tenant.into(),
     };
     transfer
@@ -77,10 +65,59 @@ pub(crate) async fn create_import(
         .map(Some)
 }
 
+/// What an import into a table of the caller's does, if it can be done.
+pub(super) async fn import_run(
+    transfer: &Transfer,
+    ctx: &Ctx,
+    table: &TableRow,
+    options: &ImportOptions,
+) -> Result<NewRun> {
+    let schema = schema(table)?;
+    if let Some(csv) = options.csv.as_ref().filter(|csv| !csv.header) {
+        check_columns("csv.columns", &csv.columns, &schema)?;
+    }
+    if options.mode == Mode::EmptyOnly {
+        let latest = transfer.database.table_version_latest(ctx, table.id).await?;
+        if latest.is_some_and(|version| version.rows > 0) {
+            return Err(Error::wrong_state("the table holds rows already").on("table", table.id));
+        }
+    }
+    if let Some(uri) = &options.uri {
+        input::check(transfer, ctx, uri).await?;
+    }
+    Ok(NewRun {
+        options: serde_json::to_value(options).map_err(Error::internal)?,
+        awaits_content: options.uri.is_none(),
+        traceparent: current_traceparent(),
+    })
+}
+
 /// Creates an export of a version that is pinned by it.
-pub(crate) async fn create_export(transfer: &Transfer, ctx: &Ctx, wanted: WantedExport) -> Result<ExportJob> {
+pub(crate) async fn create_export(
+    transfer: &Transfer,
+    ctx: &Ctx,
+    mut wanted: WantedExport,
+) -> Result<ExportJob> {
+    let replay = wanted.replay.take();
     let table = own_table(transfer, ctx, wanted.table_id).await?;
-    let schema = schema(&table)?;
+    let run = export_run(transfer, ctx, &table, wanted).await?;
+    let new = NewExportJob {
+        table_id: table.id,
+        options: run.options,
+        traceparent: run.traceparent,
+        max_open: transfer.limits.open_per_tenant.into(),
+    };
+    transfer.database.export_job_create(ctx, new, replay).await
+}
+
+/// What an export of a table of the caller's does, if it can be done.
+pub(super) async fn export_run(
+    transfer: &Transfer,
+    ctx: &Ctx,
+    table: &TableRow,
+    wanted: WantedExport,
+) -> Result<NewRun> {
+    let schema = schema(table)?;
     check_columns("columns", &wanted.columns, &schema)?;
     let table_version = match wanted.version {
         // Before its first import a table is at version 0, which can be exported: it has no rows.
@@ -122,13 +159,11 @@ pub(crate) async fn create_export(transfer: &Transfer, ctx: &Ctx, wanted: Wanted
     if let Some(uri) = &options.uri {
         check_target(transfer, ctx, uri, options.overwrite).await?;
     }
-    let new = NewExportJob {
-        table_id: table.id,
+    Ok(NewRun {
         options: serde_json::to_value(&options).map_err(Error::internal)?,
+        awaits_content: false,
         traceparent: current_traceparent(),
-        max_open: transfer.limits.open_per_tenant.into(),
-    };
-    transfer.database.export_job_create(ctx, new, wanted.replay).await
+    })
 }
 
 /// Whether a file may go to a URI, and nothing is there. Whoever works on the export looks again.

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::Transfer;
 use crate::domain::options::{ImportOptions, Uploaded, stored};
+use crate::domain::settings::Settings;
 use crate::domain::upload::{Upload, check_total, checksum_mismatch, parse_sha256};
 
 /// How much is read at a time to compute the checksum of staged content.
@@ -34,6 +35,7 @@ pub(crate) async fn upload(
     };
     let job_id = Uuid::try_parse(&start.import_job_id)
         .map_err(|_| Error::invalid_field("start.import_job_id", "is no UUID"))?;
+    let settings = Settings::parse(start.settings.unwrap_or_default())?;
     let state = transfer.database.import_run_upload_state(ctx, job_id).await?;
     if state.finished || state.ended {
         return Err(
@@ -52,6 +54,7 @@ pub(crate) async fn upload(
         transfer,
         ctx,
         job_id,
+        settings,
         upload,
         underway: None,
     }
@@ -63,6 +66,7 @@ struct Uploading<'a> {
     transfer: &'a Transfer,
     ctx: &'a Ctx,
     job_id: Uuid,
+    settings: Settings,
     upload: Upload,
     /// The chunk that is committed while the next one comes.
     underway: Option<AbortOnDropHandle<Result<usize>>>,
@@ -157,6 +161,7 @@ impl Uploading<'_> {
             .as_ref()
             .and_then(|run| stored::<ImportOptions>(&run.options));
         let mut options = options.ok_or_else(|| Error::wrong_state("the import takes no upload"))?;
+        self.settings.clone().apply(&mut options);
         options.upload = Some(Uploaded {
             size_bytes: committed,
             sha256: received,

@@ -17,12 +17,10 @@ use uuid::Uuid;
 use super::{field, history, message, mutation};
 use crate::Transfer;
 use crate::domain::file::{self, Direction};
-use crate::domain::options::{ImportOptions, Mode};
+use crate::domain::options::ImportOptions;
+use crate::domain::settings;
 use crate::flow::watch::{wait, watch};
 use crate::flow::{WantedImport, cancel_import, create_import, upload};
-
-/// Records that may be rejected at most.
-const MAX_BAD_RECORDS: i64 = 1_000_000;
 
 /// ImportService: imports of the caller's tenant into its tables.
 #[derive(Clone, Debug)]
@@ -211,13 +209,8 @@ fn parse_create(request: pb::CreateImportJobRequest) -> Result<WantedImport> {
     };
     let table_id = field::id("table_id", &request.table_id, &mut violations);
     let (format, compression) = file::input(request.format, request.compression, &mut violations);
-    let mode = mode(request.mode, &mut violations);
-    let max_bad_records = Some(request.max_bad_records)
-        .filter(|count| (0..=MAX_BAD_RECORDS).contains(count))
-        .and_then(|count| u64::try_from(count).ok());
-    if max_bad_records.is_none() {
-        violations.add("max_bad_records", format!("must be 0 to {MAX_BAD_RECORDS}"));
-    }
+    let mode = settings::mode(request.mode, &mut violations).map(Option::unwrap_or_default);
+    let max_bad_records = settings::max_bad_records(request.max_bad_records, &mut violations);
     // Who says how the CSV is written says that it is CSV.
     let format = format.or_else(|| request.csv.is_some().then_some(Format::Csv));
     let csv = file::csv(request.csv, format, Direction::Import, &mut violations);
@@ -240,18 +233,6 @@ fn parse_create(request: pb::CreateImportJobRequest) -> Result<WantedImport> {
         replay,
     });
     field::finish(violations, wanted)
-}
-
-fn mode(value: i32, violations: &mut Violations) -> Option<Mode> {
-    match pb::ImportMode::try_from(value) {
-        Ok(pb::ImportMode::Unspecified | pb::ImportMode::Append) => Some(Mode::Append),
-        Ok(pb::ImportMode::Replace) => Some(Mode::Replace),
-        Ok(pb::ImportMode::EmptyOnly) => Some(Mode::EmptyOnly),
-        Err(_) => {
-            violations.add("mode", "is none of the modes");
-            None
-        }
-    }
 }
 
 fn parse_list(request: &pb::ListImportJobsRequest) -> Result<(Option<Uuid>, Listing)> {

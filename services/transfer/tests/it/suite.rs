@@ -326,6 +326,7 @@ pub(crate) fn start(job_id: &str, offset: usize) -> pb::UploadRequest {
     message(Part::Start(pb::UploadStart {
         import_job_id: job_id.to_owned(),
         offset,
+        settings: None,
     }))
 }
 

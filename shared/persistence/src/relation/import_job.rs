@@ -203,16 +203,21 @@ pub(super) async fn own_table(id: Uuid, ctx: &Ctx, conn: &mut Conn<'_>) -> Resul
     Ok(())
 }
 
-/// Lets creations of one kind and tenant go one after the other, so that their number is exact.
+/// The name of the lock that lets creations of one kind and tenant go one after the other, so that their number
+/// is exact.
+pub(crate) fn creation_lock(kind: &str, ctx: &Ctx) -> String {
+    format!("datacovey create {kind} {}", ctx.tenant_id())
+}
+
 pub(super) async fn queue_up(kind: &str, ctx: &Ctx, conn: &mut Conn<'_>) -> Result<(), Failure> {
     diesel::sql_query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))")
-        .bind::<diesel::sql_types::Text, _>(format!("datacovey create {kind} {}", ctx.tenant_id()))
+        .bind::<diesel::sql_types::Text, _>(creation_lock(kind, ctx))
         .execute(conn)
         .await?;
     Ok(())
 }
 
-pub(super) fn check_open(open: i64, max_open: i64, what: &str) -> Result<(), Failure> {
+pub(crate) fn check_open(open: i64, max_open: i64, what: &str) -> Result<(), Failure> {
     if open < max_open {
         return Ok(());
     }

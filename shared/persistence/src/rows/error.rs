@@ -121,6 +121,10 @@ impl RowsError {
             Some(format!("{before} policy for {after}"))
         }) {
             Some(without_name) => without_name,
+            None if message.starts_with("permission denied to set role") => {
+                "rows are not written as plain data here; the operator has not granted the role for it"
+                    .to_owned()
+            }
             None if message.starts_with("permission denied for") && !message.contains(" table ") => {
                 "permission denied".to_owned()
             }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::error::RowsError;
 use super::link::{Mode, Transaction};
 use super::read::relation;
-use super::rules::{Change, RowRules, authorize, check};
+use super::rules::{Change, RowRules, authorize, check, writer};
 use super::select::Source;
 use super::sql::Sql;
 use super::write::{
@@ -25,17 +25,19 @@ impl Database {
         rules: &dyn RowRules,
     ) -> Result<Written, RowsError> {
         let relation = relation(&request.relation)?;
+        let (role, rules) = writer(self, ctx, relation, rules);
         authorize(rules, ctx, relation, Change::Insert)?;
-        let (transaction, prelude) = self.rows_begin(ctx, Mode::Write).await?;
+        let (transaction, prelude) = self.rows_begin(ctx, role, Mode::Write).await?;
         let done = async {
             transaction.run(&prelude).await?;
-            self.insert(&transaction, relation, request, rules).await
+            self.insert(ctx, &transaction, relation, request, rules).await
         };
         end(done.await, transaction).await
     }
 
     async fn insert(
         &self,
+        ctx: &Ctx,
         transaction: &Transaction,
         relation: &Relation,
         request: &InsertRequest,
@@ -60,7 +62,7 @@ impl Database {
             let key = conflict.first().map_or("id", |it| it.name.as_str());
             return Err(RowsError::no_column("pgrst_body", key));
         }
-        let (kept, changed) = values.kept(self.role());
+        let (kept, changed) = values.kept(transaction.role);
         let merges = request.resolution() == Resolution::MergeDuplicates;
         let before = if merges && !request.rows.is_empty() {
             transaction
@@ -69,8 +71,8 @@ impl Database {
         } else {
             Vec::new()
         };
-        let (after, inserted) = if request.rows.is_empty() {
-            (Vec::new(), 0)
+        let after = if request.rows.is_empty() {
+            Vec::new()
         } else {
             let changed: Vec<_> = changed.into_iter().filter(|it| !conflict.contains(it)).collect();
             transaction
@@ -90,6 +92,9 @@ impl Database {
         }
         check_affected(after.len(), returned)?;
         check(transaction, rules, relation, &after, &before).await?;
+        if let Some(rules) = rules.jobs().filter(|_| relation.is_job()) {
+            transaction.queue(ctx, relation, rules, &after).await?;
+        }
         let key = match (relation.primary_key(), after.as_slice()) {
             (Some(key), [one]) => one
                 .row
@@ -98,10 +103,11 @@ impl Database {
                 .map(ToOwned::to_owned),
             _ => None,
         };
+        let new = after.iter().filter(|it| it.is_new).count();
         let places = after.into_iter().map(|it| it.place).collect();
         let written = transaction.returned(relation, places, returned).await?;
         Ok(Written {
-            inserted,
+            inserted: i64::try_from(new).unwrap_or(i64::MAX),
             key,
             ..written
         })
@@ -121,7 +127,7 @@ impl Transaction {
         sql.name(&relation.name)
             .push(".ctid AS text), to_jsonb(")
             .name(&relation.name);
-        sql.push(".*), to_jsonb(given.*) FROM ")
+        sql.push(".*), false, to_jsonb(given.*) FROM ")
             .name(&relation.name)
             .push(" JOIN ");
         values.write(&mut sql);
@@ -138,7 +144,7 @@ impl Transaction {
         let rows = self.rows(&sql).await?;
         let before = found(&rows)?;
         for (row, before) in rows.iter().zip(&before) {
-            let given: Value = row.try_get(2)?;
+            let given: Value = row.try_get(3)?;
             for column in kept.iter().filter(|it| !conflict.contains(it)) {
                 if before.row.get(&column.name) != given.get(&column.name) {
                     return Err(kept_column(relation, column));
@@ -148,14 +154,14 @@ impl Transaction {
         Ok(before)
     }
 
-    /// Writes the given rows: those that were written, and how many of them are new.
+    /// Writes the given rows, and gives those that were written.
     async fn write_given(
         &self,
         values: &Values<'_>,
         conflict: &[&Column],
         resolution: Resolution,
         changed: &[&Column],
-    ) -> Result<(Vec<Found>, i64), RowsError> {
+    ) -> Result<Vec<Found>, RowsError> {
         let relation = values.relation;
         let names = |sql: &mut Sql, columns: &[&Column]| {
             for (place, column) in columns.iter().enumerate() {
@@ -195,11 +201,6 @@ impl Transaction {
             .push(".*), ")
             .name(&relation.name)
             .push(".xmax = 0");
-        let rows = self.rows(&sql).await?;
-        let mut inserted = 0;
-        for row in &rows {
-            inserted += i64::from(row.try_get::<_, bool>(2)?);
-        }
-        Ok((found(&rows)?, inserted))
+        found(&self.rows(&sql).await?)
     }
 }

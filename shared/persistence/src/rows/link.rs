@@ -10,10 +10,10 @@ use tokio_postgres::{Client, Row, RowStream};
 
 use super::error::RowsError;
 use super::sql::Sql;
-use crate::Database;
 use crate::failure::Failure;
 use crate::pool::{Link, Pooled};
 use crate::tls::Address;
+use crate::{Database, DbRole};
 
 /// A connection for rows.
 #[derive(Debug)]
@@ -42,6 +42,8 @@ impl Link for RowLink {
 /// A transaction of the caller's tenant. One that is dropped takes no effect, and its connection is closed.
 pub(super) struct Transaction {
     pooled: Pooled<RowLink>,
+    /// The role in the database that it acts as.
+    pub(super) role: DbRole,
 }
 
 /// How a transaction begins.
@@ -54,17 +56,22 @@ pub(super) enum Mode {
 
 impl Database {
     /// A connection, and what has to be sent on it before anything else.
-    pub(super) async fn rows_begin(&self, ctx: &Ctx, mode: Mode) -> Result<(Transaction, String), RowsError> {
+    pub(super) async fn rows_begin(
+        &self,
+        ctx: &Ctx,
+        role: DbRole,
+        mode: Mode,
+    ) -> Result<(Transaction, String), RowsError> {
         // Once before the wait, so that nobody waits for a no.
-        self.prelude(Some(ctx))?;
+        self.prelude_as(role, Some(ctx))?;
         let mut pooled = self.rows.acquire(ctx.deadline).await?;
-        let mut prelude = self.prelude(Some(ctx))?;
+        let mut prelude = self.prelude_as(role, Some(ctx))?;
         if mode == Mode::Read {
             let read = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL cursor_tuple_fraction = 1";
             prelude = prelude.replacen("BEGIN", read, 1);
         }
         pooled.in_transaction = true;
-        Ok((Transaction { pooled }, prelude))
+        Ok((Transaction { pooled, role }, prelude))
     }
 }
 

@@ -11,6 +11,7 @@ mod embed;
 mod error;
 mod filter;
 mod insert;
+mod jobs;
 mod link;
 mod read;
 mod rules;
@@ -19,6 +20,7 @@ mod sql;
 mod write;
 
 pub use error::RowsError;
+pub use jobs::{JobRules, NewRun};
 pub(crate) use link::RowLink;
 pub use read::{RowBatches, RowHeader};
 pub use rules::{Change, RowRules, Unruled};

@@ -60,7 +60,7 @@ impl Database {
         write_select(&mut declare, &source, page, request.format())?;
         let fetch = Sql::new(&format!("FETCH FORWARD {FIRST_ROWS} FROM page"));
 
-        let (transaction, prelude) = self.rows_begin(ctx, Mode::Read).await?;
+        let (transaction, prelude) = self.rows_begin(ctx, self.role(), Mode::Read).await?;
         let first = {
             // Sent in this order and in one piece. Without a budget: one that the runtime made wait for its
             // turn would be overtaken.

@@ -2,16 +2,18 @@
 
 use std::collections::HashMap;
 
-use datacovey_error::{Error, Kind, Violations};
+use datacovey_error::{Error, Kind, Violation, Violations};
 use datacovey_rest::Relation;
-use datacovey_types::Ctx;
+use datacovey_types::{Ctx, Scope};
 use serde_json::Value;
 
 use super::error::RowsError;
+use super::jobs::JobRules;
 use super::link::Transaction;
 use super::sql::Sql;
 use super::write::Found;
 use crate::relation::{SchemaChange, SchemaRule};
+use crate::{Database, DbRole};
 
 /// What is done to rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +25,7 @@ pub enum Change {
 
 /// The rules that a service keeps for its relations, beside those that the database does.
 pub trait RowRules: Send + Sync {
-    /// Whether the caller may do this at all. PERMISSION_DENIED if not, UNIMPLEMENTED where nobody does it by
-    /// way of rows.
+    /// Whether the caller may do this at all; PERMISSION_DENIED if not.
     fn authorize(&self, ctx: &Ctx, relation: &Relation, change: Change) -> Result<(), Error>;
 
     /// Notes everything that keeps a row from being written so: `after` as it stands in its relation, and
@@ -35,9 +36,14 @@ pub trait RowRules: Send + Sync {
     fn schema(&self) -> Option<SchemaRule> {
         None
     }
+
+    /// What becomes of new jobs. None where nobody works on them.
+    fn jobs(&self) -> Option<&dyn JobRules> {
+        None
+    }
 }
 
-/// No rules but those of the database: rows as plain data, for callers that may write them so.
+/// No rules but those of the database: rows as plain data.
 #[derive(Clone, Copy, Debug)]
 pub struct Unruled;
 
@@ -47,6 +53,20 @@ impl RowRules for Unruled {
     }
 
     fn check(&self, _: &Relation, _: Option<&Value>, _: &Value, _: &mut Violations) {}
+}
+
+/// As which role a caller writes rows, and by which rules. Who moves in from another system brings jobs and
+/// histories along as plain data: nothing runs, and every column is theirs.
+pub(super) fn writer<'a>(
+    database: &Database,
+    ctx: &Ctx,
+    relation: &Relation,
+    rules: &'a dyn RowRules,
+) -> (DbRole, &'a dyn RowRules) {
+    if relation.is_record() && ctx.principal.scopes.contains(Scope::Backfill) {
+        return (DbRole::Backfill, &Unruled);
+    }
+    (database.role(), rules)
 }
 
 /// The caller's role in the words of the database.
@@ -60,15 +80,69 @@ pub(super) fn authorize(
 }
 
 /// An error of a rule as the database says the like.
-fn refused(error: Error) -> RowsError {
+pub(super) fn refused(error: Error) -> RowsError {
     match error.kind() {
         Kind::PermissionDenied => RowsError::new("42501", error.message()),
         Kind::InvalidArgument | Kind::FailedPrecondition => RowsError::new("23514", error.message()),
-        // As of a transaction that only reads: not this way.
-        Kind::Unimplemented => RowsError::new("25006", error.message()),
         _ => RowsError::Suite(error),
     }
 }
+
+/// All that is wrong with rows, which is one error.
+pub(super) struct Told<'a> {
+    relation: &'a Relation,
+    rows: usize,
+    all: Vec<String>,
+}
+
+impl<'a> Told<'a> {
+    /// Of so many rows of a relation.
+    pub(super) fn of(relation: &'a Relation, rows: usize) -> Self {
+        Self {
+            relation,
+            rows,
+            all: Vec::new(),
+        }
+    }
+
+    /// Notes what is wrong with the row at a place, counted from 0.
+    pub(super) fn add(&mut self, place: usize, violations: impl IntoIterator<Item = Violation>) {
+        let at = if self.rows == 1 {
+            String::new()
+        } else {
+            format!("row {}, ", place + 1)
+        };
+        let told = violations.into_iter();
+        self.all
+            .extend(told.map(|it| format!("{at}{}: {}", it.field, it.description)));
+    }
+
+    /// Fails with all of it, if there is any.
+    pub(super) fn done(self) -> Result<(), RowsError> {
+        let name = &self.relation.name;
+        match self.all.as_slice() {
+            [] => Ok(()),
+            [one] => {
+                let message = format!("new row for relation \"{name}\" violates a rule: {one}");
+                Err(RowsError::new("23514", message))
+            }
+            several => {
+                let message = format!(
+                    "new rows for relation \"{name}\" violate {} rules; the details list them",
+                    several.len()
+                );
+                let mut listed = several[..several.len().min(MAX_LISTED)].join("\n");
+                if several.len() > MAX_LISTED {
+                    listed.push_str(&format!("\nand {} more", several.len() - MAX_LISTED));
+                }
+                Err(RowsError::new("23514", message).details(listed))
+            }
+        }
+    }
+}
+
+/// What an error travels in is bounded.
+const MAX_LISTED: usize = 20;
 
 /// Shows rows to the rules of their service; all violations are one error.
 pub(super) async fn check(
@@ -79,18 +153,12 @@ pub(super) async fn check(
     before: &[Found],
 ) -> Result<(), RowsError> {
     let before: HashMap<_, _> = before.iter().map(|it| (it.id(), &it.row)).collect();
-    let mut all = Vec::new();
+    let mut told = Told::of(relation, after.len());
     for (place, row) in after.iter().enumerate() {
         let before = before.get(&row.id()).copied();
         let mut violations = Violations::new();
         rules.check(relation, before, &row.row, &mut violations);
-        let at = if after.len() == 1 {
-            String::new()
-        } else {
-            format!("row {}, ", place + 1)
-        };
-        let found = violations.into_vec().into_iter();
-        all.extend(found.map(|it| format!("{at}{}: {}", it.field, it.description)));
+        told.add(place, violations.into_vec());
         if let (Some(rule), Some(before)) = (rules.schema(), before)
             && relation.name == "table"
             && before.get("schema") != row.row.get("schema")
@@ -98,40 +166,8 @@ pub(super) async fn check(
             transaction.check_schema(rule, before, &row.row).await?;
         }
     }
-    match all.as_slice() {
-        [] => Ok(()),
-        [one] => {
-            let message = format!(
-                "new row for relation \"{}\" violates a rule: {one}",
-                relation.name
-            );
-            Err(RowsError::new("23514", message))
-        }
-        several => {
-            let message = format!(
-                "new rows for relation \"{}\" violate {} rules; the details list them",
-                relation.name,
-                several.len()
-            );
-            let listed = several
-                .iter()
-                .take(MAX_LISTED)
-                .cloned()
-                .collect::<Vec<_>>()
-                .join("\n");
-            let left = several.len().saturating_sub(MAX_LISTED);
-            let rest = if left == 0 {
-                String::new()
-            } else {
-                format!("\nand {left} more")
-            };
-            Err(RowsError::new("23514", message).details(listed + &rest))
-        }
-    }
+    told.done()
 }
-
-/// What an error travels in is bounded.
-const MAX_LISTED: usize = 20;
 
 impl Transaction {
     /// Whether a table may have its new schema, in sight of its data and its policy.

@@ -15,7 +15,7 @@ use tokio_postgres::Row;
 use super::error::RowsError;
 use super::link::{Mode, Transaction};
 use super::read::{relation, texts};
-use super::rules::{Change, RowRules, authorize, check};
+use super::rules::{Change, RowRules, authorize, check, writer};
 use super::select::{Page, Source, write_select};
 use super::sql::Sql;
 use crate::{Database, DbRole};
@@ -39,6 +39,8 @@ pub struct Written {
 pub(super) struct Found {
     pub(super) place: String,
     pub(super) row: Value,
+    /// Whether it was not there before.
+    pub(super) is_new: bool,
 }
 
 impl Found {
@@ -67,8 +69,9 @@ impl Database {
         rules: &dyn RowRules,
     ) -> Result<Written, RowsError> {
         let relation = relation(&request.relation)?;
+        let (role, rules) = writer(self, ctx, relation, rules);
         authorize(rules, ctx, relation, Change::Update)?;
-        let (transaction, prelude) = self.rows_begin(ctx, Mode::Write).await?;
+        let (transaction, prelude) = self.rows_begin(ctx, role, Mode::Write).await?;
         let done = async {
             transaction.run(&prelude).await?;
             self.update(&transaction, relation, request, rules).await
@@ -101,7 +104,7 @@ impl Database {
             check_affected(0, returned)?;
             return transaction.returned(relation, Vec::new(), returned).await;
         }
-        let (kept, changed) = values.kept(self.role());
+        let (kept, changed) = values.kept(transaction.role);
         let before = transaction
             .lock(
                 relation,
@@ -132,7 +135,7 @@ impl Database {
         sql.name(&relation.name)
             .push(".ctid AS text), to_jsonb(")
             .name(&relation.name);
-        sql.push(".*), true");
+        sql.push(".*), false");
         let after = found(&transaction.rows(&sql).await?)?;
         check(transaction, rules, relation, &after, &before).await?;
         let places = after.into_iter().map(|it| it.place).collect();
@@ -147,8 +150,9 @@ impl Database {
         rules: &dyn RowRules,
     ) -> Result<Written, RowsError> {
         let relation = relation(&request.relation)?;
+        let (role, rules) = writer(self, ctx, relation, rules);
         authorize(rules, ctx, relation, Change::Delete)?;
-        let (transaction, prelude) = self.rows_begin(ctx, Mode::Write).await?;
+        let (transaction, prelude) = self.rows_begin(ctx, role, Mode::Write).await?;
         let done = async {
             transaction.run(&prelude).await?;
             self.delete(&transaction, relation, request).await
@@ -170,7 +174,7 @@ impl Database {
             singular: request.singular,
             max_affected: request.max_affected,
         };
-        let is_plain = self.role() == DbRole::Backfill;
+        let is_plain = transaction.role == DbRole::Backfill;
         if !is_plain && !PURGED.contains(&relation.name.as_str()) {
             let message = format!("permission denied for table {}", relation.name);
             return Err(RowsError::new("42501", message));
@@ -268,11 +272,12 @@ pub(super) fn check_affected(affected: usize, returned: Returned<'_>) -> Result<
     Ok(())
 }
 
-/// Rows that a statement gives: where they are, and what they hold.
+/// Rows that a statement gives: where they are, what they hold, and whether they are new.
 pub(super) fn found(rows: &[Row]) -> Result<Vec<Found>, RowsError> {
     let found = |row: &Row| {
         Ok(Found {
             place: row.try_get(0)?,
+            is_new: row.try_get(2)?,
             // The one thing of a row that the database takes and we do not read.
             row: row.try_get(1).map_err(|_| {
                 RowsError::new(
@@ -300,7 +305,7 @@ impl Transaction {
         sql.name(&source.alias)
             .push(".ctid AS text), to_jsonb(")
             .name(&source.alias)
-            .push(".*)");
+            .push(".*), false");
         source.write_rows(&mut sql, filter, true)?;
         sql.push(if change == Change::Delete {
             " FOR UPDATE OF "

@@ -1,8 +1,9 @@
-use datacovey_error::Violations;
+use datacovey_error::{Error, Result, Violations};
 use serde_json::Value;
+use uuid::Uuid;
 
 /// What is kept of a text, or what is wrong with it.
-pub type TextRule = fn(&str) -> Result<String, String>;
+pub type TextRule = fn(&str) -> std::result::Result<String, String>;
 
 /// Checks those texts of a row that a write changes, each by the rule of its column.
 ///
@@ -34,13 +35,19 @@ pub fn changed<'a>(column: &str, before: Option<&Value>, after: &'a Value) -> Op
     (!same).then_some(value)
 }
 
+/// The id in a column that always has one.
+pub fn id_of(row: &Value, column: &str) -> Result<Uuid> {
+    let id = row.get(column).and_then(Value::as_str).unwrap_or_default();
+    Uuid::try_parse(id).map_err(Error::internal)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
 
-    fn trimmed(text: &str) -> Result<String, String> {
+    fn trimmed(text: &str) -> std::result::Result<String, String> {
         match text.trim() {
             "" => Err("is required".to_owned()),
             it => Ok(it.to_owned()),
