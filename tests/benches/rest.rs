@@ -260,7 +260,9 @@ async fn psql(house: &House, peers: &Peers, statements: &str) -> Duration {
 }
 
 async fn clear(house: &House) {
-    as_superuser(house, "DELETE FROM project WHERE name LIKE 'bench row %'").await;
+    let rows = "project WHERE name LIKE 'bench row %'";
+    let participants = format!("DELETE FROM project_participant WHERE project_id IN (SELECT id FROM {rows})");
+    as_superuser(house, &format!("{participants}; DELETE FROM {rows}")).await;
 }
 
 async fn as_superuser(house: &House, statement: &str) {

@@ -217,7 +217,7 @@ pub(super) async fn queue_up(kind: &str, ctx: &Ctx, conn: &mut Conn<'_>) -> Resu
     Ok(())
 }
 
-pub(crate) fn check_open(open: i64, max_open: i64, what: &str) -> Result<(), Failure> {
+pub(super) fn check_open(open: i64, max_open: i64, what: &str) -> Result<(), Failure> {
     if open < max_open {
         return Ok(());
     }

@@ -11,7 +11,7 @@ use super::link::Transaction;
 use super::rules::{Told, refused};
 use super::sql::Sql;
 use super::write::Found;
-use crate::relation::{check_open, creation_lock};
+use crate::relation::creation_lock;
 
 /// What a new job is to do, as the queue keeps it.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,11 +97,15 @@ impl Transaction {
         sql.value(ctx.tenant_id().to_string())
             .push(" AND ended_at IS NULL");
         let open: i64 = self.value(&sql).await?;
-        let new = i64::try_from(new).unwrap_or(i64::MAX);
-        // As of the last of them.
-        let before_last = open.saturating_add(new - 1);
-        let what = format!("{} jobs", kind(relation));
-        Ok(check_open(before_last, rules.max_open(), &what)?)
+        let (new, most) = (i64::try_from(new).unwrap_or(i64::MAX), rules.max_open());
+        if open.saturating_add(new) <= most {
+            return Ok(());
+        }
+        let kind = kind(relation);
+        let message = format!(
+            "{open} {kind} jobs of the tenant wait or run already, and {new} would be new; {most} may at a time"
+        );
+        Err(Error::quota_exceeded("tenant", message).into())
     }
 }
 

@@ -7,6 +7,7 @@
 //! security, and what they write is shown to the [`RowRules`] of its service before it is committed.
 
 mod cast;
+mod cursor;
 mod embed;
 mod error;
 mod filter;
@@ -17,6 +18,7 @@ mod read;
 mod rules;
 mod select;
 mod sql;
+mod statements;
 mod write;
 
 pub use error::RowsError;

@@ -1,6 +1,5 @@
 //! Reads: rows as they come, and how many there are, in one snapshot.
 
-use std::fmt;
 use std::pin::Pin;
 
 use bytes::Bytes;
@@ -11,20 +10,20 @@ use datacovey_types::Ctx;
 use futures::stream::{self, Stream, StreamExt as _};
 use futures::{TryStreamExt as _, join};
 use tokio::task::unconstrained;
-use tokio_postgres::{Row, RowStream};
+use tokio_postgres::Row;
 
+use super::cursor::{self, Reading};
 use super::error::RowsError;
-use super::link::{Mode, Transaction};
+use super::link::{Mode, Ready, Transaction};
 use super::select::{Page, Source, write_page, write_select};
 use super::sql::Sql;
 use crate::Database;
 
-/// Rows of the first look: if there are no more, the answer is complete.
-const FIRST_ROWS: usize = 256;
-/// Rows that the server is asked for at once from then on. It sends them as they are taken.
-const NEXT_ROWS: usize = 4096;
+/// What is read at once at most, in one round trip; of more, only as much is held as is on its way.
+const AT_ONCE_ROWS: usize = 1000;
+const AT_ONCE_BYTES: usize = 4 << 20;
 /// Rows go on together up to this many bytes.
-const BATCH_BYTES: usize = 512 << 10;
+pub(super) const BATCH_BYTES: usize = 512 << 10;
 
 /// What is to come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +40,7 @@ pub struct RowHeader {
 pub type RowBatches = Pin<Box<dyn Stream<Item = Result<Vec<Bytes>, RowsError>> + Send>>;
 
 impl Database {
-    /// Reads rows. They are read as the stream is taken, in one transaction, which ends with it.
+    /// Reads rows: few of them at once, many as the stream is taken, in one transaction, which ends with it.
     pub async fn rows_select(
         &self,
         ctx: &Ctx,
@@ -49,67 +48,188 @@ impl Database {
     ) -> Result<(RowHeader, RowBatches), RowsError> {
         let relation = relation(&request.relation)?;
         let source = Source::root(relation, &request.selections)?;
-        let page = Page {
-            filter: request.filter.as_ref(),
-            places: None,
-            order: &request.order,
-            limit: request.limit,
-            offset: request.offset,
+        let asked = Asked {
+            source: &source,
+            request,
         };
-        let mut declare = Sql::new("DECLARE page NO SCROLL CURSOR FOR ");
-        write_select(&mut declare, &source, page, request.format())?;
-        let fetch = Sql::new(&format!("FETCH FORWARD {FIRST_ROWS} FROM page"));
+        let (mut transaction, prelude) = self.rows_begin(ctx, self.role(), Mode::Read).await?;
+        match asked.at_once(&mut transaction, &prelude).await? {
+            Some((header, rows)) => Ok((header, stream::iter(batches(rows)).map(Ok).boxed())),
+            None => {
+                transaction.begins_again();
+                let (header, reading) = cursor::open(transaction, &prelude, asked).await?;
+                Ok((header, stream::try_unfold(reading, Reading::next).boxed()))
+            }
+        }
+    }
+}
 
-        let (transaction, prelude) = self.rows_begin(ctx, self.role(), Mode::Read).await?;
-        let first = {
-            // Sent in this order and in one piece. Without a budget: one that the runtime made wait for its
-            // turn would be overtaken.
-            let (begun, zone, declared, first) = unconstrained(async {
-                join!(
-                    transaction.run(&prelude),
-                    transaction.set_timezone(&request.timezone),
-                    transaction.execute(&declare),
-                    transaction.rows(&fetch)
-                )
-            })
-            .await;
-            begun.and(zone).and(declared.map(drop)).and(first)
+/// A request, and what it reads from.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    source: &'a Source<'a>,
+    pub(super) request: &'a SelectRequest,
+}
+
+impl Asked<'_> {
+    /// Writes the statement that gives the rows.
+    pub(super) fn write_rows(&self, sql: &mut Sql, limit: Option<i64>) -> Result<(), RowsError> {
+        let page = Page {
+            filter: self.request.filter.as_ref(),
+            places: None,
+            order: &self.request.order,
+            limit,
+            offset: self.request.offset,
         };
-        let first = match first {
-            Ok(first) => first,
+        write_select(sql, self.source, page, self.request.format())
+    }
+
+    /// The statement that counts the rows of the filter, or those of the page.
+    fn count(&self, of_page: bool) -> Result<Sql, RowsError> {
+        let mut sql = Sql::new("SELECT count(*) FROM (SELECT");
+        self.source
+            .write_rows(&mut sql, self.request.filter.as_ref(), true)?;
+        if of_page {
+            write_page(&mut sql, self.request.limit, self.request.offset);
+        }
+        sql.push(") AS one_row");
+        Ok(sql)
+    }
+
+    /// The statement that counts all rows of the filter, if that was asked. The planner's estimate is of
+    /// statistics over the rows of all tenants, so nobody is told it: counts are exact however they are asked for.
+    fn total(&self) -> Result<Option<Sql>, RowsError> {
+        match self.request.count() {
+            CountMode::Unspecified => Ok(None),
+            _ => self.count(false).map(Some),
+        }
+    }
+
+    /// All rows in one round trip, in a transaction that has ended by then; none if they are too many.
+    async fn at_once(
+        &self,
+        transaction: &mut Transaction,
+        prelude: &str,
+    ) -> Result<Option<(RowHeader, Vec<Bytes>)>, RowsError> {
+        let limit = self
+            .request
+            .limit
+            .unwrap_or(i64::MAX)
+            .min(AT_ONCE_ROWS as i64 + 1);
+        let (mut select, total) = (Sql::default(), self.total()?);
+        self.write_rows(&mut select, Some(limit))?;
+        let ready = async {
+            let total = match &total {
+                Some(total) => Some(transaction.ready(total).await?),
+                None => None,
+            };
+            Ok((transaction.ready(&select).await?, total))
+        };
+        let (select, total) = match ready.await {
+            Ok(ready) => ready,
             Err(error) => {
-                transaction.roll_back().await;
+                transaction.has_ended();
                 return Err(error);
             }
         };
-        let counted = count_all(&transaction, &source, request, first.len()).await;
-        let (total_rows, rows) = match counted {
-            Ok(counted) => counted,
-            Err(error) => {
-                transaction.roll_back().await;
-                return Err(error);
-            }
+        let on = &*transaction;
+        // Sent in this order and in one piece. Without a budget: one that the runtime made wait for its turn
+        // would be overtaken.
+        let (begun, zone, rows, total, ended) = unconstrained(async {
+            join!(
+                on.run(prelude),
+                on.set_timezone(&self.request.timezone),
+                few(on, select, self.request.format()),
+                async {
+                    match total {
+                        Some(total) => total.value(on).await.map(Some),
+                        None => Ok(None),
+                    }
+                },
+                on.run("COMMIT"),
+            )
+        })
+        .await;
+        if ended.is_ok() {
+            transaction.has_ended();
+        }
+        begun.and(zone)?;
+        let (rows, total_rows) = (rows?, total?);
+        ended?;
+        let Some(rows) = rows else {
+            return Ok(None);
         };
-        if request.singular && rows != 1 {
-            transaction.roll_back().await;
+        let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+        Ok(Some((self.header_of(count, total_rows)?, rows)))
+    }
+
+    /// The header of rows of which so many have been read, and maybe all.
+    pub(super) async fn header(
+        &self,
+        transaction: &Transaction,
+        read: usize,
+        are_all: bool,
+    ) -> Result<RowHeader, RowsError> {
+        let total: Option<i64> = match self.total()? {
+            Some(total) => Some(transaction.value(&total).await?),
+            None => None,
+        };
+        let rows = if are_all {
+            i64::try_from(read).unwrap_or(i64::MAX)
+        } else if let Some(total) = total {
+            let limit = self.request.limit.unwrap_or(i64::MAX).max(0);
+            total.saturating_sub(self.request.offset.max(0)).clamp(0, limit)
+        } else {
+            transaction.value(&self.count(true)?).await?
+        };
+        self.header_of(rows, total)
+    }
+
+    fn header_of(&self, rows: i64, total_rows: Option<i64>) -> Result<RowHeader, RowsError> {
+        if self.request.singular && rows != 1 {
             return Err(RestError::not_singular(rows.unsigned_abs()).into());
         }
-        let header = RowHeader {
-            columns: source.outputs.iter().map(|it| it.name.clone()).collect(),
+        let outputs = self.source.outputs.iter();
+        Ok(RowHeader {
+            columns: outputs.map(|it| it.name.clone()).collect(),
             total_rows,
             rows,
-        };
-        let is_whole = first.len() < FIRST_ROWS;
-        let format = request.format();
-        let reading = Reading {
-            transaction: Some(transaction),
-            format,
-            first: Some(texts(first, format)?),
-            fetched: None,
-            is_whole,
-        };
-        Ok((header, stream::try_unfold(reading, Reading::next).boxed()))
+        })
     }
+}
+
+/// The rows of a statement, unless they are too many.
+async fn few(
+    on: &Transaction,
+    select: Ready<'_>,
+    format: RowFormat,
+) -> Result<Option<Vec<Bytes>>, RowsError> {
+    let mut stream = select.stream(on).await?;
+    let (mut rows, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = stream.try_next().await? {
+        let row = text(&row, format)?;
+        bytes += row.len();
+        if rows.len() == AT_ONCE_ROWS || bytes > AT_ONCE_BYTES {
+            return Ok(None);
+        }
+        rows.push(row);
+    }
+    Ok(Some(rows))
+}
+
+fn batches(rows: Vec<Bytes>) -> Vec<Vec<Bytes>> {
+    let (mut batches, mut bytes) = (Vec::<Vec<Bytes>>::new(), 0);
+    for row in rows {
+        bytes += row.len();
+        match batches.last_mut() {
+            Some(batch) if bytes <= BATCH_BYTES => batch.push(row),
+            _ => {
+                bytes = row.len();
+                batches.push(vec![row]);
+            }
+        }
+    }
+    batches
 }
 
 /// The relation of that name.
@@ -118,51 +238,12 @@ pub(super) fn relation(name: &str) -> Result<&'static Relation, RowsError> {
     found.ok_or_else(|| Error::not_found("relation", name).into())
 }
 
-/// How many rows pass the filter, if that was asked, and how many are to come.
-async fn count_all(
-    transaction: &Transaction,
-    source: &Source<'_>,
-    request: &SelectRequest,
-    first: usize,
-) -> Result<(Option<i64>, i64), RowsError> {
-    let (limit, offset) = (request.limit, request.offset.max(0));
-    // The planner's estimate is of statistics over the rows of all tenants, so nobody is told it: counts are exact
-    // however they are asked for.
-    let total = match request.count() {
-        CountMode::Unspecified => None,
-        _ => Some(count(transaction, source, request, None, 0).await?),
-    };
-    let first = i64::try_from(first).unwrap_or(i64::MAX);
-    let rows = match total {
-        _ if first < FIRST_ROWS as i64 => first,
-        Some(total) => total
-            .saturating_sub(offset)
-            .clamp(0, limit.unwrap_or(i64::MAX).max(0)),
-        None => count(transaction, source, request, limit, offset).await?,
-    };
-    Ok((total, rows))
-}
-
-async fn count(
-    transaction: &Transaction,
-    source: &Source<'_>,
-    request: &SelectRequest,
-    limit: Option<i64>,
-    offset: i64,
-) -> Result<i64, RowsError> {
-    let mut sql = Sql::new("SELECT count(*) FROM (SELECT");
-    source.write_rows(&mut sql, request.filter.as_ref(), true)?;
-    write_page(&mut sql, limit, offset);
-    sql.push(") AS one_row");
-    transaction.value(&sql).await
-}
-
 /// The rows of a statement, each in its format.
-pub(super) fn texts(rows: Vec<Row>, format: RowFormat) -> Result<Vec<Bytes>, RowsError> {
+pub(super) fn texts(rows: &[Row], format: RowFormat) -> Result<Vec<Bytes>, RowsError> {
     rows.iter().map(|it| text(it, format)).collect()
 }
 
-fn text(row: &Row, format: RowFormat) -> Result<Bytes, RowsError> {
+pub(super) fn text(row: &Row, format: RowFormat) -> Result<Bytes, RowsError> {
     let text: &str = row.try_get(0)?;
     let text = match format {
         // The parentheses that the database puts round a row.
@@ -173,82 +254,4 @@ fn text(row: &Row, format: RowFormat) -> Result<Bytes, RowsError> {
         _ => text,
     };
     Ok(Bytes::copy_from_slice(text.as_bytes()))
-}
-
-/// A read that goes on.
-struct Reading {
-    /// None once it has ended.
-    transaction: Option<Transaction>,
-    format: RowFormat,
-    first: Option<Vec<Bytes>>,
-    /// What the server was asked for last, and how many rows of it have come.
-    fetched: Option<(Pin<Box<RowStream>>, usize)>,
-    is_whole: bool,
-}
-
-impl fmt::Debug for Reading {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reading")
-            .field("format", &self.format)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Reading {
-    /// The next rows, and what is left to read.
-    async fn next(mut self) -> Result<Option<(Vec<Bytes>, Self)>, RowsError> {
-        if let Some(mut first) = self.first.take()
-            && !first.is_empty()
-        {
-            let rest = first.split_off(within_batch(&first));
-            self.first = (!rest.is_empty()).then_some(rest);
-            return Ok(Some((first, self)));
-        }
-        let Some(transaction) = &self.transaction else {
-            return Ok(None);
-        };
-        let (mut batch, mut bytes) = (Vec::new(), 0);
-        while !self.is_whole && bytes < BATCH_BYTES {
-            let (rows, taken) = match &mut self.fetched {
-                Some(fetched) => (&mut fetched.0, &mut fetched.1),
-                None => {
-                    let fetch = Sql::new(&format!("FETCH FORWARD {NEXT_ROWS} FROM page"));
-                    let fetched = self.fetched.insert((transaction.stream(&fetch).await?, 0));
-                    (&mut fetched.0, &mut fetched.1)
-                }
-            };
-            match rows.try_next().await? {
-                Some(row) => {
-                    *taken += 1;
-                    let row = text(&row, self.format)?;
-                    bytes += row.len();
-                    batch.push(row);
-                }
-                None => {
-                    self.is_whole = *taken < NEXT_ROWS;
-                    self.fetched = None;
-                }
-            }
-        }
-        if self.is_whole
-            && let Some(transaction) = self.transaction.take()
-        {
-            transaction.commit().await?;
-        }
-        if batch.is_empty() {
-            Ok(None)
-        } else {
-            Ok(Some((batch, self)))
-        }
-    }
-}
-
-/// How many of the rows go on together.
-fn within_batch(rows: &[Bytes]) -> usize {
-    let mut bytes = 0;
-    let fits = |it: &&Bytes| {
-        bytes += it.len();
-        bytes <= BATCH_BYTES
-    };
-    rows.iter().take_while(fits).count().max(1)
 }

@@ -268,7 +268,8 @@ pub(super) fn write_page(sql: &mut Sql, limit: Option<i64>, offset: i64) {
         sql.push(&format!(" LIMIT {}", limit.max(0)));
     }
     if offset > 0 {
-        sql.push(&format!(" OFFSET {offset}"));
+        // As a value, so that the pages of one list are one statement.
+        sql.push(" OFFSET ").value(offset.to_string());
     }
 }
 

@@ -360,7 +360,7 @@ impl Transaction {
         let mut sql = Sql::default();
         write_select(&mut sql, &source, page, returned.format)?;
         self.set_timezone(returned.timezone).await?;
-        written.rows = texts(self.rows(&sql).await?, returned.format)?;
+        written.rows = texts(&self.rows(&sql).await?, returned.format)?;
         Ok(written)
     }
 }
