@@ -83,7 +83,7 @@ async fn jobs_that_are_written_as_rows_run() {
     let result = caller
         .get(&format!("/query_job/{}/content", id(&made)), &[])
         .await;
-    assert_eq!(text(&result), "total\n7\n");
+    assert_eq!(text(&result), "total\r\n7\r\n");
 
     let job = json!({"table_id": table, "status": "pending"});
     let made = caller.insert("export_job", job).await;
@@ -94,7 +94,7 @@ async fn jobs_that_are_written_as_rows_run() {
     let file = caller
         .get(&format!("/export_job/{}/content", id(&made)), &[])
         .await;
-    assert_eq!(text(&file), "n\n3\n4\n");
+    assert_eq!(text(&file), "n\r\n3\r\n4\r\n");
 
     // What has ended stays as it is.
     let patch = format!("PATCH /export_job?id=eq.{}", id(&made));

@@ -204,3 +204,103 @@ async fn json_that_nobody_reads_again_is_not_written() {
         .unwrap_err();
     assert_eq!(code(&error).0, "22023");
 }
+
+#[tokio::test]
+async fn many_rows_are_the_same_rows_however_they_are_read() {
+    const ROWS: i64 = 2500;
+    let world = World::new().await;
+    let tenant = world.airline.id;
+    let sql = world.database.sql().await;
+    sql.run(&format!(
+        "INSERT INTO dataset_history (id, tenant_id, project_id, name, action, description)
+         SELECT gen_random_uuid(), '{tenant}', gen_random_uuid(), 'row ' || n, 'UPDATE',
+                CASE WHEN n = {ROWS} THEN repeat('x', 5000000) END
+         FROM generate_series(1, {ROWS}) AS n"
+    ))
+    .await
+    .unwrap();
+    let database = world.database.open(DbRole::Catalog).await;
+    let ctx = world.airline.ctx();
+    let read = async |limit: Option<i64>, offset: i64, count: CountMode| {
+        let request = SelectRequest {
+            relation: "dataset_history".to_owned(),
+            selections: vec![column("name"), column("description")],
+            order: vec![OrderTerm {
+                column: path("changed_at"),
+                ..OrderTerm::default()
+            }],
+            filter: eq("action", "UPDATE"),
+            limit,
+            offset,
+            count: count.into(),
+            ..SelectRequest::default()
+        };
+        let (header, batches) = database.rows_select(&ctx, &request).await.unwrap();
+        let rows: Vec<Vec<Bytes>> = batches.try_collect().await.unwrap();
+        assert!(rows.iter().all(|it| !it.is_empty()));
+        let rows = objects(&rows.concat());
+        assert_eq!(header.rows, rows.len() as i64);
+        (header.total_rows, rows.len() as i64)
+    };
+    // Few and many, from the third time on by what is prepared; the last has a row that is long.
+    for _ in 0..3 {
+        for (limit, offset, rows) in [
+            (Some(0), 0, 0),
+            (Some(999), 3, 999),
+            (Some(1000), 0, 1000),
+            (Some(1001), 0, 1001),
+            (Some(1001), ROWS - 1001, 1001),
+            (Some(10), ROWS - 10, 10),
+            (None, 0, ROWS),
+            (None, ROWS - 1000, 1000),
+            (None, ROWS + 1, 0),
+        ] {
+            assert_eq!(read(limit, offset, CountMode::Unspecified).await, (None, rows));
+            assert_eq!(read(limit, offset, CountMode::Exact).await, (Some(ROWS), rows));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_fails_leaves_its_connection_to_others() {
+    let world = World::new().await;
+    let database = world.database.open(DbRole::Catalog).await;
+    let ctx = world.airline.ctx();
+    let asked = |id: &str| SelectRequest {
+        relation: "project".to_owned(),
+        selections: vec![column("name")],
+        filter: eq("id", id),
+        ..SelectRequest::default()
+    };
+    let name_as_number = Selection {
+        item: Some(Item::Column(SelectedColumn {
+            path: path("name"),
+            alias: "name".to_owned(),
+            cast: "integer".to_owned(),
+        })),
+    };
+    let project = world.project.to_string();
+    for _ in 0..4 {
+        let error = database
+            .rows_select(&ctx, &asked("x"))
+            .await
+            .map(drop)
+            .unwrap_err();
+        assert_eq!(code(&error).0, "22P02");
+        let mut as_number = asked(&project);
+        as_number.selections = vec![name_as_number.clone()];
+        let error = database
+            .rows_select(&ctx, &as_number)
+            .await
+            .map(drop)
+            .unwrap_err();
+        assert_eq!(code(&error).0, "22P02");
+        let mut one = asked(&project);
+        one.singular = true;
+        let (header, _) = database.rows_select(&ctx, &one).await.unwrap();
+        assert_eq!(header.rows, 1);
+        one.filter = eq("id", &uuid::Uuid::nil().to_string());
+        let error = database.rows_select(&ctx, &one).await.map(drop).unwrap_err();
+        assert_eq!(code(&error).0, "PGRST116");
+    }
+}
