@@ -107,7 +107,7 @@ pub async fn serve(
     let health = Health::new(service.name, &app.names, whats).await;
     let routes = with_health_and_reflection(&app, &health)?;
     let draining = CancellationToken::new();
-    let shared = Shared {
+    let shared = Arc::new(Shared {
         service: service.name,
         authentication: Arc::clone(&app.authentication),
         places: Arc::new(Places::new(service.name, &limits)),
@@ -117,7 +117,7 @@ pub async fn serve(
             .then(|| Arc::new(Tenants::new(limits.tenant))),
         max_call: limits.max_call,
         leaving: draining.clone(),
-    };
+    });
     let routes = within_layers(routes, &shared);
     let routes = match app.outside {
         Some(wrap) => within_outside(wrap(routes), &shared),

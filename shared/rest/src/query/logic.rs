@@ -22,8 +22,7 @@ pub(crate) fn parameter(key: &str, value: &str) -> Result<(Vec<String>, Filter),
     // Read as it stands within a tree.
     let not = if negated { "not." } else { "" };
     let whole = format!("{not}{word}{value}");
-    let mut nodes = 0;
-    let tree = Text::parse("logic tree", value, &whole, |text| tree(text, 1, &mut nodes))?;
+    let tree = Text::parse("logic tree", value, &whole, |text| tree(text, 1, &mut 0))?;
     Ok((path, tree))
 }
 

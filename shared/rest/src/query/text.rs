@@ -18,7 +18,16 @@ pub(crate) type Parsed<T> = Result<T, Failed>;
 pub(crate) struct Text<'a> {
     text: &'a str,
     at: usize,
+    /// Whether it is kept what was expected, which only those read who are told what is wrong.
+    notes: bool,
     failure: Failure,
+}
+
+/// What would have been right.
+#[derive(Clone, Copy)]
+enum Expected<'a> {
+    Label(&'static str),
+    Word(&'a str),
 }
 
 #[derive(Default)]
@@ -35,10 +44,11 @@ struct Failure {
 }
 
 impl<'a> Text<'a> {
-    pub(crate) fn new(text: &'a str) -> Self {
+    fn new(text: &'a str, notes: bool) -> Self {
         Self {
             text,
             at: 0,
+            notes,
             failure: Failure::default(),
         }
     }
@@ -48,9 +58,13 @@ impl<'a> Text<'a> {
         what: &str,
         shown: &str,
         text: &'a str,
-        reader: impl FnOnce(&mut Self) -> Parsed<T>,
+        reader: impl Fn(&mut Self) -> Parsed<T>,
     ) -> Result<T, Error> {
-        let mut input = Self::new(text);
+        if let Ok(it) = reader(&mut Self::new(text, false)) {
+            return Ok(it);
+        }
+        // Once more, to be able to say why.
+        let mut input = Self::new(text, true);
         match reader(&mut input) {
             Ok(it) => Ok(it),
             Err(Failed) => Err(input.error(what, shown)),
@@ -74,11 +88,11 @@ impl<'a> Text<'a> {
     fn note(
         &mut self,
         at: usize,
-        found: Option<String>,
-        refused: Option<String>,
-        expected: Option<Cow<'static, str>>,
+        found: Option<Option<char>>,
+        refused: Option<char>,
+        expected: Option<Expected<'_>>,
     ) {
-        if self.failure.is_set && at < self.failure.at {
+        if !self.notes || self.failure.is_set && at < self.failure.at {
             return;
         }
         if !self.failure.is_set || at > self.failure.at {
@@ -89,18 +103,17 @@ impl<'a> Text<'a> {
             };
         }
         if self.failure.found.is_none() {
-            self.failure.found = found;
+            self.failure.found = found.map(|it| it.map(String::from).unwrap_or_default());
         }
-        self.failure.refused.extend(refused);
-        self.failure.expected.extend(expected);
-    }
-
-    fn found(&self) -> Option<String> {
-        Some(self.peek().map(|it| it.to_string()).unwrap_or_default())
+        self.failure.refused.extend(refused.map(|it| format!("'{it}'")));
+        self.failure.expected.extend(expected.map(|it| match it {
+            Expected::Label(it) => Cow::Borrowed(it),
+            Expected::Word(it) => quoted(it),
+        }));
     }
 
     pub(crate) fn expected<T>(&mut self, what: &'static str) -> Parsed<T> {
-        self.note(self.at, self.found(), None, Some(Cow::Borrowed(what)));
+        self.note(self.at, Some(self.peek()), None, Some(Expected::Label(what)));
         Err(Failed)
     }
 
@@ -124,12 +137,9 @@ impl<'a> Text<'a> {
             self.take(wanted.len_utf8());
             return Ok(());
         }
-        self.note(
-            self.at,
-            self.found(),
-            None,
-            Some(quoted(wanted.encode_utf8(&mut [0; 4]))),
-        );
+        let mut room = [0; 4];
+        let expected = Expected::Word(wanted.encode_utf8(&mut room));
+        self.note(self.at, Some(self.peek()), None, Some(expected));
         Err(Failed)
     }
 
@@ -141,7 +151,7 @@ impl<'a> Text<'a> {
             self.take(end);
         }
         // What a loop stopped at is unexpected, should nothing else fit.
-        self.note(self.at, self.found(), None, None);
+        self.note(self.at, Some(self.peek()), None, None);
         rest.get(..end).unwrap_or_default()
     }
 
@@ -159,12 +169,9 @@ impl<'a> Text<'a> {
             match found.next() {
                 Some((_, it)) if it == wanted => {}
                 other => {
-                    let (at, unexpected) = match other {
-                        Some((at, it)) => (at, it.to_string()),
-                        None => (rest.len(), String::new()),
-                    };
-                    self.note(self.at, Some(unexpected), None, Some(quoted(word)));
-                    self.at += at;
+                    let (at, unexpected) = other.unzip();
+                    self.note(self.at, Some(unexpected), None, Some(Expected::Word(word)));
+                    self.at += at.unwrap_or(rest.len());
                     return Err(Failed);
                 }
             }
@@ -189,7 +196,7 @@ impl<'a> Text<'a> {
         if self.rest().starts_with(word) {
             return true;
         }
-        self.note(self.at, self.found(), None, Some(quoted(word)));
+        self.note(self.at, Some(self.peek()), None, Some(Expected::Word(word)));
         false
     }
 
@@ -197,12 +204,8 @@ impl<'a> Text<'a> {
         match self.peek() {
             None => true,
             Some(it) => {
-                self.note(
-                    self.at,
-                    None,
-                    Some(format!("'{it}'")),
-                    Some("end of input".into()),
-                );
+                let expected = Expected::Label("end of input");
+                self.note(self.at, None, Some(it), Some(expected));
                 false
             }
         }
@@ -212,7 +215,7 @@ impl<'a> Text<'a> {
     pub(crate) fn not_followed_by(&mut self, misfit: impl Fn(char) -> bool) -> Parsed<()> {
         match self.peek() {
             Some(it) if misfit(it) => {
-                self.note(self.at + it.len_utf8(), None, Some(format!("'{it}'")), None);
+                self.note(self.at + it.len_utf8(), None, Some(it), None);
                 Err(Failed)
             }
             _ => Ok(()),

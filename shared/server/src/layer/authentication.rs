@@ -121,7 +121,7 @@ struct Admitted {
 
 /// Lets in who may call, and answers all others. What a token says goes with the call: a [`Ctx`]
 /// where it names a user, the [`InternalCaller`] where a service calls.
-pub(super) async fn layer(State(shared): State<Shared>, mut request: Request, next: Next) -> Response {
+pub(super) async fn layer(State(shared): State<Arc<Shared>>, mut request: Request, next: Next) -> Response {
     let path = request.uri().path();
     if is_public(path) {
         return next.run(request).await;

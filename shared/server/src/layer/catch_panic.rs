@@ -1,6 +1,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::Body;
@@ -19,7 +20,7 @@ use crate::reply::{is_grpc, panic_text, refusal, write_status};
 
 /// Turns a panic, of a handler or of the stream it answers with, into an INTERNAL error of that
 /// one call.
-pub(super) async fn layer(State(_): State<Shared>, request: Request, next: Next) -> Response {
+pub(super) async fn layer(State(_): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let grpc = is_grpc(&request);
     match AssertUnwindSafe(next.run(request)).catch_unwind().await {
         Ok(response) => watched(response, CatchPanic { grpc, over: false }),

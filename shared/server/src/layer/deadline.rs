@@ -34,7 +34,7 @@ const PROBE_WITHIN: Duration = Duration::from_secs(10);
 /// Ends a call when its caller stops waiting for it, and in any case after the longest time that
 /// the configuration allows. Whoever watches the health of a service is let go when it leaves,
 /// too: it would watch for ever.
-pub(super) async fn layer(State(shared): State<Shared>, mut request: Request, next: Next) -> Response {
+pub(super) async fn layer(State(shared): State<Arc<Shared>>, mut request: Request, next: Next) -> Response {
     let place = request.extensions_mut().remove::<Place>();
     let grpc = is_grpc(&request);
     let asked = match request.headers().get(GRPC_TIMEOUT).map(read) {
@@ -50,7 +50,7 @@ pub(super) async fn layer(State(shared): State<Shared>, mut request: Request, ne
     if let Some(call) = request.extensions_mut().get_mut::<CallContext>() {
         call.deadline = Some(deadline.into_std());
     }
-    let leaving = is_public(request.uri().path()).then_some(shared.leaving);
+    let leaving = is_public(request.uri().path()).then(|| shared.leaving.clone());
     let mut end: BoxFuture<'static, Error> = Box::pin(end(deadline, leaving));
     let response = tokio::select! {
         biased;

@@ -123,7 +123,7 @@ impl Place {
 }
 
 /// Answers at once that there are too many calls, rather than let all of them become slow.
-pub(super) async fn layer(State(shared): State<Shared>, mut request: Request, next: Next) -> Response {
+pub(super) async fn layer(State(shared): State<Arc<Shared>>, mut request: Request, next: Next) -> Response {
     let taken = match shared.places.take(&request) {
         Ok(taken) => taken,
         Err(reason) => {

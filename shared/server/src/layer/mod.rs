@@ -26,7 +26,6 @@ pub(crate) use rate_limit::{FORGET_EVERY, Tenants};
 pub use request_id::REQUEST_ID;
 
 /// What the layers of one server share.
-#[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) service: &'static str,
     pub(crate) authentication: Arc<Authentication>,
@@ -38,7 +37,7 @@ pub(crate) struct Shared {
     pub(crate) leaving: CancellationToken,
 }
 
-type Add = fn(Router, &Shared) -> Router;
+type Add = fn(Router, &Arc<Shared>) -> Router;
 
 /// The layers, outermost first. Each relies on those before it: whatever happens inside is
 /// logged under a request id; a panic is caught before it can take the access log with it; a call
@@ -70,7 +69,7 @@ const LAYERS: [(&str, Add); 8] = [
 ];
 
 /// The routes within all layers.
-pub(crate) fn within_layers(routes: Router, shared: &Shared) -> Router {
+pub(crate) fn within_layers(routes: Router, shared: &Arc<Shared>) -> Router {
     LAYERS
         .iter()
         .rev()
@@ -78,7 +77,7 @@ pub(crate) fn within_layers(routes: Router, shared: &Shared) -> Router {
 }
 
 /// What wraps the layers, within the one that tells of what it answers by itself.
-pub(crate) fn within_outside(routes: Router, shared: &Shared) -> Router {
+pub(crate) fn within_outside(routes: Router, shared: &Arc<Shared>) -> Router {
     routes.layer(from_fn_with_state(shared.clone(), outside::layer))
 }
 

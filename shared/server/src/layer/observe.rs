@@ -20,7 +20,7 @@ use crate::reply::{Refusal, causes, in_our_words, status_of, write_status};
 
 /// Counts the call and writes its line when it is over, with what was wrong; and lets no status
 /// out that is not in our words.
-pub(super) async fn layer(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+pub(super) async fn layer(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let call = Call::begin(shared.service, &request);
     call.observe(next.run(request).await)
 }

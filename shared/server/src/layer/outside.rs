@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Body;
@@ -11,7 +12,7 @@ use super::request_id::{REQUEST_ID, begin, name_reply};
 
 /// Gives what is answered outside of the layers, as a preflight or in refusal of another protocol, the name
 /// and the line in the access log that all else has.
-pub(super) async fn layer(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+pub(super) async fn layer(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let mut head = Request::new(Body::empty());
     *head.method_mut() = request.method().clone();

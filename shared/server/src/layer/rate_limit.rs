@@ -123,7 +123,7 @@ impl Watch for Counted {
 
 /// Lets a tenant call as often, and have as many calls, as it may. Stands behind the
 /// authentication, which says whose the call is.
-pub(super) async fn layer(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+pub(super) async fn layer(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let (Some(tenants), Some(ctx)) = (&shared.tenants, request.extensions().get::<Ctx>()) else {
         return next.run(request).await;
     };

@@ -18,7 +18,7 @@ const MAX_LENGTH: usize = 64;
 
 /// Gives the call a name and a span; the name is in every log line, in an INTERNAL error and in
 /// the reply, and goes with the calls that this call makes.
-pub(super) async fn layer(State(shared): State<Shared>, mut request: Request, next: Next) -> Response {
+pub(super) async fn layer(State(shared): State<Arc<Shared>>, mut request: Request, next: Next) -> Response {
     let (request_id, span) = begin(shared.service, &mut request);
     let mut response = next.run(request).instrument(span).await;
     name_reply(&mut response, &request_id);
