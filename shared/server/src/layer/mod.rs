@@ -18,6 +18,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use tokio_util::sync::CancellationToken;
+use tower::ServiceBuilder;
 
 pub use authentication::Authentication;
 pub use deadline::{GRPC_TIMEOUT, read as read_timeout, write as write_timeout};
@@ -37,43 +38,26 @@ pub(crate) struct Shared {
     pub(crate) leaving: CancellationToken,
 }
 
-type Add = fn(Router, &Arc<Shared>) -> Router;
-
-/// The layers, outermost first. Each relies on those before it: whatever happens inside is
-/// logged under a request id; a panic is caught before it can take the access log with it; a call
-/// that is shed costs no deadline and no verification; a caller whose verification hangs still gets
-/// an answer in time; and whose call it is, is known before its tenant's calls are counted.
-const LAYERS: [(&str, Add); 8] = [
-    ("request id and trace", |routes, shared| {
-        routes.layer(from_fn_with_state(shared.clone(), request_id::layer))
-    }),
-    ("access log, metrics, error log", |routes, shared| {
-        routes.layer(from_fn_with_state(shared.clone(), observe::layer))
-    }),
-    ("catch panic", |routes, shared| {
-        routes.layer(from_fn_with_state(shared.clone(), catch_panic::layer))
-    }),
-    ("protocol", |routes, _| routes.layer(from_fn(protocol::layer))),
-    ("load shed", |routes, shared| {
-        routes.layer(from_fn_with_state(shared.clone(), load_shed::layer))
-    }),
-    ("deadline", |routes, shared| {
-        routes.layer(from_fn_with_state(shared.clone(), deadline::layer))
-    }),
-    ("authentication", |routes, shared| {
-        routes.layer(from_fn_with_state(shared.clone(), authentication::layer))
-    }),
-    ("rate limit", |routes, shared| {
-        routes.layer(from_fn_with_state(shared.clone(), rate_limit::layer))
-    }),
-];
-
 /// The routes within all layers.
+///
+/// The layers, outermost first. Each relies on those before it: whatever happens inside is logged under a request
+/// id; a panic is caught before it can take the access log with it; a call that is shed costs no deadline and no
+/// verification; a caller whose verification hangs still gets an answer in time; and whose call it is, is known
+/// before its tenant's calls are counted.
+///
+/// They are added as one: of layers that are added each by itself, every call copies all that are within each.
 pub(crate) fn within_layers(routes: Router, shared: &Arc<Shared>) -> Router {
-    LAYERS
-        .iter()
-        .rev()
-        .fold(routes, |inner, (_, add)| add(inner, shared))
+    routes.layer(
+        ServiceBuilder::new()
+            .layer(from_fn_with_state(shared.clone(), request_id::layer))
+            .layer(from_fn_with_state(shared.clone(), observe::layer))
+            .layer(from_fn_with_state(shared.clone(), catch_panic::layer))
+            .layer(from_fn(protocol::layer))
+            .layer(from_fn_with_state(shared.clone(), load_shed::layer))
+            .layer(from_fn_with_state(shared.clone(), deadline::layer))
+            .layer(from_fn_with_state(shared.clone(), authentication::layer))
+            .layer(from_fn_with_state(shared.clone(), rate_limit::layer)),
+    )
 }
 
 /// What wraps the layers, within the one that tells of what it answers by itself.
