@@ -333,6 +333,17 @@ impl Error {
         &self.0.violations
     }
 
+    /// All that is wrong, one a line, where the message does not say it.
+    #[must_use]
+    pub fn listed_violations(&self) -> Option<String> {
+        let lines = self.violations().iter().map(|it| match it.field.as_str() {
+            "" => it.description.clone(),
+            field => format!("{field}: {}", it.description),
+        });
+        let lines: Vec<_> = lines.collect();
+        (lines.len() > 1).then(|| lines.join("\n"))
+    }
+
     #[must_use]
     pub fn resource(&self) -> Option<&Resource> {
         self.0.resource.as_ref()

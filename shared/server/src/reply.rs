@@ -47,7 +47,7 @@ pub struct Refusal(pub Arc<Error>);
 #[must_use]
 pub fn http_refusal(error: Error) -> Response<Body> {
     let body = json!({
-        "code": error.reason_name(), "message": error.message(), "details": null, "hint": null,
+        "code": error.reason_name(), "message": error.message(), "details": error.listed_violations(), "hint": null,
     });
     let status = error.kind().http();
     let mut response = (status, axum::Json(body)).into_response();

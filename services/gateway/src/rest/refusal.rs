@@ -83,7 +83,7 @@ pub(super) fn in_words_of_rest(error: &Error, request_id: &str) -> RestError {
             }
             .to_owned(),
             message: error.message().to_owned(),
-            details: violations(error).map(|it| Box::new(it.into())),
+            details: error.listed_violations().map(|it| Box::new(it.into())),
             hint: None,
             challenge: None,
         },
@@ -99,14 +99,4 @@ fn of_credentials(error: &Error) -> RestError {
         // A claim that only the suite has, or a caller whom nobody knows.
         None => RestError::bad_claims(error.message()),
     }
-}
-
-/// All that is wrong, one a line, where the message does not say it.
-fn violations(error: &Error) -> Option<String> {
-    let lines = error.violations().iter().map(|it| match it.field.as_str() {
-        "" => it.description.clone(),
-        field => format!("{field}: {}", it.description),
-    });
-    let lines: Vec<_> = lines.collect();
-    (lines.len() > 1).then(|| lines.join("\n"))
 }
