@@ -209,6 +209,7 @@ pub(crate) fn creation_lock(kind: &str, ctx: &Ctx) -> String {
     format!("datacovey create {kind} {}", ctx.tenant_id())
 }
 
+/// Waits for the turn to create a job; it ends with the transaction.
 pub(super) async fn queue_up(kind: &str, ctx: &Ctx, conn: &mut Conn<'_>) -> Result<(), Failure> {
     diesel::sql_query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))")
         .bind::<diesel::sql_types::Text, _>(creation_lock(kind, ctx))
