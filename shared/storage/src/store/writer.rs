@@ -68,7 +68,8 @@ impl ObjectWriter {
 
     async fn put_part(&mut self) -> Result<(), StoreError> {
         if self.parts.is_none() {
-            self.parts = Some(self.store.objects.put_multipart(&self.path).await?);
+            let parts = self.store.objects.put_multipart(&self.path).await;
+            self.parts = Some(parts.map_err(of_upload)?);
         }
         self.arrive().await?;
         if let Some(parts) = &mut self.parts {
@@ -86,7 +87,7 @@ impl ObjectWriter {
         if let Some(underway) = &mut self.underway {
             let arrived = underway.await;
             self.underway = None;
-            arrived.map_err(std::io::Error::other)??;
+            arrived.map_err(std::io::Error::other)?.map_err(of_upload)?;
         }
         Ok(())
     }
@@ -103,7 +104,7 @@ impl ObjectWriter {
         self.arrive().await?;
         match &mut self.parts {
             Some(parts) => {
-                parts.complete().await?;
+                parts.complete().await.map_err(of_upload)?;
                 self.parts = None;
                 self.store.make_durable(&self.path).await?;
             }
@@ -134,6 +135,15 @@ impl Drop for ObjectWriter {
     }
 }
 
+/// Whatever a store does not find while it is written to is the upload: one that it forgot, or one that it ended
+/// and is told to end again, since its answer was lost. Either is worth another attempt, at another path.
+fn of_upload(error: object_store::Error) -> StoreError {
+    match error {
+        object_store::Error::NotFound { .. } => StoreError::Unavailable(error),
+        other => other.into(),
+    }
+}
+
 /// The size of the part that follows on `count` others.
 const fn part_bytes(count: usize) -> usize {
     PART_BYTES << (count / PARTS_OF_A_SIZE)
@@ -142,6 +152,20 @@ const fn part_bytes(count: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_upload_that_the_store_forgot_is_worth_another_attempt() {
+        let lost = object_store::Error::NotFound {
+            path: "result/x".to_owned(),
+            source: "NoSuchUpload".into(),
+        };
+        assert!(matches!(of_upload(lost), StoreError::Unavailable(_)));
+        let exists = object_store::Error::AlreadyExists {
+            path: "result/x".to_owned(),
+            source: "it is there".into(),
+        };
+        assert!(matches!(of_upload(exists), StoreError::AlreadyExists(_)));
+    }
 
     #[test]
     fn ten_thousand_parts_make_a_large_object() {
