@@ -42,14 +42,14 @@ pub(super) async fn open(
         .await;
         begun.and(zone).and(declared.map(drop))?;
         let first = first?;
+        let is_whole = first.len() < FIRST_ROWS;
         let header = asked
-            .header(&transaction, first.len(), first.len() < FIRST_ROWS)
+            .header(&transaction, is_whole.then_some(first.len()))
             .await?;
-        Ok((header, first))
+        Ok((header, first, is_whole))
     };
     match opened.await {
-        Ok((header, first)) => {
-            let is_whole = first.len() < FIRST_ROWS;
+        Ok((header, first, is_whole)) => {
             let format = asked.request.format();
             let reading = Reading {
                 transaction: Some(transaction),

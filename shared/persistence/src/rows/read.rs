@@ -52,8 +52,11 @@ impl Database {
             source: &source,
             request,
         };
+        // Before a connection is taken, which a request that names what there is not has no need of.
+        let (select, total) = (asked.select_at_once()?, asked.total()?);
         let (mut transaction, prelude) = self.rows_begin(ctx, self.role(), Mode::Read).await?;
-        match asked.at_once(&mut transaction, &prelude).await? {
+        let read = asked.at_once(&mut transaction, &prelude, &select, total.as_ref());
+        match read.await? {
             Some((header, rows)) => Ok((header, stream::iter(batches(rows)).map(Ok).boxed())),
             None => {
                 transaction.begins_again();
@@ -105,25 +108,28 @@ impl Asked<'_> {
         }
     }
 
+    /// The statement that gives the rows, or one more than are read at once.
+    fn select_at_once(&self) -> Result<Sql, RowsError> {
+        let limit = self.request.limit.unwrap_or(i64::MAX);
+        let mut sql = Sql::default();
+        self.write_rows(&mut sql, Some(limit.min(AT_ONCE_ROWS as i64 + 1)))?;
+        Ok(sql)
+    }
+
     /// All rows in one round trip, in a transaction that has ended by then; none if they are too many.
     async fn at_once(
         &self,
         transaction: &mut Transaction,
         prelude: &str,
+        select: &Sql,
+        total: Option<&Sql>,
     ) -> Result<Option<(RowHeader, Vec<Bytes>)>, RowsError> {
-        let limit = self
-            .request
-            .limit
-            .unwrap_or(i64::MAX)
-            .min(AT_ONCE_ROWS as i64 + 1);
-        let (mut select, total) = (Sql::default(), self.total()?);
-        self.write_rows(&mut select, Some(limit))?;
         let ready = async {
-            let total = match &total {
+            let total = match total {
                 Some(total) => Some(transaction.ready(total).await?),
                 None => None,
             };
-            Ok((transaction.ready(&select).await?, total))
+            Ok((transaction.ready(select).await?, total))
         };
         let (select, total) = match ready.await {
             Ok(ready) => ready,
@@ -163,19 +169,18 @@ impl Asked<'_> {
         Ok(Some((self.header_of(count, total_rows)?, rows)))
     }
 
-    /// The header of rows of which so many have been read, and maybe all.
+    /// The header of rows, of which `all` is how many there are where that is known.
     pub(super) async fn header(
         &self,
         transaction: &Transaction,
-        read: usize,
-        are_all: bool,
+        all: Option<usize>,
     ) -> Result<RowHeader, RowsError> {
         let total: Option<i64> = match self.total()? {
             Some(total) => Some(transaction.value(&total).await?),
             None => None,
         };
-        let rows = if are_all {
-            i64::try_from(read).unwrap_or(i64::MAX)
+        let rows = if let Some(all) = all {
+            i64::try_from(all).unwrap_or(i64::MAX)
         } else if let Some(total) = total {
             let limit = self.request.limit.unwrap_or(i64::MAX).max(0);
             total.saturating_sub(self.request.offset.max(0)).clamp(0, limit)

@@ -280,7 +280,16 @@ async fn a_request_that_fails_leaves_its_connection_to_others() {
         })),
     };
     let project = world.project.to_string();
+    let sessions = "SELECT string_agg(pid::text, ',' ORDER BY pid) FROM pg_stat_activity
+                    WHERE datname = current_database() AND application_name = 'datacovey_catalog'";
+    let sql = world.database.sql().await;
+    drop(database.rows_select(&ctx, &asked(&project)).await.unwrap());
+    let before = sql.value(sessions).await.unwrap();
     for _ in 0..4 {
+        let mut unknown = asked(&project);
+        unknown.selections = vec![column("nope")];
+        let error = database.rows_select(&ctx, &unknown).await.map(drop).unwrap_err();
+        assert_eq!(code(&error).0, "42703");
         let error = database
             .rows_select(&ctx, &asked("x"))
             .await
@@ -303,4 +312,5 @@ async fn a_request_that_fails_leaves_its_connection_to_others() {
         let error = database.rows_select(&ctx, &one).await.map(drop).unwrap_err();
         assert_eq!(code(&error).0, "PGRST116");
     }
+    assert_eq!(sql.value(sessions).await.unwrap(), before);
 }
